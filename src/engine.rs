@@ -50,6 +50,7 @@ pub mod pauses;
 pub mod pending;
 pub mod realtime;
 pub mod receipts;
+mod space_news;
 pub mod spaces;
 pub mod status_feed;
 mod storage_loss;

@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod collections;
+pub mod hash;
 pub mod json;
 pub mod local_sync;
 pub mod queue;

@@ -16,6 +16,8 @@
 
 #[path = "simulation/actions.rs"]
 mod actions;
+#[path = "simulation/adapter.rs"]
+mod adapter;
 #[path = "simulation/dice.rs"]
 mod dice;
 #[path = "simulation/faults.rs"]
@@ -32,12 +34,18 @@ mod misbehaviour;
 mod model;
 #[path = "simulation/network.rs"]
 mod network;
+#[path = "simulation/operator.rs"]
+mod operator;
 #[path = "simulation/ports.rs"]
 mod ports;
+#[path = "simulation/pull_checks.rs"]
+mod pull_checks;
 #[path = "simulation/push_checks.rs"]
 mod push_checks;
 #[path = "simulation/roaming.rs"]
 mod roaming;
+#[path = "simulation/server_checks.rs"]
+mod server_checks;
 #[path = "simulation/shrink.rs"]
 mod shrink;
 #[path = "simulation/space_checks.rs"]

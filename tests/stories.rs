@@ -76,8 +76,14 @@ mod retries;
 mod same_address;
 #[path = "stories/scopes.rs"]
 mod scopes;
+#[path = "stories/spaces_adopted.rs"]
+mod spaces_adopted;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
+#[path = "stories/spaces_lacking.rs"]
+mod spaces_lacking;
+#[path = "stories/spaces_letters.rs"]
+mod spaces_letters;
 #[path = "stories/spaces_managed.rs"]
 mod spaces_managed;
 #[path = "stories/spaces_moved.rs"]
@@ -86,8 +92,12 @@ mod spaces_moved;
 mod spaces_pulled;
 #[path = "stories/spaces_random.rs"]
 mod spaces_random;
+#[path = "stories/spaces_refused.rs"]
+mod spaces_refused;
 #[path = "stories/spaces_restored.rs"]
 mod spaces_restored;
+#[path = "stories/spaces_shown.rs"]
+mod spaces_shown;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]

@@ -1,8 +1,7 @@
 //! Compares bodies field by field.
 
-use twox_hash::XxHash3_64;
-
 use crate::model::error::{Code, Error, Result};
+use crate::util::hash::hash;
 use crate::util::json::equal::{canonical, same_value};
 use crate::util::json::members::Members;
 use crate::util::json::write::push_field;
@@ -120,7 +119,7 @@ pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Optio
 }
 
 pub(super) fn field_hash(key: &str, value: &str) -> u64 {
-    XxHash3_64::oneshot([key, "\0", &canonical(value)].concat().as_bytes())
+    hash([key, "\0", &canonical(value)].concat().as_bytes())
 }
 
 /// Returns true if the remote row is this device's own work: each field has the local value, the

@@ -7,8 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::engine::database::group_commit::WriteQueue;
-use crate::engine::database::memory::Memory;
 pub use crate::engine::database::memory::{Listener, Source};
+use crate::engine::database::memory::{Memory, OnSpaces};
 use crate::engine::database::open_instances::OpenInstances;
 use crate::log::address::Seq;
 use crate::model::error::{Code, Error, Result};
@@ -183,6 +183,11 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             moved.await;
         }
+    }
+
+    /// Calls `on_spaces` now, and after each change.
+    pub(super) fn on_spaces(&self, on_spaces: Rc<dyn Fn(&Replica)>) {
+        self.memory.set_on_spaces(OnSpaces(on_spaces));
     }
 
     /// Calls `on_log_end` when the log is gone.

@@ -82,6 +82,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         .map_err(|e| e.for_user(user_id))?;
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
+        user.tell_spaces(&self.events, &self.host);
         user.watch_for_loss(&self.events, &self.host, self.open_users.on_wiped());
         if self.closed.get() {
             user.db.close().await;

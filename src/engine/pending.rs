@@ -107,6 +107,7 @@ fn pending(replica: &Replica, queued: &Queued, now: u64, next: Option<u64>) -> P
         entity: Table(&op.entity).entity().to_owned(),
         space_id: Table(&op.entity).space().map(str::to_owned),
         entity_id: op.id.clone(),
+        to: (op.space_after_move()).map(|space| space.map(str::to_owned)),
         kind: op.kind,
         state: match (queued.in_flight, &blocked_by) {
             (true, _) => PendingState::InFlight,

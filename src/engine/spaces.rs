@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::engine::{Backing, SharedSpaces, User};
+use crate::log::address::Seq;
 use crate::model::entity::{Fields, Key, check_id, check_space_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::space::{Joined, MEMBER, Role, SPACE};
@@ -44,6 +45,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
         Ok(SpaceWatch {
             user: self.engine.user(user_id).await?,
             last: RefCell::default(),
+            seen: Cell::default(),
             ended: Cell::default(),
             end: Notify::default(),
         })
@@ -212,6 +214,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
 pub struct SpaceWatch<S, H> {
     user: Rc<User<S, H>>,
     last: RefCell<Option<String>>,
+    /// What was read last: the loss of the log, and the record that had changed the spaces.
+    seen: Cell<Option<(u64, Seq)>>,
     ended: Cell<bool>,
     end: Notify,
 }
@@ -228,14 +232,17 @@ impl<S: Store, H: Host> SpaceWatch<S, H> {
             if self.ended.get() {
                 return Ok(None);
             }
-            // A change during the reading counts as one after it.
-            let before = self.user.db.peek(Replica::head);
-            let text = list(&self.user).await?;
-            if self.last.borrow().as_ref() != Some(&text) {
-                self.last.replace(Some(text.clone()));
-                return Ok(Some(text));
+            let now = self.user.db.peek(changed_at);
+            if self.seen.get() != Some(now) {
+                // A change during the reading counts as one after it.
+                let text = list(&self.user).await?;
+                self.seen.set(Some(now));
+                if self.last.borrow().as_ref() != Some(&text) {
+                    self.last.replace(Some(text.clone()));
+                    return Ok(Some(text));
+                }
             }
-            let mut moved = |replica: &Replica| (replica.head() != before).then_some(());
+            let mut moved = |replica: &Replica| (changed_at(replica) != now).then_some(());
             let moved = std::pin::pin!(self.user.db.until(&mut moved));
             match futures_util::future::select(moved, std::pin::pin!(ended)).await {
                 futures_util::future::Either::Left((Err(error), _)) => {
@@ -254,6 +261,10 @@ impl<S: Store, H: Host> SpaceWatch<S, H> {
         self.ended.set(true);
         self.end.notify_waiters();
     }
+}
+
+fn changed_at(replica: &Replica) -> (u64, Seq) {
+    (replica.place().lost, replica.spaces().changed_at())
 }
 
 /// The spaces of a user, as JSON.

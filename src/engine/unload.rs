@@ -44,9 +44,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         }
         let device_id = self.engine.backing.device_id(user_id);
         let now = self.engine.host.now_ms();
+        // Another tab that has written an operation takes it for unsent, unless it hears of pushes
+        // here.
+        let alone = user.db.read(|replica| replica.outbox().is_alone());
         // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
+                || (queued.maybe_sent && !alone)
                 || self.engine.config.of(&queued.op.entity).is_none()
                 || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)

@@ -1,89 +1,53 @@
-// Digests of rows for the remote in memory, as section 8 of the protocol has them: XXH3-64, and its sums.
+// Digests of rows for the remote in memory, as section 8 of the protocol has them: a part of the MD5, and its sums.
 
 const MASK = (1n << 64n) - 1n;
-const P32 = [0x9e3779b1n, 0x85ebca77n, 0xc2b2ae3dn];
-const P64 = [0x9e3779b185ebca87n, 0xc2b2ae3d27d4eb4fn, 0x165667b19e3779f9n, 0x85ebca77c2b2ae63n, 0x27d4eb2f165667c5n];
-const SECRET = new DataView(
-  Uint8Array.from(
-    [
-      "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c",
-      "3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364",
-      "eac5ac8334d3ebc3c581a0fffa1363eb170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e",
-    ]
-      .join("")
-      .match(/../g),
-    (byte) => parseInt(byte, 16),
-  ).buffer,
-);
+const SHIFTS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
+const SINES = Array.from({ length: 64 }, (_, at) => Math.floor(2 ** 32 * Math.abs(Math.sin(at + 1))) | 0);
 const encoder = new TextEncoder();
 
-const secret = (at) => SECRET.getBigUint64(at, true);
-const folded = (a, b) => ((a * b) & MASK) ^ ((a * b) >> 64n);
+/** Which word of its block each of the 64 steps takes: by four rounds. */
+const WORDS = [(at) => at, (at) => 5 * at + 1, (at) => 3 * at + 5, (at) => 7 * at];
+/** How a step mixes three words. */
+const MIXES = [(b, c, d) => (b & c) | (~b & d), (b, c, d) => (b & d) | (c & ~d), (b, c, d) => b ^ c ^ d, (b, c, d) => c ^ (b | ~d)];
 
-function avalanche(hash) {
-  hash = ((hash ^ (hash >> 37n)) * 0x165667919e3779f9n) & MASK;
-  return hash ^ (hash >> 32n);
-}
-
-/** XXH3-64 of at least 9 bytes, with the seed 0. */
-function xxh3(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const read = (at) => view.getBigUint64(at, true);
-  const { length } = bytes;
-  const mix = (at, key) => folded(read(at) ^ secret(key), read(at + 8) ^ secret(key + 8));
-  if (length <= 16) {
-    const [low, high] = [read(0) ^ secret(24) ^ secret(32), read(length - 8) ^ secret(40) ^ secret(48)];
-    const swapped = new DataView(new ArrayBuffer(8));
-    swapped.setBigUint64(0, low);
-    return avalanche((BigInt(length) + swapped.getBigUint64(0, true) + high + folded(low, high)) & MASK);
-  }
-  let sum = BigInt(length) * P64[0];
-  if (length <= 128) {
-    for (let at = 0; at < length / 2; at += 16) sum += mix(at, at * 2) + mix(length - 16 - at, at * 2 + 16);
-    return avalanche(sum & MASK);
-  }
-  if (length <= 240) {
-    for (let at = 0; at < 128; at += 16) sum += mix(at, at);
-    sum = avalanche(sum & MASK);
-    for (let at = 128; at + 16 <= length; at += 16) sum += mix(at, at - 125);
-    return avalanche((sum + mix(length - 16, 119)) & MASK);
-  }
-  const sums = [P32[2], P64[0], P64[1], P64[2], P64[3], P32[1], P64[4], P32[0]];
-  const add = (at, key) => {
-    for (let lane = 0; lane < 8; lane++) {
-      const value = read(at + 8 * lane);
-      const keyed = value ^ secret(key + 8 * lane);
-      sums[lane ^ 1] = (sums[lane ^ 1] + value) & MASK;
-      sums[lane] = (sums[lane] + (keyed & 0xffffffffn) * (keyed >> 32n)) & MASK;
+/** Returns the first eight bytes of the MD5 (RFC 1321) of a text, as a BigInt. */
+function md5(text) {
+  const given = encoder.encode(text);
+  const bytes = new Uint8Array(((given.length + 8) >> 6) * 64 + 64);
+  bytes.set(given);
+  bytes[given.length] = 0x80;
+  const view = new DataView(bytes.buffer);
+  view.setUint32(bytes.length - 8, given.length * 8, true);
+  let state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
+  for (let block = 0; block < bytes.length; block += 64) {
+    let [a, b, c, d] = state;
+    for (let at = 0; at < 64; at++) {
+      const round = at >> 4;
+      const word = view.getInt32(block + 4 * (WORDS[round](at) & 15), true);
+      const sum = (a + MIXES[round](b, c, d) + SINES[at] + word) | 0;
+      const by = SHIFTS[4 * round + (at & 3)];
+      [a, b, c, d] = [d, (b + ((sum << by) | (sum >>> (32 - by)))) | 0, b, c];
     }
-  };
-  for (let at = 0, key = 0; at + 64 < length; at += 64) {
-    add(at, key);
-    key += 8;
-    // The end of a block.
-    if (key < 128) continue;
-    key = 0;
-    for (let lane = 0; lane < 8; lane++) sums[lane] = ((sums[lane] ^ (sums[lane] >> 47n) ^ secret(128 + 8 * lane)) * P32[0]) & MASK;
+    state = [a, b, c, d].map((word, at) => (word + state[at]) | 0);
   }
-  add(length - 64, 121);
-  for (let lane = 0; lane < 8; lane += 2) sum += folded(sums[lane] ^ secret(11 + 8 * lane), sums[lane + 1] ^ secret(19 + 8 * lane));
-  return avalanche(sum & MASK);
+  view.setInt32(0, state[0], true);
+  view.setInt32(4, state[1], true);
+  return view.getBigUint64(0);
 }
 
-/** Returns the number of a row, as a BigInt. */
-export function rowHash(entity, id, version) {
-  const text = encoder.encode(`${entity}\0${id}\0`);
-  const bytes = new Uint8Array(text.length + 8);
-  bytes.set(text);
-  new DataView(bytes.buffer).setBigUint64(text.length, BigInt(version), true);
-  return xxh3(bytes);
+/** Returns the number of a row, as a BigInt. `space` is null for a row of a user's own. */
+export function rowHash(space, entity, id, version) {
+  return md5([...(space === null ? [] : [space]), entity, id, version].join("\n"));
 }
 
 /** Returns the digest with a row added, or taken away if `count` is -1. */
-export function counted(digest, count, row) {
-  const hash = rowHash(row.entity, row.id, row.version);
+export function counted(digest, count, space, row) {
+  const hash = rowHash(space, row.entity, row.id, row.version);
   return { count: digest.count + count, sum: (digest.sum + BigInt(count) * hash) & MASK };
 }
+
+/** Returns the digest of what two have. */
+export const together = (a, b) => ({ count: a.count + b.count, sum: (a.sum + b.sum) & MASK });
 
 /** The digest of no rows. */
 export const NONE = { count: 0, sum: 0n };

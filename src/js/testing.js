@@ -1,60 +1,14 @@
 // A remote in memory, for tests of apps: the rules of the protocol in their simplest form, and
 // faults that a test turns on. A separate module, so that no page loads it.
 
-import { NONE, counted, onTheWire } from "./digest.js";
+import { MEMBER, SPACE, Memory, copy } from "./memory.js";
+import { pull, refused } from "./memory-pull.js";
+import { Push, dataOf, isId, isSpaceId, memberId } from "./memory-push.js";
+
+const OPTIONS = ["latency", "maxOperations", "maxBytes", "decide", "serverId", "maxMembers", "maxSpaces"];
 
 /** An answer that a fault takes the place of. */
 const lost = () => new TypeError("The connection was lost.");
-const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
-/** Fields that the engine owns: they are beside the data. */
-const OWNED = new Set(["id", "userId", "version", "isDeleted"]);
-const dataOf = (fields) => Object.fromEntries(Object.entries(copy(fields) ?? {}).filter(([key]) => !OWNED.has(key)));
-/** A text that is the same for equal JSON, in any order of keys. */
-const canonical = (value) =>
-  JSON.stringify(value, (_, part) => (part !== null && typeof part === "object" && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part));
-
-/** What the remote has of one user. */
-class Account {
-  /** The counter that every write increases. */
-  version = 0;
-  /** The rows by entity and id, tombstones too, in the order of their last write. */
-  rows = new Map();
-  /** By `opId`, what was applied. */
-  applied = new Map();
-  /** By entity, the digest of its live rows. */
-  digests = new Map();
-  metadata = null;
-
-  write(entity, id, data) {
-    const key = JSON.stringify([entity, id]);
-    const row = { entity, id, version: ++this.version, ...(data === undefined ? { deleted: true } : { data }) };
-    const before = this.live(entity, id);
-    let digest = this.digests.get(entity) ?? NONE;
-    if (before !== undefined) digest = counted(digest, -1, before);
-    this.digests.set(entity, row.deleted ? digest : counted(digest, 1, row));
-    // Deleted first, so that the row moves to the end.
-    this.rows.delete(key);
-    this.rows.set(key, row);
-    return row;
-  }
-
-  row(entity, id) {
-    return this.rows.get(JSON.stringify([entity, id]));
-  }
-
-  live(entity, id) {
-    const row = this.row(entity, id);
-    return row === undefined || row.deleted ? undefined : row;
-  }
-
-  digestsOf(entities = this.digests.keys()) {
-    return Object.fromEntries([...entities].map((entity) => [entity, onTheWire(this.digests.get(entity) ?? NONE)]));
-  }
-
-  static from(backup) {
-    return Object.assign(new Account(), { ...backup, rows: new Map(copy([...backup.rows])), applied: new Map(copy([...backup.applied])), digests: new Map(backup.digests), metadata: copy(backup.metadata) });
-  }
-}
 
 /** A backend in memory that any number of instances sync with. See `testing.d.ts`. */
 export class MemoryRemote {
@@ -65,15 +19,18 @@ export class MemoryRemote {
   maxBytes = Infinity;
   decide = undefined;
   serverId = "memory";
-  #accounts = new Map();
+  maxMembers = 10_000;
+  maxSpaces = 2_000;
+  #memory = new Memory();
   #faults = new Set();
   #hints = new Set();
-  #epoch = 1;
+  #epochs = 1;
   #generation = 1;
+  #written = 0;
 
   constructor(options = {}) {
     for (const key of Object.keys(options)) {
-      if (!["latency", "maxOperations", "maxBytes", "decide", "serverId"].includes(key)) throw new TypeError(`MemoryRemote has no option \`${key}\`.`);
+      if (!OPTIONS.includes(key)) throw new TypeError(`MemoryRemote has no option \`${key}\`.`);
       this[key] = options[key];
     }
   }
@@ -81,35 +38,38 @@ export class MemoryRemote {
   // What the engine calls.
 
   pull(request, signal) {
-    return this.#answer({ kind: "pull", userId: request.userId, request }, signal, () => this.#pull(this.#account(request.userId), request));
+    return this.#answer({ kind: "pull", userId: request.userId, request }, signal, () => ({ ...pull(this.#memory, this.#generation, request), ...this.#identity() }));
   }
 
   push(request, signal) {
     return this.#answer({ kind: "push", userId: request.userId, request }, signal, () => {
-      const { operations } = request;
-      if (operations.length > this.maxOperations || JSON.stringify(request).length > this.maxBytes) throw failure({ status: 413 });
-      const epoch = String(this.#epoch);
+      const { clientId, operations, userId } = request;
+      if (!isId(clientId)) throw refused(400, "badRequest", "`clientId` must be 1 to 512 bytes of text without control characters.");
+      if (!Array.isArray(operations)) throw refused(400, "badRequest", "`operations` must be a list.");
+      if (operations.length > this.maxOperations) throw refused(413, "tooManyOperations", `The push has ${operations.length} operations; the most is ${this.maxOperations}.`);
+      if (JSON.stringify(request).length > this.maxBytes) throw refused(413, "bodyTooLarge", `The push is too large; the most is ${this.maxBytes} characters.`);
+      if (operations.some((operation) => typeof operation?.opId !== "string")) throw refused(400, "badRequest", "An operation has no `opId` to answer to.");
       const isOther = (meant, own) => meant !== undefined && meant !== null && meant !== own;
-      const code = isOther(request.serverId, this.serverId) ? "otherServer" : isOther(request.epoch, epoch) ? "epochChanged" : undefined;
-      const results = code === undefined ? this.#push(request.userId, operations) : operations.map(({ opId }) => ({ opId, status: "retry", code }));
-      return { results, epoch, serverId: this.serverId, serverTime: new Date().toISOString() };
+      const code = isOther(request.serverId, this.serverId) ? "otherServer" : isOther(request.epoch, this.#memory.epoch) ? "epochChanged" : undefined;
+      const results = code === undefined ? this.#push(userId, operations) : operations.map(({ opId }) => ({ opId, status: "retry", code, retryAfterMs: 0 }));
+      return { results, epoch: this.#memory.epoch, ...this.#identity() };
     });
   }
 
   getSyncMetadata(userId) {
     return this.#answer({ kind: "getSyncMetadata", userId }, undefined, () => {
-      const account = this.#account(userId);
-      return account.metadata && { ...copy(account.metadata), digests: account.digestsOf() };
+      const { metadata } = this.#memory.user(userId);
+      return metadata && { ...copy(metadata), digests: this.#memory.digests(userId) };
     });
   }
 
   putSyncMetadata(metadata) {
     const { userId } = metadata;
-    return this.#answer({ kind: "putSyncMetadata", userId, request: metadata }, undefined, () => void (this.#account(userId).metadata = copy(metadata)));
+    return this.#answer({ kind: "putSyncMetadata", userId, request: metadata }, undefined, () => void (this.#memory.user(userId).metadata = copy(metadata)));
   }
 
   clearSyncMetadata(userId) {
-    return this.#answer({ kind: "clearSyncMetadata", userId }, undefined, () => void (this.#account(userId).metadata = null));
+    return this.#answer({ kind: "clearSyncMetadata", userId }, undefined, () => void (this.#memory.user(userId).metadata = null));
   }
 
   async health() {
@@ -128,35 +88,74 @@ export class MemoryRemote {
 
   // What another device does.
 
-  put(userId, entity, row) {
+  put(userId, entity, row, options) {
     if (typeof row?.id !== "string" || row.id === "") throw new TypeError("`put` needs a row with an `id`.");
+    const { spaceId: named, ...fields } = row;
+    const space = this.#find(userId, entity, row.id, options ?? (named === undefined ? {} : { spaceId: named }));
+    const before = this.#live(userId, space, entity, row.id);
     const now = new Date().toISOString();
-    const before = this.#account(userId).live(entity, row.id)?.data;
-    return this.#write(userId, entity, row.id, { createdAt: before?.createdAt ?? now, modifiedAt: now, ...dataOf(row) });
+    const data = { createdAt: before?.data.createdAt ?? now, modifiedAt: now, ...dataOf(fields) };
+    return this.#write(userId, { entity, id: row.id, kind: "update", space, baseVersion: before?.version ?? null, data });
   }
 
-  patch(userId, entity, id, changes) {
-    const before = this.#account(userId).live(entity, id);
-    if (before === undefined) throw new RangeError(`The remote has no \`${entity}\` with the id ${JSON.stringify(id)}.`);
-    return this.#write(userId, entity, id, { ...before.data, modifiedAt: new Date().toISOString(), ...dataOf(changes) });
+  patch(userId, entity, id, changes, options) {
+    const space = this.#find(userId, entity, id, options);
+    const before = this.#existing(userId, space, entity, id);
+    const { spaceId: _, ...fields } = changes;
+    return this.#write(userId, { entity, id, kind: "patch", space, baseVersion: before.version, data: { modifiedAt: new Date().toISOString(), ...dataOf(fields) } });
   }
 
-  delete(userId, entity, id) {
-    if (this.#account(userId).live(entity, id) === undefined) return false;
-    this.#account(userId).write(entity, id);
-    this.#tell(userId);
+  delete(userId, entity, id, options) {
+    const space = this.#find(userId, entity, id, options);
+    const before = this.#live(userId, space, entity, id);
+    if (before === undefined) return false;
+    this.#write(userId, { entity, id, kind: "delete", space, baseVersion: before.version });
     return true;
+  }
+
+  move(userId, entity, id, to, options) {
+    const space = this.#find(userId, entity, id, options);
+    const { version } = this.#existing(userId, space, entity, id);
+    return this.#write(userId, { entity, id, kind: "move", space, to: spaceOf(to, "to"), baseVersion: version });
+  }
+
+  createSpace(userId, name, { spaceId = uuid() } = {}) {
+    this.#write(userId, { entity: SPACE, id: spaceId, kind: "create", space: spaceOf(spaceId), baseVersion: null, data: { name } });
+    return spaceId;
+  }
+
+  deleteSpace(userId, spaceId) {
+    return this.delete(userId, SPACE, spaceId, { spaceId });
+  }
+
+  setRole(userId, spaceId, member, role) {
+    const id = memberId(spaceId, member);
+    const before = this.#live(userId, spaceOf(spaceId), MEMBER, id);
+    if (role === null) return void this.delete(userId, MEMBER, id, { spaceId });
+    this.#write(userId, { entity: MEMBER, id, kind: "update", space: spaceId, baseVersion: before?.version ?? null, data: { ...before?.data, role } });
   }
 
   // What a test looks at.
 
-  get(userId, entity, id) {
-    const row = this.#account(userId).live(entity, id);
-    return row === undefined ? null : shown(row);
+  get(userId, entity, id, options) {
+    const space = this.#find(userId, entity, id, options);
+    const row = this.#live(userId, space, entity, id);
+    return row === undefined ? null : shown(row, space);
   }
 
-  all(userId, entity) {
-    return [...this.#account(userId).rows.values()].filter((row) => row.entity === entity && !row.deleted).map(shown);
+  all(userId, entity, options) {
+    const spaces = options?.spaceId === undefined ? this.#memory.readable(userId) : [this.#readable(userId, spaceOf(options.spaceId))];
+    const rowsOf = (space) => [...(space?.rows.values() ?? [])].filter((row) => row.entity === entity && !row.deleted).map((row) => shown(row, space.id));
+    return spaces.flatMap(rowsOf);
+  }
+
+  spaces(userId) {
+    return this.#memory.joined(userId).map(({ id, role, space }) => ({ spaceId: id, role, name: space.live(SPACE, id)?.data.name }));
+  }
+
+  members(spaceId) {
+    const members = [...(this.#memory.space("", spaceOf(spaceId, "spaceId", false))?.members ?? [])];
+    return members.map(([userId, role]) => ({ userId, role })).sort((a, b) => (a.userId < b.userId ? -1 : 1));
   }
 
   // Faults.
@@ -175,29 +174,72 @@ export class MemoryRemote {
     this.#generation++;
   }
 
+  forgetTombstones() {
+    this.#memory.forgetTombstones();
+  }
+
+  forgetOperations() {
+    this.#memory.forgetOperations();
+  }
+
   backup() {
-    return new Map([...this.#accounts].map(([userId, account]) => [userId, Account.from(account)]));
+    return this.#memory.copy();
   }
 
   restore(backup) {
-    this.#accounts = new Map([...backup].map(([userId, account]) => [userId, Account.from(account)]));
-    this.#epoch++;
-    for (const { hint } of this.#hints) hint();
+    this.#memory = backup.copy();
+    this.#memory.enter(String(++this.#epochs));
+    for (const { hint } of [...this.#hints]) hint();
   }
 
-  #account(userId) {
-    if (!this.#accounts.has(userId)) this.#accounts.set(userId, new Account());
-    return this.#accounts.get(userId);
+  #identity() {
+    return { serverId: this.serverId, serverTime: new Date().toISOString() };
   }
 
-  #write(userId, entity, id, data) {
-    const row = this.#account(userId).write(entity, id, data);
-    this.#tell(userId);
-    return shown(row);
+  #tell(userIds) {
+    for (const subscription of [...this.#hints]) if (userIds.has(subscription.userId)) subscription.hint();
   }
 
-  #tell(userId) {
-    for (const subscription of [...this.#hints]) if (subscription.userId === userId) subscription.hint();
+  #push(userId, operations) {
+    const push = new Push(this.#memory, userId, this);
+    const results = operations.map((operation) => push.verdict(operation));
+    this.#tell(push.affected);
+    return results;
+  }
+
+  /** Does what a device of the user pushes; throws what the rules refuse. Returns the row. */
+  #write(userId, operation) {
+    const { maxMembers, maxSpaces } = this;
+    const push = new Push(this.#memory, userId, { maxMembers, maxSpaces });
+    // An id of the remote's own, which no device makes.
+    const { status, code, message } = push.verdict({ opId: `memory ${++this.#written}`, ...operation });
+    if (status !== "applied") throw Object.assign(new RangeError(message ?? `The operation is in conflict with the row.`), { code: code ?? status });
+    this.#tell(push.affected);
+    const { entity, id, kind } = operation;
+    const space = kind === "move" ? operation.to : operation.space;
+    const row = this.#live(userId, space, entity, id);
+    return row && shown(row, space);
+  }
+
+  /** Returns a space that a user may read, else undefined. */
+  #readable(userId, space) {
+    return this.#memory.role(userId, space) === undefined ? undefined : this.#memory.space(userId, space);
+  }
+
+  #live(userId, space, entity, id) {
+    return this.#readable(userId, space)?.live(entity, id);
+  }
+
+  #existing(userId, space, entity, id) {
+    const row = this.#live(userId, space, entity, id);
+    if (row === undefined) throw new RangeError(`The remote has no \`${entity}\` with the id ${JSON.stringify(id)} that this user may read.`);
+    return row;
+  }
+
+  /** Returns the space that the options name, or the first one of the user that has the row: the user's own, else null. */
+  #find(userId, entity, id, options) {
+    if (options?.spaceId !== undefined) return spaceOf(options.spaceId);
+    return this.#memory.readable(userId).find((space) => space.live(entity, id) !== undefined)?.id ?? null;
   }
 
   /** Returns the fault that a request meets, and counts it. */
@@ -225,79 +267,21 @@ export class MemoryRemote {
     if (fault === "lostReply") throw lost();
     return answer;
   }
-
-  #pull(account, { cursor, limit, entities }) {
-    const [generation, from, start] = cursor === null || cursor === undefined ? [this.#series(), 0, account.version] : cursor.split("/");
-    // A cursor of another epoch or generation, or ahead of the history.
-    if (generation !== this.#series() || !(Number(from) <= account.version)) throw failure({ status: 410 });
-    // A snapshot has no tombstones of rows that were deleted before it began.
-    const isNew = (row) => row.version > Number(from) && !(row.deleted && row.version <= Number(start)) && (entities?.includes(row.entity) ?? true);
-    const rows = [...account.rows.values()].filter(isNew);
-    const changes = copy(rows.slice(0, limit));
-    const remaining = rows.length - changes.length;
-    const end = remaining > 0 ? changes.at(-1).version : account.version;
-    return {
-      changes,
-      cursor: [this.#series(), end, remaining > 0 ? start : 0].join("/"),
-      more: remaining > 0,
-      remaining,
-      digests: remaining > 0 ? undefined : account.digestsOf(entities),
-      epoch: String(this.#epoch),
-      serverId: this.serverId,
-      serverTime: new Date().toISOString(),
-    };
-  }
-
-  #series() {
-    return `${this.#epoch}.${this.#generation}`;
-  }
-
-  #push(userId, operations) {
-    const account = this.#account(userId);
-    const before = account.version;
-    const failed = new Set();
-    const results = operations.map((operation) => {
-      const { opId } = operation;
-      const verdict = this.#verdict(userId, account, operation, failed);
-      if (verdict.status === "applied") account.applied.set(opId, { key: JSON.stringify([operation.entity, operation.id]), version: verdict.version, isSuperseded: false });
-      else failed.add(opId);
-      return copy({ opId, ...verdict });
-    });
-    if (account.version > before) this.#tell(userId);
-    return results;
-  }
-
-  #verdict(userId, account, operation, failed) {
-    const { opId, entity, id, kind, baseVersion = null, data, after, supersedes } = operation;
-    const earlier = account.applied.get(opId);
-    if (earlier !== undefined && !earlier.isSuperseded) {
-      if (earlier.key === JSON.stringify([entity, id])) return { status: "applied", version: earlier.version, replayed: true };
-      return { status: "rejected", code: "opIdReused", message: "`opId` was used for another entity." };
-    }
-    // It has no shared spaces.
-    if (operation.space != null || kind === "move") return { status: "rejected", code: "invalidOperation", message: "This remote has no shared spaces." };
-    if (after?.some((needed) => failed.has(needed))) return { status: "retry", code: "blocked" };
-    const decided = this.decide?.(copy(operation), userId);
-    if (decided !== undefined && decided !== null) return decided;
-    const row = account.row(entity, id);
-    const isLive = row !== undefined && !row.deleted;
-    const version = row?.version ?? 1;
-    if (kind === "delete" && !isLive) return { status: "applied", version };
-    const fits = earlier === undefined && (baseVersion === null ? !isLive : baseVersion === version);
-    const conflict = { status: "conflict", version, row: isLive ? row.data : null };
-    if (!fits) {
-      const isSame = isLive && baseVersion === null && (kind === "create" || kind === "update") && canonical(row.data) === canonical(dataOf(data));
-      return isSame ? { status: "applied", version } : conflict;
-    }
-    if (kind === "patch" && !isLive) return conflict;
-    const written = kind === "delete" ? undefined : { ...(kind === "patch" ? row.data : {}), ...dataOf(data) };
-    for (const other of supersedes ?? []) if (!account.applied.has(other)) account.applied.set(other, { isSuperseded: true });
-    return { status: "applied", version: account.write(entity, id, written).version };
-  }
 }
 
-function shown({ id, version, data }) {
-  return { ...copy(data), id, version };
+function shown({ id, version, data }, space) {
+  return { ...copy(data), id, version, ...(space === null ? {} : { spaceId: space }) };
+}
+
+/** Returns the space that an argument names, which is null for a user's own. */
+function spaceOf(value, name = "spaceId", mayBeNull = true) {
+  if ((value === null && mayBeNull) || isSpaceId(value)) return value;
+  throw new TypeError(`\`${name}\` must be the id of a space, a UUID in lower case${mayBeNull ? ", or null for the user's own" : ""}.`);
+}
+
+function uuid() {
+  const digits = (count) => Array.from({ length: count }, () => Math.floor(Math.random() * 16).toString(16)).join("");
+  return `${digits(8)}-${digits(4)}-7${digits(3)}-8${digits(3)}-${digits(12)}`;
 }
 
 /** Returns what a request rejects with. */

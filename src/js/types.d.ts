@@ -477,7 +477,11 @@ export interface PullPage {
   serverTime?: string;
   /** Which server this is, the same after a restore. An adapter's own `serverId` wins over it. */
   serverId?: string;
-  /** Count and hash of each entity type as of `cursor`, when `more` is false. */
+  /**
+   * Count and hash of each entity type as of `cursor`, when `more` is false, to find rows that went astray. `hash` is the sum over the live rows,
+   * modulo 2^64 and in 16 hexadecimal digits, of the first 16 digits of the MD5 of `"entity\nid\nversion"`; of a row of a shared space
+   * `"space\nentity\nid\nversion"`.
+   */
   digests?: Record<string, { count: number; hash: string }>;
   /**
    * All shared spaces of the user, in the order of joining: what is not in it is left. With every page whose list is not that of the
@@ -740,7 +744,8 @@ export interface SyncMetadata {
  *   operations are pushed before; if some cannot be, or nothing can be pulled (offline, paused), it does not switch.
  * - `"adopt"`: a visitor becomes an account. Everything of the previous user on this device becomes the new user's, as
  *   pending creates, in one atomic step that survives a crash; then the previous user's data is removed from this device.
- *   Where both have an entity of the same id, the conflict resolvers decide at the next sync.
+ *   Where both have an entity of the same id, the conflict resolvers decide at the next sync. Of shared spaces that the server
+ *   has, only pending operations go along.
  */
 export type UserSwitchStrategy = "syncThenSwitch" | "clearAndFetch" | "promptIfUnsyncedData" | "keepLocal" | "adopt";
 
@@ -878,6 +883,8 @@ export interface PendingOperation {
   /** The shared space of the entity; absent for the user's personal space. */
   spaceId?: string;
   entityId: string;
+  /** Of a move: the space that the entity goes to; null for the personal space. */
+  to?: string | null;
   kind: OperationKind;
   /** `inFlight`: sent, no answer yet. `blocked`: waits for `blockedBy`. `pending`: sent with the next push. */
   state: "pending" | "inFlight" | "blocked";
@@ -1083,7 +1090,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
    * Queues a dead letter again, as a new write on the current entity; `edited` replaces its fields. A rejected patch is repeated
-   * with only the fields that it changed. Dead letters that depend on it (`blockedBy`) are queued again
+   * with only the fields that it changed. Where it says what the letter says, it has the letter's `opId`, and the remote applies it once, also if an
+   * earlier request arrives late. Dead letters that depend on it (`blockedBy`) are queued again
    * behind it, in the same commit. Rejects with `notFound`, and with `invalidEntity` for a bad edit: the dead letter stays then.
    */
   retryDeadLetter(id: string, edited?: { [field: string]: Json }): Promise<void>;
@@ -1132,7 +1140,7 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * `otherServer`, and nothing is pushed, offered or pulled. The same server at a new address goes on by itself.
    *
    * `"offer"` keeps everything that is on this device and offers it to that server with the next cycle, as creates; where it
-   * has an entity of that id already, the resolver decides. `"wipe"` removes it from this device, pending operations
+   * has an entity of that id already, the resolver decides. A shared space that it does not have is offered by its owners. `"wipe"` removes it from this device, pending operations
    * included, and the next cycle fetches what that server has.
    *
    * @returns How many entities are offered, besides what was pending.
@@ -1448,6 +1456,8 @@ export interface DeadLetter {
   /** The shared space of the entity; absent for the user's personal space. */
   spaceId?: string;
   entityId: string;
+  /** Of a move: the space that the entity was to go to; null for the personal space. */
+  to?: string | null;
   kind: OperationKind;
   queuedAt: string;
   attempts: number;
@@ -1464,7 +1474,7 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
-  /** The server may have applied it: it was sent, and the user left its space before an answer. Absent otherwise. */
+  /** The server may have applied it: this tab or another one may have sent it before the user left its space, and no answer came. Absent if it was certainly not applied. */
   maybe?: boolean;
 }
 
@@ -1576,6 +1586,11 @@ export type DatumErrorCode =
   | "readOnly"
   /** Only an `owner` of the shared space changes it and its members. */
   | "notOwner"
+  /**
+   * The remote has no shared spaces, so nothing can be written into one. An adapter over a backend that has them returns `spaces` with
+   * each page from a null cursor: the user's list, which may be empty.
+   */
+  | "unsupported"
   /** The browser reports no network. */
   | "offline"
   /**

@@ -95,6 +95,9 @@ impl DeadLetter {
         Table(&self.op.entity).put(&mut text);
         put_text(&mut text, "entityId", &self.op.id);
         put(&mut text, "kind", &self.op.kind);
+        if let Some(to) = self.op.space_after_move() {
+            put(&mut text, "to", &to);
+        }
         put_text(
             &mut text,
             "queuedAt",
@@ -139,6 +142,6 @@ pub struct DeadLetter {
     pub kept: bool,
     /// The id of the rejected operation that this one depends on.
     pub blocked_by: Option<String>,
-    /// The remote may have applied it: it was sent, and the user left its space before an answer.
+    /// The remote may have applied it: a tab may have sent it before the user left its space.
     pub maybe: bool,
 }

@@ -1,7 +1,7 @@
 //! A commit's bytes in the log.
 //!
 //! ```text
-//! "DS" version:u8 0 checksum:u64    XXH3 of everything after it, little-endian
+//! "DS" version:u8 0 checksum:u64    XXH64 of everything after it, little-endian
 //! list of events                    tag:u8, then the fields in the order of their declaration
 //! list of segments                  entity type, body, rows
 //!

@@ -1,8 +1,8 @@
 //! What was saved into a log from one that was lost.
 
 use crate::log::address::Seq;
-use crate::model::digest::row_hash;
 use crate::util::collections::seq_map::SeqMap;
+use crate::util::hash::hash;
 
 /// The part of a lost log that a tab has saved into this one. A tab that wakes up later saves only
 /// what it knows beyond that: the rest has gone on since, and may be long done.
@@ -18,13 +18,13 @@ impl Salvaged {
     /// Returns true if this operation was saved.
     #[must_use]
     pub fn has(&self, op_id: &str) -> bool {
-        self.ops.binary_search(&hash(op_id)).is_ok()
+        self.ops.binary_search(&hash(op_id.as_bytes())).is_ok()
     }
 
     /// Describes the operations and dead letters of a log up to this record.
     pub fn new<'a>(head: Seq, op_ids: impl Iterator<Item = &'a str>) -> Self {
         let nothing = Self::default();
-        let ops = op_ids.map(hash).collect();
+        let ops = op_ids.map(|op_id| hash(op_id.as_bytes())).collect();
         nothing.joined(&Self { head, ops })
     }
 
@@ -40,8 +40,4 @@ impl Salvaged {
             ops: ops.keys(),
         }
     }
-}
-
-fn hash(op_id: &str) -> u64 {
-    row_hash("", op_id, 0)
 }

@@ -1,6 +1,6 @@
 //! The bytes of a segment's body.
 
-use twox_hash::XxHash3_64;
+use crate::util::hash::hash;
 
 /// A body up to this size is part of its record; a longer one is stored under its own key.
 pub const INLINE_BYTES: usize = 4096;
@@ -15,5 +15,5 @@ pub fn slice(bytes: &[u8], offset: u32, len: u32) -> Option<&str> {
 /// Returns the checksum of a body.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
-    XxHash3_64::oneshot(bytes)
+    hash(bytes)
 }

@@ -51,6 +51,8 @@ pub enum SpaceEvent {
     Leave { space: String },
     /// The last version of a space that a restored server has kept; said before its epoch.
     Kept { space: String, version: u64 },
+    /// Whether the remote has shared spaces.
+    Support { has: bool },
 }
 
 pub(super) fn put(out: &mut Output, event: &SpaceEvent) {
@@ -100,6 +102,7 @@ pub(super) fn put(out: &mut Output, event: &SpaceEvent) {
             out.text(space);
             out.number(*version);
         }
+        SpaceEvent::Support { has } => out.byte(if *has { 9 } else { 8 }),
     }
 }
 
@@ -149,6 +152,8 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<SpaceEvent> {
             space: input.text()?,
             version: input.number()?,
         },
+        8 => SpaceEvent::Support { has: false },
+        9 => SpaceEvent::Support { has: true },
         _ => return None,
     })
 }

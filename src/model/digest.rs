@@ -1,10 +1,10 @@
 //! An order-independent digest of a set of rows, by which two replicas find out in one comparison
-//! whether they hold the same rows: the wrapping sum of an xxh3 over each row's entity, id and
-//! version.
+//! whether they hold the same rows: the wrapping sum of a part of the MD5 of each row's entity, id
+//! and version. Every database and language has that hash, so that any backend can have digests.
 //!
 //! Adding and removing a row take constant time, so neither side ever walks its rows.
 
-use twox_hash::XxHash3_64;
+use md5::{Digest as _, Md5};
 
 use crate::model::protocol::WireDigest;
 use crate::model::table::Table;
@@ -72,26 +72,36 @@ impl Digest {
     }
 }
 
-/// xxh3-64 over `entity NUL id NUL version`, the version as eight little-endian bytes. Ids have no
-/// control characters, so the zero bytes separate without doubt. `table` is a table's name; that of
-/// a shared space goes to [`row_hash_in`].
+/// The first eight bytes, most significant first, of the MD5 of the lines entity, id and version.
+/// Ids have no control characters, so the line feeds separate without doubt. `table` is a table's
+/// name; that of a shared space goes to [`row_hash_in`].
 #[must_use]
 pub fn row_hash(table: &str, id: &str, version: u64) -> u64 {
     let table = Table(table);
     row_hash_in(table.space(), table.entity(), id, version)
 }
 
-/// Like [`row_hash`]; the bytes of a row of a shared space begin with the space's id and a zero
-/// byte. So a row that a replica files under the wrong space is a difference.
+/// Like [`row_hash`]; the lines of a row of a shared space begin with the space's id. So a row that
+/// a replica files under the wrong space is a difference.
 #[must_use]
 pub fn row_hash_in(space: Option<&str>, entity: &str, id: &str, version: u64) -> u64 {
-    let space_len = space.map_or(0, |space| space.len().saturating_add(1));
-    let names = entity.len().saturating_add(id.len()).saturating_add(10);
-    let mut bytes = Vec::with_capacity(names.saturating_add(space_len));
-    for name in space.into_iter().chain([entity, id]) {
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(0);
+    let mut md5 = Md5::new();
+    for line in space.into_iter().chain([entity, id]) {
+        md5.update(line.as_bytes());
+        md5.update(b"\n");
     }
-    bytes.extend_from_slice(&version.to_le_bytes());
-    XxHash3_64::oneshot(&bytes)
+    let mut digits = [b'0'; 20];
+    let mut rest = version;
+    let mut from = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' | u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        from = at;
+        if rest == 0 {
+            break;
+        }
+    }
+    md5.update(digits.get(from..).unwrap_or_default());
+    let hash: [u8; 16] = md5.finalize().into();
+    u64::from_be_bytes(hash.first_chunk().copied().unwrap_or_default())
 }

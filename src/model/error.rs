@@ -70,6 +70,8 @@ pub enum Code {
     ReadOnly,
     /// Only an owner of the shared space may do this.
     NotOwner,
+    /// The remote cannot do this: it has no shared spaces.
+    Unsupported,
     /// Stored bytes do not match their checksum.
     Corrupt,
     /// A schema migration failed.
@@ -81,7 +83,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::NotInitialized,
         Self::NoUser,
         Self::InvalidConfig,
@@ -111,6 +113,7 @@ impl Code {
         Self::NotMember,
         Self::ReadOnly,
         Self::NotOwner,
+        Self::Unsupported,
         Self::Corrupt,
         Self::Migration,
         Self::Closed,
@@ -156,6 +159,7 @@ impl Code {
             | Self::NotMember
             | Self::ReadOnly
             | Self::NotOwner
+            | Self::Unsupported
             | Self::Corrupt
             | Self::Migration
             | Self::Closed
@@ -196,6 +200,7 @@ impl Code {
             Self::NotMember => "notMember",
             Self::ReadOnly => "readOnly",
             Self::NotOwner => "notOwner",
+            Self::Unsupported => "unsupported",
             Self::Corrupt => "corrupt",
             Self::Migration => "migration",
             Self::Closed => "closed",

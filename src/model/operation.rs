@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
+use crate::model::table::Table;
 
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,9 +155,21 @@ impl Operation {
         self.kind != OperationKind::Delete && self.to.as_deref().unwrap_or(&self.entity) == table
     }
 
+    /// Of a move, the space that the entity goes to; the personal one is `None`.
+    #[must_use]
+    pub fn space_after_move(&self) -> Option<Option<&str>> {
+        self.to.as_deref().map(|table| Table(table).space())
+    }
+
     /// The tables whose entity it changes.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.entity).chain(self.to.as_deref())
+    }
+
+    /// Returns true if it names a shared space.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.tables().any(|table| Table(table).space().is_some())
     }
 
     /// Returns true if it creates the row, with all its values.
@@ -258,6 +271,9 @@ pub struct PendingOperation {
     pub space_id: Option<String>,
     /// The entity's id.
     pub entity_id: String,
+    /// Of a move, the space that the entity goes to; `null` for the personal one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Option<String>>,
     /// What it does.
     pub kind: OperationKind,
     /// `pending`, `inFlight` or `blocked`.

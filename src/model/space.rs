@@ -6,6 +6,9 @@ pub const SPACE: &str = "$space";
 /// The entity type of a member, in the space: its id is the space's, a slash, and the user's.
 pub const MEMBER: &str = "$member";
 
+/// What to do where a remote lacks spaces.
+pub const NO_SPACES: &str = "The remote has no shared spaces. One that has them, such as an adapter, returns `spaces` with each page from a null cursor: the user's list, which may be empty.";
+
 /// Returns true for the entity types of spaces themselves and their members.
 #[must_use]
 pub fn is_reserved(entity: &str) -> bool {

@@ -4,6 +4,9 @@
 //! Two plans: the first reads the other user's log, the second writes everything into the account's
 //! log, in one commit that also notes from which log and head it came. So a crash before the other
 //! log is wiped adopts nothing twice and loses nothing: the note says what is left to do.
+//!
+//! A space that the server has stays as it is, with its rows and members: only pending operations
+//! go along, as they are. The account may be a member as well, or gets dead letters.
 
 use std::rc::Rc;
 
@@ -13,7 +16,9 @@ use crate::log::facts::{AdoptedFrom, DeadLetter, Facts};
 use crate::model::entity::{Key, times};
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, join_links};
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::page::listing::awaits_creation;
 use crate::plan::salvage::Salvage;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
@@ -21,9 +26,10 @@ use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
+use crate::util::time::format;
 
-/// What another user has: live entities as operations that create them, and what only this device
-/// knows.
+/// What another user has: live entities as operations that create them, pending operations in spaces
+/// of the server, and what only this device knows.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     /// The log and head that it was read from.
@@ -57,16 +63,21 @@ impl Planner for AccountReader {
             let mut local = Vec::new();
             for id in replica.ids(entity, None) {
                 let key = Key::new(entity, id);
-                // A kept rejection is a dead letter, which is taken along as such.
-                let Some(body) = replica
-                    .synced_view(&key)
-                    .filter(|view| !view.deleted)
-                    .and_then(|view| text_of(view.body, &mut missing))
-                else {
-                    continue;
-                };
-                order.push((times(&body).created_at, operations.len()));
-                operations.push(Some(self.create(replica, &key, body)));
+                if stays(replica, &key) {
+                    let pending = replica.outbox().chain(&key).map(|queued| &queued.op);
+                    for op in pending.filter(|op| op.entity == entity) {
+                        order.push((Some(format(op.queued_at)), operations.len()));
+                        operations.push(Some(op.clone()));
+                    }
+                } else {
+                    // A kept rejection is a dead letter, which is taken along as such.
+                    let view = replica.synced_view(&key).filter(|view| !view.deleted);
+                    let Some(body) = view.and_then(|view| text_of(view.body, &mut missing)) else {
+                        continue;
+                    };
+                    order.push((times(&body).created_at, operations.len()));
+                    operations.push(Some(self.create(replica, &key, body)));
+                }
                 let fields = replica.local_only_fields(&key);
                 if let Some(fields) = fields.and_then(|fields| text_of(Some(fields), &mut missing))
                 {
@@ -112,6 +123,17 @@ impl AccountReader {
     }
 }
 
+/// Returns true if the server has the row in a shared space, also one that waits to be moved from
+/// there.
+fn stays(replica: &Replica, key: &Key<'_>) -> bool {
+    let mut chain = replica.outbox().chain(key);
+    let came = chain.rfind(|queued| queued.op.to.as_deref() == Some(key.entity));
+    let table = came.map_or(key.entity, |queued| &queued.op.entity);
+    Table(table)
+        .space()
+        .is_some_and(|space| !awaits_creation(replica, space))
+}
+
 /// Returns a body's text; `None` if there is none, or if it must be fetched first, which is noted.
 fn text_of(body: Option<ViewBody<'_>>, missing: &mut SeqMap<()>) -> Option<Rc<str>> {
     match body? {
@@ -154,6 +176,10 @@ impl Planner for Adopter<'_> {
         let mut missing = SeqMap::default();
         let (mut adoption, mut operations) = (Adoption::default(), Vec::new());
         for op in &self.account.operations {
+            if op.kind != OperationKind::Create {
+                operations.push(op.clone());
+                continue;
+            }
             let here = replica
                 .view(&Key::new(&op.entity, &op.id))
                 .filter(|view| !view.deleted);
@@ -179,17 +205,17 @@ impl Planner for Adopter<'_> {
         let mut commit = Commit::default();
         let mut local_only = self.account.local_only.clone();
         for segment in &mut local_only {
-            // What this account has itself stays.
+            let table = segment.entity.strip_prefix(local_only::PREFIX);
+            let table = table.unwrap_or_default();
+            // What this account has itself stays. A row that the server has is perhaps none of its.
             segment.entries.retain(|entry| {
-                replica
-                    .local_only_fields(&Key::new(
-                        segment
-                            .entity
-                            .strip_prefix(local_only::PREFIX)
-                            .unwrap_or_default(),
-                        &entry.id,
-                    ))
-                    .is_none()
+                let key = Key::new(table, &entry.id);
+                let is_here = || {
+                    replica.row(&key).is_some()
+                        || (operations.iter()).any(|op| op.entity == table && op.id == entry.id)
+                };
+                replica.local_only_fields(&key).is_none()
+                    && (Table(table).space().is_none() || is_here())
             });
         }
         commit.segments = local_only;

@@ -210,6 +210,7 @@ fn spaces(spaces: &Spaces) -> Vec<SpaceEvent> {
             asked: 0,
         });
     }
+    events.extend(spaces.support().map(|has| SpaceEvent::Support { has }));
     let made = spaces.made().keys().map(|space| SpaceEvent::Made {
         space: space.to_owned(),
     });

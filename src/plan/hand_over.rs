@@ -43,11 +43,10 @@ pub(super) fn hand_over(
         return HandedOver::Not;
     };
     let queued: Vec<&Queued> = outbox.onward(first);
-    let is_sent = |one: &&Queued| one.maybe_sent || one.in_flight;
     let is_own = |one: &Queued| queued.iter().any(|own| own.op.op_id == one.op.op_id);
     if first.op.entity != key.entity
         || queued.iter().any(|one| one.blocked_by.is_some())
-        || (delivery == Delivery::Maybe && queued.iter().any(is_sent))
+        || (delivery == Delivery::Maybe && queued.iter().any(|one| one.may_be_sent()))
         || !outbox.chain(&there.key()).all(is_own)
     {
         return HandedOver::Not;

@@ -1,13 +1,19 @@
 //! Plans the move of a database to another server: everything that is here is offered to it.
+//!
+//! It knows none of the shared spaces, as after a restore from before them: those of an owner are
+//! made anew, with all that is here of them. In those of others, this user's own writes become dead
+//! letters, unless an owner has brought the space before.
 
 use std::rc::Rc;
 
 use crate::log::commit::{Commit, Event};
 use crate::log::known_server::KnownServer;
-use crate::log::receipt::Restored;
+use crate::log::receipt::{Receipt, Restored};
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind};
+use crate::model::space::Role;
+use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
@@ -29,8 +35,18 @@ impl Planner for MovePlanner {
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<u64>>> {
         let (mut commit, mut missing, mut offered) = (Commit::default(), Vec::new(), 0_usize);
         for (entity, rows) in replica.entities().iter() {
+            let space = Table(entity).space();
+            let role = space.and_then(|space| replica.spaces().role(space));
             for (id, row) in rows.iter().filter(|(_, row)| !row.deleted) {
                 let key = Key::new(entity, id);
+                if space.is_some() {
+                    if role == Some(Role::Owner) {
+                        let counts = replica.outbox().last(&key).is_none();
+                        offered = offered.saturating_add(usize::from(counts));
+                        commit.events.push(self.as_own(replica, &key, row.version));
+                    }
+                    continue;
+                }
                 if replica.outbox().last(&key).is_some() {
                     continue;
                 }
@@ -71,5 +87,22 @@ impl Planner for MovePlanner {
             server: KnownServer::default(),
         });
         Ok(Plan::Ready(Planned::new(commit, offered as u64)))
+    }
+}
+
+impl MovePlanner {
+    /// Notes a row as one of this device, which offers it when the server lacks it.
+    fn as_own(&self, replica: &Replica, key: &Key<'_>, version: u64) -> Event {
+        Event::Receipt {
+            entity: key.entity.to_owned(),
+            id: key.id.to_owned(),
+            receipt: Receipt {
+                at: self.context.now,
+                version,
+                deleted: false,
+                whole: true,
+                ..replica.receipts().get(key).cloned().unwrap_or_default()
+            },
+        }
     }
 }

@@ -8,7 +8,6 @@ use crate::log::facts::CursorState;
 use crate::log::known_server::ServerNews;
 use crate::log::spaces::SpaceEvent;
 use crate::model::config::merge_fields::Policies;
-use crate::model::digest::row_hash_in;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::protocol::{PullPage, WireRow};
@@ -22,8 +21,9 @@ use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
+use crate::util::hash::hash;
 
-mod forgotten;
+pub(super) mod forgotten;
 pub mod listing;
 mod moved;
 
@@ -71,8 +71,9 @@ pub struct PagePlanner<'a> {
 }
 
 impl Planner for PagePlanner<'_> {
-    /// `None` if the cursor has moved since the page was pulled, or if the page belongs to another
-    /// epoch or server, or to a log that has been lost: what the new one has may be newer.
+    /// `None` if the cursor has moved since the page was pulled, if the log was compacted since the
+    /// first page was, or if the page belongs to another epoch or server, or to a log that has been
+    /// lost: what the new one has may be newer.
     type Output = Decided<Option<Incoming>>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
@@ -80,7 +81,11 @@ impl Planner for PagePlanner<'_> {
         let cursor = cursor.and_then(|state| state.cursor.as_deref());
         let moved = match self.rules.from {
             Some(_) => cursor != self.rules.from,
-            None => cursor.is_some() && cursor != self.rules.before,
+            // A compaction has written every row anew: none looks older than this pull any more.
+            None => {
+                (cursor.is_some() && cursor != self.rules.before)
+                    || replica.checkpointed_at() > self.rules.since.head
+            }
         };
         let server = self.rules.server.as_ref();
         let strange = server.is_some_and(|news| !news.holds(replica.server()));
@@ -140,7 +145,7 @@ impl PagePlanner<'_> {
             planner.offer_the_missing(page, rules, before, &list);
         }
         if ended {
-            listing::end_starts(&mut planner, rules, &begun);
+            listing::end_starts(&mut planner, page, rules, &begun);
         }
         let (mut commit, mut incoming) = match planner.finish() {
             Plan::Ready(Decided::Done(done)) => done,
@@ -195,8 +200,9 @@ fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
         .iter()
         .enumerate()
         .map(|(at, row)| {
-            let hash = row_hash_in(row.space.as_deref(), &row.entity, &row.id, 0);
-            (hash, row.version, at)
+            let space = row.space.as_deref().unwrap_or_default();
+            let key = [space, "\n", &*row.entity, "\n", &*row.id].concat();
+            (hash(key.as_bytes()), row.version, at)
         })
         .collect();
     sort(&mut order);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::conflict::field_hashes;
 use crate::log::address::BodyId;
 use crate::log::commit::{Commit, Event};
 use crate::log::facts::DeadLetter;
@@ -154,6 +155,14 @@ impl<'a> DeadLetterPlan<'a> {
                     break;
                 }
             };
+            // It is not what was sent under its id.
+            if !op.supersedes.contains(&first.op.op_id) {
+                op.supersedes.push(first.op.op_id.clone());
+                op.earlier.extend(
+                    (op.body.as_deref())
+                        .map_or_else(Vec::new, |body| field_hashes(body, &op.fields)),
+                );
+            }
             op.kind = kind;
             op.body.clone_from(&later.body);
             op.soft = later.soft;
@@ -162,7 +171,7 @@ impl<'a> DeadLetterPlan<'a> {
         }
         self.gone
             .extend(chain.iter().map(|queued| queued.op.op_id.clone()));
-        let maybe = self.unanswered && chain.iter().any(|queued| queued.maybe_sent);
+        let maybe = self.unanswered && chain.iter().any(|queued| queued.may_be_sent());
         let behind = op.op_id.clone();
         for op in apart {
             self.dead_letters.push(DeadLetter {

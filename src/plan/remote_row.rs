@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | nothing, and no write of this device is suspect | any | the row is written |
 //! | a parked conflict | any | the row is written; the conflict stays parked and keeps its base |
+//! | an operation that another log had, with this row as its base | of which there was none here | the row is written |
 //! | an operation whose effect the row shows, without a summed field | the same content | the operation is settled: its reply was lost |
 //! | a write that a restored server may have forgotten, or an operation whose base is unknown | equal to the body stored here | the row is written; pending operations are rebased onto it |
 //! | a write that a restored server may have forgotten, with or without pending operations | different from it | [`RowPlanner::apply_restored_row`] |
@@ -71,18 +72,27 @@ impl RowPlanner<'_> {
         if queued.iter().any(|queued| queued.blocked_by.is_some()) {
             return self.write_row(row, Tombstones::Apply);
         }
+        // Another row waits to come here. What is behind it meets this table's row once it has.
+        let own = queued
+            .iter()
+            .take_while(|queued| queued.op.entity == row.entity);
+        let chain: Vec<&Operation> = own.map(|queued| &queued.op).collect();
         match queued.first() {
-            // It waits to come here. What is behind it meets the row once it has.
-            Some(first) if first.op.entity != row.entity => {
-                return self.write_row(row, Tombstones::Apply);
+            // It was made on this very row, which another log had.
+            Some(first)
+                if first.op.base_version == Some(row.version)
+                    && row.body.is_some()
+                    && self.replica.row(&key).is_none() =>
+            {
+                return self.write_row(row, tombstones);
             }
-            Some(first) if queued.iter().any(|queued| queued.op.to.is_some()) => {
+            Some(_) if chain.is_empty() => return self.write_row(row, Tombstones::Apply),
+            Some(first) if chain.iter().any(|op| op.to.is_some()) => {
                 let all = self.replica.outbox().onward(first);
                 return self.meet_moving(row, &all);
             }
             _ => {}
         }
-        let chain: Vec<&Operation> = queued.iter().map(|queued| &queued.op).collect();
         let policies = (self.policies)(row.entity);
         let pending = PendingEdits {
             summed: sums(&policies)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::conflict::field_hashes;
 use crate::log::commit::Event;
 use crate::log::facts::DeadLetter;
 use crate::model::entity::{Fields, Key};
@@ -13,7 +14,9 @@ use crate::plan::write::{Group, Write, plan_writes};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
+use crate::state::tables;
 use crate::state::view::ViewBody;
+use crate::util::collections::sort::sort;
 use crate::util::json::keep::keep;
 use crate::util::json::write::put_text;
 
@@ -41,7 +44,7 @@ impl Planner for RetryPlanner<'_> {
         let mut groups = Vec::new();
         for id in &ids {
             let edited = self.edited.filter(|_| id == self.id);
-            let (op, write) = match retried(replica, id, edited)? {
+            let (op, table, write) = match retried(replica, &ids, id, edited)? {
                 Plan::Ready(retried) => retried,
                 Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
             };
@@ -49,7 +52,7 @@ impl Planner for RetryPlanner<'_> {
             groups.push(Group {
                 after: asked.map(|link| link.key.clone()).collect(),
                 ignore_kept_rejection: true,
-                ..(self.group)(&selection(&op.entity), write)
+                ..(self.group)(&selection(table), write)
             });
         }
         Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
@@ -61,11 +64,60 @@ impl Planner for RetryPlanner<'_> {
             let back = outcomes
                 .filter(|(_, outcome)| outcome.is_ok())
                 .map(|(id, _)| id.clone());
-            let revived = std::iter::once(self.id.to_owned()).chain(back);
-            commit.events.extend(revived.map(|id| Event::Revive { id }));
+            for id in std::iter::once(self.id.to_owned()).chain(back) {
+                if let Some(letter) = replica.dead_letters().get(&id) {
+                    stand_for(letter, &mut commit.events);
+                }
+                commit.events.push(Event::Revive { id });
+            }
             Planned::new(commit, None)
         }))
     }
+}
+
+/// Makes the operation that repeats a dead letter's safe from a duplicate of that one, which may come
+/// late and be applied: the remote remembers no refusal. It is the same operation, with the same id,
+/// if it says the same. Else it supersedes that one.
+fn stand_for(letter: &DeadLetter, events: &mut [Event]) {
+    let was = &letter.op;
+    let is_repeated = |event: &Event| matches!(event, Event::Queue { op, .. } if op.entity == was.entity && op.id == was.id && op.to == was.to);
+    let Some(mut at) = events.iter().position(is_repeated) else {
+        return;
+    };
+    // It may have become part of the operation that repeats another letter.
+    for (later, event) in events.iter().enumerate() {
+        if let (Some(Event::Queue { op, .. }), Event::Queue { replaces, .. }) =
+            (events.get(at), event)
+            && replaces.contains(&op.op_id)
+        {
+            at = later;
+        }
+    }
+    let Some(Event::Queue { op, .. }) = events.get_mut(at) else {
+        return;
+    };
+    op.supersedes.extend_from_slice(&was.supersedes);
+    op.earlier.extend_from_slice(&was.earlier);
+    // Several writes that became one letter were not sent as one.
+    let is_one = !was.supersedes.contains(&was.op_id) && letter.code != "opIdReused";
+    if is_one && op.kind == was.kind && op.to == was.to && said(op) == said(was) {
+        op.op_id.clone_from(&was.op_id);
+    } else {
+        op.supersedes.push(was.op_id.clone());
+        op.earlier.extend(said(was));
+    }
+}
+
+/// What an operation sends, as hashes.
+fn said(op: &Operation) -> Vec<u64> {
+    let only: &[String] = match op.kind {
+        OperationKind::Patch => &op.fields,
+        _ => &[],
+    };
+    let body = op.body.as_deref().filter(|_| op.to.is_none());
+    let mut hashes = body.map_or_else(Vec::new, |body| field_hashes(body, only));
+    sort(&mut hashes);
+    hashes
 }
 
 /// Returns what selects a table alone: for that of the personal space, an empty space.
@@ -90,21 +142,47 @@ fn with_dependents(replica: &Replica, id: &str) -> Vec<String> {
     all
 }
 
-/// Returns the local write that repeats a rejected operation. A patch repeats only the fields that
-/// it had changed.
+/// Returns the table in which a rejected operation is repeated, and whether its entity lives there:
+/// now, or with a move among the letters `with`. An edit of an entity that was moved since goes to
+/// where it is.
+fn place<'a>(replica: &'a Replica, with: &[String], op: &'a Operation) -> (&'a str, bool) {
+    let lives = |table: &str| {
+        let view = replica.synced_view(&Key::new(table, &op.id));
+        view.is_some_and(|view| !view.deleted)
+    };
+    let comes = |id: &String| {
+        let letter = replica.dead_letters().get(id);
+        let is = |to: &str| to == op.entity;
+        letter
+            .is_some_and(|letter| letter.op.id == op.id && letter.op.to.as_deref().is_some_and(is))
+    };
+    if lives(&op.entity) || with.iter().any(comes) {
+        return (&op.entity, true);
+    }
+    let other = tables::find(replica, Table(&op.entity).entity(), &op.id);
+    match other.filter(|table| op.base_version.is_some() && lives(table)) {
+        Some(table) => (table, true),
+        None => (&op.entity, false),
+    }
+}
+
+/// Returns the local write that repeats a rejected operation, and the table that it is for. A patch
+/// repeats only the fields that it had changed.
 fn retried<'a>(
     replica: &'a Replica,
+    with: &[String],
     id: &str,
     edited: Option<&str>,
-) -> Result<Plan<(&'a Operation, Write)>> {
+) -> Result<Plan<(&'a Operation, &'a str, Write)>> {
     let DeadLetter { op, .. } = replica.dead_letters().get(id).ok_or_else(no_letter)?;
-    let key = Key::new(&op.entity, &op.id);
-    if let Some(to) = &op.to {
+    let (table, live) = place(replica, with, op);
+    let key = Key::new(table, &op.id);
+    if let Some(to) = op.space_after_move() {
         let write = Write::Move {
             id: op.id.clone(),
-            to: Table(to).space().map(str::to_owned),
+            to: to.map(str::to_owned),
         };
-        return Ok(Plan::Ready((op, write)));
+        return Ok(Plan::Ready((op, table, write)));
     }
     let body = match (op.kind, op.body.as_deref()) {
         (OperationKind::Delete, _) | (_, None) if edited.is_some() => {
@@ -119,7 +197,7 @@ fn retried<'a>(
                 id: op.id.clone(),
                 soft: op.soft,
             };
-            return Ok(Plan::Ready((op, write)));
+            return Ok(Plan::Ready((op, table, write)));
         }
         // What the app did not edit keeps its text.
         (_, Some(body)) => edited.map_or(Cow::Borrowed(body), |edited| keep(body, edited)),
@@ -131,7 +209,6 @@ fn retried<'a>(
             "id" | "userId" | "version" | "isDeleted" | "modifiedAt"
         )
     });
-    let live = replica.synced_view(&key).is_some_and(|view| !view.deleted);
     if live && op.kind == OperationKind::Patch {
         if edited.is_none() {
             fields
@@ -142,7 +219,7 @@ fn retried<'a>(
             id: op.id.clone(),
             changes: fields.to_json(),
         };
-        return Ok(Plan::Ready((op, write)));
+        return Ok(Plan::Ready((op, table, write)));
     }
     // Local-only fields were not part of the operation, and are kept.
     let text = match replica.local_only_fields(&key) {
@@ -158,7 +235,7 @@ fn retried<'a>(
     } else {
         Write::Create { draft: whole }
     };
-    Ok(Plan::Ready((op, write)))
+    Ok(Plan::Ready((op, table, write)))
 }
 
 fn no_letter() -> Error {

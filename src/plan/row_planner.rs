@@ -9,7 +9,6 @@ use crate::log::segment_writer::Packing;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::operation::{Link, Operation, OperationKind, join_links};
-use crate::model::space::Joined;
 use crate::plan::context::PlanContext;
 use crate::plan::{Decided, Plan, Planner};
 use crate::state::replica::Replica;
@@ -49,40 +48,8 @@ pub struct Incoming {
     pub offered: u64,
     /// The total of offered operations, at the end of the pull of a restored server.
     pub restored: Option<u64>,
-    /// What is new about the user's spaces.
-    pub spaces: SpaceNews,
     /// What waited for spaces that the user has left.
     pub dead_letters: Vec<DeadLetter>,
-}
-
-/// The difference between two lists of spaces.
-#[derive(Debug, Default)]
-pub struct SpaceNews {
-    /// Spaces that are new in the list.
-    pub joined: Vec<Joined>,
-    /// Spaces that are in it no more, with the role that the user had.
-    pub left: Vec<Joined>,
-    /// Spaces in which the user has another role now.
-    pub changed: Vec<Joined>,
-}
-
-impl SpaceNews {
-    /// Adds the difference of a list from an earlier one.
-    pub(super) fn compare(&mut self, before: &[Joined], now: &[Joined]) {
-        let of = |list: &[Joined], joined: &Joined| {
-            let role = list.iter().find(|one| one.space == joined.space);
-            role.map(|one| one.role)
-        };
-        for joined in now {
-            match of(before, joined) {
-                None => self.joined.push(joined.clone()),
-                Some(role) if role != joined.role => self.changed.push(joined.clone()),
-                Some(_) => {}
-            }
-        }
-        let left = before.iter().filter(|joined| of(now, joined).is_none());
-        self.left.extend(left.cloned());
-    }
 }
 
 /// A row from the remote, in a page or in a verdict.

@@ -11,6 +11,8 @@ use crate::model::protocol::{PushReply, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::page::forgotten::NOT_MEMBER;
+use crate::plan::page::listing::is_end;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
@@ -190,6 +192,7 @@ impl Settling<'_> {
             Verdict::Rejected { code, .. } if held => {
                 self.put_off(op, Some(0), Some(code), held);
             }
+            Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ended(op) => {}
             Verdict::Rejected { code, message, row } => {
                 self.dead.reject(op, code, message);
                 if let (Some(row), Some(version)) = (row, row_version) {
@@ -201,6 +204,21 @@ impl Settling<'_> {
             }
             Verdict::Retry { after_ms } => self.put_off(op, after_ms, code, held),
         }
+    }
+
+    /// Settles the end of a space, or of the user's own membership, for one who is no member.
+    fn ended(&mut self, op: &Operation) -> bool {
+        let key = Key::new(&op.entity, &op.id);
+        let ended = is_end(self.replica, &key);
+        if ended && op.kind == OperationKind::Delete {
+            let version = self.replica.row_version(&key).unwrap_or(UNKNOWN);
+            self.rows.applied(op, version, RowWritten::No);
+        } else if ended {
+            self.rows.push_event(Event::Dequeue {
+                ops: vec![op.op_id.clone()],
+            });
+        }
+        ended
     }
 
     fn put_off(&mut self, op: &Operation, after_ms: Option<u64>, code: Option<&str>, held: bool) {
@@ -337,7 +355,9 @@ fn rebase_following(
     else {
         return;
     };
-    let later: Vec<&Operation> = chain.map(|queued| &queued.op).collect();
+    let later: Vec<&Operation> = (chain.map(|queued| &queued.op))
+        .take_while(|later| later.entity == op.entity)
+        .collect();
     let Some(mut next) = later.first().map(|next| next.op_id.clone()) else {
         return;
     };

@@ -3,6 +3,8 @@
 
 use crate::log::commit::SegmentWrite;
 use crate::model::entity::{Key, OwnedKey};
+use crate::model::space::is_reserved;
+use crate::model::table::Table;
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
 use crate::state::rows::Row;
@@ -66,8 +68,20 @@ fn fingerprint<'a>(
     Some((view.version, view.deleted, pending.or_else(kept), local))
 }
 
+fn describes_space(table: &str) -> bool {
+    is_reserved(Table(table).entity())
+}
+
+/// Notes that the record after the head changes what is shown of spaces, if it does.
+fn touch_table(replica: &mut Replica, table: &str) {
+    if describes_space(table) {
+        replica.spaces.changed_at = replica.head().saturating_add(1);
+    }
+}
+
 /// Notes an entity that is about to change.
 pub(super) fn touch(replica: &mut Replica, entity: &str, id: &str) {
+    touch_table(replica, entity);
     if replica.touched.wants(entity, id) {
         let was_visible = replica.is_visible(&Key::new(entity, id));
         replica.touched.note(entity, id, was_visible);
@@ -76,6 +90,7 @@ pub(super) fn touch(replica: &mut Replica, entity: &str, id: &str) {
 
 /// Notes the entities of a segment that is about to be folded.
 pub(super) fn touch_segment(replica: &mut Replica, segment: &SegmentWrite) {
+    touch_table(replica, &segment.entity);
     if !replica.is_listening() {
         return;
     }
@@ -99,17 +114,16 @@ pub(super) fn touch_segment(replica: &mut Replica, segment: &SegmentWrite) {
 
 /// Notes the entity of a pending operation that is about to leave the outbox.
 pub(super) fn touch_operation(replica: &mut Replica, op_id: &str) {
-    if replica.is_listening() {
-        let queued = replica.outbox.get(op_id);
-        let keys: Vec<OwnedKey> = (queued.into_iter())
-            .flat_map(|queued| {
-                let tables = queued.op.tables();
-                tables.map(|table| Key::new(table, &queued.op.id).to_owned())
-            })
-            .collect();
-        for key in keys {
-            touch(replica, &key.entity, &key.id);
-        }
+    let wanted = |table: &str| replica.is_listening() || describes_space(table);
+    let queued = replica.outbox.get(op_id);
+    let keys: Vec<OwnedKey> = (queued.into_iter())
+        .flat_map(|queued| {
+            let tables = queued.op.tables().filter(|table| wanted(table));
+            tables.map(|table| Key::new(table, &queued.op.id).to_owned())
+        })
+        .collect();
+    for key in keys {
+        touch(replica, &key.entity, &key.id);
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Queued {
     /// The operation may have reached the remote: it was sent without an answer, or read from the
     /// log, which does not say. Nothing is coalesced into it, so that a late answer still fits.
     pub maybe_sent: bool,
+    /// Another tab may have sent it: it was pending while that one might push.
+    pub sent_elsewhere: bool,
     /// The parked conflict that must be decided first.
     pub blocked_by: Option<String>,
     /// Start and end of its backoff after the verdict "retry", in milliseconds since 1970.
@@ -37,6 +39,12 @@ pub struct Queued {
 const CORRECTION_MS: u64 = 60_000;
 
 impl Queued {
+    /// Returns false if no tab can have sent it.
+    #[must_use]
+    pub const fn may_be_sent(&self) -> bool {
+        self.maybe_sent || self.in_flight || self.sent_elsewhere
+    }
+
     /// Returns the end of the backoff while it lasts.
     #[must_use]
     pub fn rests_until(&self, now: u64) -> Option<u64> {
@@ -55,6 +63,9 @@ pub struct Outbox {
     /// By the entities that operations link to.
     linked: EntityIndex,
     bytes: u64,
+    /// This instance was the last to write facts of a cycle. Every tab does so before it pushes,
+    /// so until another one does, no other sends what is queued.
+    alone: bool,
 }
 
 impl Outbox {
@@ -127,27 +138,22 @@ impl Outbox {
             .filter_map(|slot| self.queue.get(*slot))
     }
 
-    /// An operation and those behind it on its entity, also where a move takes it.
+    /// An operation and those behind it on its row, also where a move takes it. Behind a move away
+    /// from a table, and from a move into it on, its operations are those of another row.
     #[must_use]
     pub fn onward<'a>(&'a self, first: &'a Queued) -> Vec<&'a Queued> {
-        let mut chain: Vec<&Queued> = Vec::new();
-        let (mut table, mut from) = (&*first.op.entity, &*first.op.op_id);
+        let mut chain = vec![first];
+        let mut last = first;
         loop {
+            let table = last.op.to.as_deref().unwrap_or(&last.op.entity);
             let key = Key::new(table, &first.op.id);
-            let before = chain.len();
-            let behind = self
-                .by_entity
-                .of(key.entity, key.id)
-                .iter()
-                .filter_map(|slot| self.queue.get(*slot))
-                .skip_while(|queued| queued.op.op_id != from);
-            chain.extend(behind.skip(usize::from(before > 0)));
-            match chain.get(before..).and_then(<[&Queued]>::last) {
-                Some(last) if last.op.to.is_some() && last.op.to.as_deref() != Some(table) => {
-                    (table, from) = (last.op.to.as_deref().unwrap_or(table), &last.op.op_id);
-                }
-                _ => return chain,
+            let mut behind =
+                (self.chain(&key)).skip_while(|queued| queued.op.op_id != last.op.op_id);
+            match behind.nth(1).filter(|next| next.op.entity == table) {
+                Some(next) => last = next,
+                None => return chain,
             }
+            chain.push(last);
         }
     }
 
@@ -193,11 +199,12 @@ impl Outbox {
     /// Adds an operation: in the slot of the first one that it replaces, or at the end. The caller
     /// blocks it if a conflict of its entity is parked.
     pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
-        let (mut slot, mut before) = (None, None);
+        let (mut slot, mut before, mut sent_elsewhere) = (None, None, !self.alone);
         // An id that is queued already names the same write, so it is queued only once.
         for old in replaces.iter().chain([&op.op_id]) {
             if let Some((at, queued)) = self.take(old) {
                 slot = Some(slot.map_or(at, |first: u64| first.min(at)));
+                sent_elsewhere |= queued.sent_elsewhere;
                 before = Some(queued).filter(|queued| queued.op.op_id == op.op_id);
             }
         }
@@ -215,6 +222,7 @@ impl Outbox {
             Some(before) => Queued {
                 op,
                 maybe_sent: maybe_sent || before.maybe_sent,
+                sent_elsewhere,
                 blocked_by: None,
                 ..before
             },
@@ -222,6 +230,7 @@ impl Outbox {
                 op,
                 in_flight: false,
                 maybe_sent,
+                sent_elsewhere,
                 blocked_by: None,
                 rest: (0, 0),
                 last_error: None,
@@ -251,8 +260,10 @@ impl Outbox {
 
     /// Takes over what an older state of this instance knew about deliveries.
     pub fn inherit(&mut self, older: &Self) {
+        let alone = self.alone;
         for queued in self.queue.iter_mut() {
             if let Some(old) = older.get(&queued.op.op_id) {
+                queued.sent_elsewhere = old.sent_elsewhere || !alone;
                 queued.in_flight = old.in_flight;
                 queued.maybe_sent = old.maybe_sent;
                 queued.rest = old.rest;
@@ -283,6 +294,20 @@ impl Outbox {
                 (kind, _) => kind,
             };
         });
+    }
+
+    /// Returns true if no other tab sends what is queued now.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Notes that this instance has written facts of a cycle, or another one.
+    pub fn take_turn(&mut self, own: bool) {
+        self.alone = own;
+        for queued in self.queue.iter_mut().filter(|_| !own) {
+            queued.sent_elsewhere = true;
+        }
     }
 
     /// Marks operations as being sent.
@@ -344,7 +369,11 @@ impl Outbox {
 
     /// Marks an operation as having had no effect on the remote.
     pub fn mark_unsent(&mut self, op_id: &str) {
-        self.with(op_id, |queued| queued.maybe_sent = false);
+        let sent_elsewhere = !self.alone;
+        self.with(op_id, |queued| {
+            queued.maybe_sent = false;
+            queued.sent_elsewhere = sent_elsewhere;
+        });
     }
 
     /// Notes the error of a push that failed as a whole.

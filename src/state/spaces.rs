@@ -24,8 +24,12 @@ pub struct Start {
 #[derive(Debug, Default)]
 pub struct Spaces {
     list: Vec<Joined>,
+    /// Whether the remote has shared spaces, once it has said so in this epoch.
+    pub(super) support: Option<bool>,
     /// The record with the last list that said anything new; 0 if it is of an earlier epoch.
     listed_at: Seq,
+    /// The record that last changed what is shown of spaces: the list, names, memberships.
+    pub(super) changed_at: Seq,
     made: VecMap<Seq>,
     passed: VecMap<u64>,
     kept: VecMap<u64>,
@@ -47,10 +51,22 @@ impl Spaces {
         joined.map(|joined| joined.role)
     }
 
+    /// Whether the remote has shared spaces; `None` until a page from the beginning has come.
+    #[must_use]
+    pub const fn support(&self) -> Option<bool> {
+        self.support
+    }
+
     /// The record with the list, if it is one of this epoch.
     #[must_use]
     pub const fn listed_at(&self) -> Seq {
         self.listed_at
+    }
+
+    /// The record that last changed what is shown of spaces.
+    #[must_use]
+    pub const fn changed_at(&self) -> Seq {
+        self.changed_at
     }
 
     /// Spaces that this device made, with the record of the server's word, until a list comes that

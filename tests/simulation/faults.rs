@@ -171,6 +171,7 @@ impl World {
         let Some(backup) = self.backup.clone() else {
             self.say("a backup of the server is taken".to_owned());
             self.backup = Some(self.server.backup());
+            self.push_checker.answers.back_up();
             return;
         };
         if self.dice.chance(500) {

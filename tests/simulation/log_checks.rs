@@ -37,7 +37,12 @@ impl LogReader {
     }
 
     /// Reads new records. Returns whether there were any.
-    async fn follow(&mut self, spaces: Option<&PushChecker>) -> Result<bool, String> {
+    async fn follow(
+        &mut self,
+        device: &str,
+        checker: &PushChecker,
+        shares: bool,
+    ) -> Result<bool, String> {
         let user = self.replica.user_id().to_owned();
         let records = match self.store.tail(self.replica.head()).await {
             Ok(Tail::Records(records)) => records,
@@ -47,16 +52,24 @@ impl LogReader {
         };
         for (seq, record) in &records {
             let before = self.versions();
-            let spaces = spaces.map(|checker| {
+            let cursor = self.replica.cursor("").cloned();
+            let spaces = shares.then(|| {
                 let list = self.replica.spaces().list().to_vec();
-                (checker, list, Sight::of(&self.replica))
+                (list, Sight::of(&self.replica))
             });
             self.replica
                 .apply_record(*seq, record)
                 .map_err(|error| format!("the log of {user}: {error:?}"))?;
             self.compare_versions(&before)
                 .map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
-            if let Some((checker, list, sight)) = spaces {
+            let from = cursor.as_ref().and_then(|state| state.cursor.as_deref());
+            let mut moved = checker.pulls.moves(from, &self.replica);
+            if self.replica.cursor("") != cursor.as_ref() && !checker.has_losses() {
+                let compared = checker.pulls.compare(device, *seq, &self.replica);
+                moved = moved.and(compared);
+            }
+            moved.map_err(|words| format!("the log of {user}, record {seq}: {words}"))?;
+            if let Some((list, sight)) = spaces {
                 let same_list = self.replica.spaces().list() == list;
                 let lived = |cursor: &str, id: &str| checker.was_alive(cursor, id);
                 check_outside(&self.replica)
@@ -228,7 +241,7 @@ impl World {
                 let name = &device.shared.device_id;
                 let moved = self
                     .clock
-                    .run(log_reader.follow(self.shares.then_some(&*self.push_checker)))
+                    .run(log_reader.follow(name, &self.push_checker, self.shares))
                     .map_err(|error| format!("{name}: {error}"))?;
                 if moved
                     && log_reader.replica.damage() == datum_sync::log::commit::Damage::default()

@@ -39,7 +39,11 @@ impl Meetings {
     /// A request is sent.
     pub fn asks(&self, owner: Owner, user: &str, path: &str) {
         self.with(owner, user, |cycle| {
-            // A page that was asked for ahead may not have been read yet.
+            // A page that was asked for ahead is not read where the one before it turns out to be
+            // too old: that one is asked for again.
+            if path == "/pull" && cycle.met.as_deref() == Some("/pull") {
+                cycle.met = None;
+            }
             if path == "/push" && cycle.met.as_deref() == Some("/push") {
                 self.object(format!(
                     "{user} pushes on after another server has answered"

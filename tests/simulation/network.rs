@@ -14,9 +14,12 @@ use datum_sync::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use datum_sync::ports::remote::{Hints, Pulled, Pushed, Remote};
 use datum_sync::util::time;
 
+use super::adapter::Adapter;
 use super::dice::Dice;
+use super::operator::meddle;
 use super::ports::Shared;
-use super::space_checks::may_hold;
+use super::server_checks::roles;
+use super::space_checks::may_send;
 use super::tasks::Owner;
 
 /// The remote of one tab. The token is that of the user whom the request names.
@@ -28,6 +31,8 @@ pub struct SimRemote {
     pub shares: bool,
     /// The server cannot tell how much of an earlier epoch is left.
     pub forgets_epochs: bool,
+    /// What the backend leaves out.
+    pub adapter: Adapter,
 }
 
 /// A request in flight.
@@ -79,6 +84,7 @@ impl Request {
         let path = format!("/sync/v1{}", self.path);
         let rows = || (self.astray && self.path == "/push").then(|| self.server.rows(&self.user));
         let before = rows();
+        let members = (!self.astray && self.path == "/push").then(|| roles(&self.server));
         let (status, bytes) = self.server.handle(
             &self.user,
             self.method,
@@ -92,7 +98,7 @@ impl Request {
                 let checker = &self.shared.push_checker;
                 checker.hears_astray(&self.server, &self.user, before != rows(), &bytes);
             }
-        } else if self.path == "/push" {
+        } else if let Some(members) = members {
             if self.shared.traced {
                 self.say(&format!(
                     "{} gets {status} {}",
@@ -100,7 +106,18 @@ impl Request {
                     short(&bytes)
                 ));
             }
-            self.shared.push_checker.hears(
+            let checker = &self.shared.push_checker;
+            if status == 200 {
+                let answers = &checker.answers;
+                checker.check(answers.pushes(
+                    &self.server,
+                    &self.user,
+                    members,
+                    &self.body,
+                    &bytes,
+                ));
+            }
+            checker.hears(
                 &self.server,
                 &self.shared.device_id,
                 &self.user,
@@ -111,13 +128,15 @@ impl Request {
         } else {
             self.say(&format!("gets {status}"));
             if self.path == "/pull" {
-                self.shared.push_checker.gives_page(
-                    &self.server,
-                    &self.user,
-                    &self.body,
-                    status,
-                    &bytes,
-                );
+                let checker = &self.shared.push_checker;
+                if status == 200 {
+                    let answers = &checker.answers;
+                    checker.check(answers.pages(&self.server, &self.user, &self.body, &bytes));
+                    let head = self.shared.head(&self.user);
+                    let device = &self.shared.device_id;
+                    (checker.pulls).note(&self.user, device, head, &self.body, &bytes);
+                }
+                checker.gives_page(&self.server, &self.user, &self.body, status, &bytes);
             }
         }
         (status, bytes)
@@ -162,7 +181,7 @@ impl SimRemote {
         let outside = opened.db.read(|replica| {
             let ops = request.operations.iter();
             let mut named = ops.flat_map(|op| op.space.iter().chain(&op.to));
-            let outside = named.find(|space| !may_hold(replica, space));
+            let outside = named.find(|space| !may_send(replica, space));
             outside.map(|space| space.clone().into_owned())
         });
         if let Some(space) = outside {
@@ -255,6 +274,9 @@ impl SimRemote {
             letter.say("arrives twice");
             letter.arrive_after(ms + [0, 5, 60_000][dice.harm(3) as usize], None);
         }
+        if self.shares && ["/pull", "/push"].contains(&path) && self.has_fault(40) {
+            meddle(&self.server, &self.shared, user);
+        }
         let (status, mut bytes) = poll_fn(|context| {
             let mut mailbox = mailbox.borrow_mut();
             match mailbox.0.take() {
@@ -343,7 +365,7 @@ impl Remote for SimRemote {
             .ask(user, "POST", "/pull", serde_json::to_vec(&request).unwrap())
             .await?
         {
-            Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
+            Answer::Body(bytes) => Ok(Pulled::Page(self.adapter.answer(bytes))),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => Err(Error::new(Code::ServerError, "413 to a pull.")),
         }

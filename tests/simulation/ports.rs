@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 
 use datum_server::MemoryServer;
 use datum_sync::engine::Backing;
+use datum_sync::log::address::Seq;
 use datum_sync::model::error::Result;
 use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::host::{Host, StorageEstimate};
@@ -79,6 +80,14 @@ impl Shared {
     pub fn has_others(&self, owner: Owner) -> bool {
         let hearers = self.hearers.borrow();
         hearers.iter().any(|(other, _)| *other != owner)
+    }
+
+    /// Returns the head of a user's log.
+    pub fn head(&self, user: &str) -> Seq {
+        let stores = self.stores.borrow();
+        let keys = stores.get(user).map(MemoryStore::keys);
+        keys.and_then(|keys| keys.last().copied())
+            .unwrap_or_default()
     }
 
     /// Notes the start of a tab's own cycle from what it tells the others.

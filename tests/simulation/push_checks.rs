@@ -9,7 +9,9 @@ use datum_server::rules::store::{Row, Space};
 use datum_sync::model::space::is_reserved;
 use serde_json::Value;
 
+use super::pull_checks::PullChecker;
 use super::roaming::Roaming;
+use super::server_checks::ServerChecker;
 use super::space_checks::live_rows;
 use super::spaces::is_roaming;
 
@@ -37,6 +39,10 @@ fn results(reply: &Value) -> impl Iterator<Item = &Value> {
 pub struct PushChecker {
     /// What became of values in spaces.
     pub roaming: Roaming,
+    /// What the server answers.
+    pub answers: ServerChecker,
+    /// What came by pulls.
+    pub pulls: PullChecker,
     /// The ids of roaming rows that lived once where the user could read them, at the moment of the
     /// page with this cursor.
     alive: RefCell<BTreeMap<String, BTreeSet<String>>>,
@@ -63,6 +69,18 @@ impl PushChecker {
         self.broken.borrow_mut().get_or_insert(words);
     }
 
+    /// Keeps the first violation.
+    pub fn check(&self, checked: Result<(), String>) {
+        if let Err(words) = checked {
+            self.object(words);
+        }
+    }
+
+    /// Whether anything was lost so far.
+    pub fn has_losses(&self) -> bool {
+        self.lossy.get()
+    }
+
     /// From now on replaced values may return.
     pub fn lost_storage(&self) {
         self.lossy.set(true);
@@ -70,6 +88,7 @@ impl PushChecker {
 
     /// The server has lost everything after its backup.
     pub fn restored(&self) {
+        self.answers.restore();
         self.operations.borrow_mut().clear();
         self.values.borrow_mut().clear();
         self.lossy.set(true);

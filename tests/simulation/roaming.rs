@@ -22,6 +22,8 @@ struct Promised {
 #[derive(Default)]
 pub struct Roaming {
     promises: RefCell<BTreeMap<Writer, Promised>>,
+    /// Rows of which nothing is promised to a device any more: its user, the device and the id.
+    doubtful: RefCell<BTreeSet<(String, usize, String)>>,
     /// Values that the server has taken.
     landed: RefCell<BTreeSet<u64>>,
     losses: Cell<u64>,
@@ -40,9 +42,21 @@ impl Roaming {
 
     /// Records a write whose promise has resolved.
     pub fn acknowledge(&self, user: &str, device: usize, id: &str, field: &str, value: u64) {
+        let row = (user.to_owned(), device, id.to_owned());
+        if self.doubtful.borrow().contains(&row) {
+            return;
+        }
         let writer = (user.to_owned(), device, id.to_owned(), field.to_owned());
         let mut promises = self.promises.borrow_mut();
         promises.entry(writer).or_default().acknowledged = value;
+    }
+
+    /// Records that a device makes a row of an id that it knows in another space. The server may
+    /// say that the row was moved there; then they meet without a base, and clocks decide.
+    pub fn doubt(&self, user: &str, device: usize, id: &str) {
+        self.delete(user, device, id);
+        let row = (user.to_owned(), device, id.to_owned());
+        self.doubtful.borrow_mut().insert(row);
     }
 
     /// Records that a device has deleted a row: what it wrote there went with it.

@@ -20,7 +20,7 @@ use super::tasks::Owner;
 use super::world::{App, World};
 
 /// The live rows of one space, with their space; `None` is the personal one.
-type Shelf = (Option<&'static str>, Vec<Row>);
+pub type Shelf = (Option<&'static str>, Vec<Row>);
 
 /// Why the server refuses what is written into spaces.
 const REFUSALS: [&str; 6] = [
@@ -37,7 +37,7 @@ fn is_live(row: &Row) -> bool {
 }
 
 /// Returns the user's role in a space, by its rows.
-fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
+pub fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
     let member = rows
         .iter()
         .find(|row| row.entity == MEMBER && row.id == format!("{space}/{user}"))?;
@@ -46,7 +46,7 @@ fn role_of(rows: &[Row], space: &str, user: &str) -> Option<String> {
 }
 
 /// Returns the live rows of every space that a user may read, and the user's roles.
-fn readable(server: &MemoryServer, user: &str) -> (Vec<Shelf>, BTreeMap<String, String>) {
+pub fn readable(server: &MemoryServer, user: &str) -> (Vec<Shelf>, BTreeMap<String, String>) {
     let mut roles = BTreeMap::new();
     let mut shelves = vec![(None, server.rows(user))];
     for space in SPACES {
@@ -75,13 +75,22 @@ pub fn live_rows(server: &MemoryServer, user: &str) -> BTreeSet<String> {
     counts.into_keys().collect()
 }
 
-/// Returns true if rows and operations of a space may be here: the user is in it as far as is
-/// known, or it waits to be made, or no list has come since storage was lost.
-pub fn may_hold(replica: &Replica, space: &str) -> bool {
+/// Returns true if rows of a space may be here: the user is in it as far as is known, or it waits to
+/// be made, or no list has come since storage was lost. A tab that saves what it had of a lost log
+/// asks for everything again, and for the list with it.
+fn may_hold(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     replica.spaces().role(space).is_some()
+        || replica.damage().needs_full_pull
         || replica.spaces().listed_at() == 0
         || replica.outbox().last(&Key::new(&table, space)).is_some()
+}
+
+/// Returns true if something may wait for a space. Who creates one that they were invited to, or
+/// have made on another device, gets its row before the list has it.
+pub fn may_send(replica: &Replica, space: &str) -> bool {
+    let table = Table::name(SPACE, Some(space));
+    replica.is_visible(&Key::new(&table, space)) || may_hold(replica, space)
 }
 
 /// Fails if there is anything here of a space that the user is not in.
@@ -90,19 +99,18 @@ pub fn check_outside(replica: &Replica) -> Result<(), String> {
         let mut ids = replica.ids(table, None);
         ids.any(|id| replica.row_version(&Key::new(table, id)).is_some())
     };
-    let rows = replica.entities().keys().filter(has_rows);
-    let waiting = replica
+    let outside = |table: &&str, may: &dyn Fn(&Replica, &str) -> bool| {
+        let table = Table(table);
+        let space = table.space().filter(|_| table.entity() != SPACE);
+        space.is_some_and(|space| !may(replica, space))
+    };
+    let mut rows = replica.entities().keys().filter(has_rows);
+    let mut waiting = replica
         .outbox()
         .iter()
         .flat_map(|queued| queued.op.tables());
-    // A user who creates a space that they were invited to gets its row before the list has it.
-    let is_outside = |table: &&str| {
-        let table = Table(table);
-        let space = table.space().filter(|_| table.entity() != SPACE);
-        space.is_some_and(|space| !may_hold(replica, space))
-    };
-    let mut outside = rows.chain(waiting).filter(is_outside);
-    match outside.next() {
+    let row = rows.find(|table| outside(table, &may_hold));
+    match row.or_else(|| waiting.find(|table| outside(table, &may_send))) {
         Some(table) => Err(format!(
             "there is something of {table:?}, but the list is {:?}",
             replica.spaces().list()
@@ -253,9 +261,7 @@ impl World {
                     op.id, letter.code, letter.message
                 ));
             }
-            // What a tab wrote, another may have sent without its knowing.
-            let alone = self.devices[device].tabs.len() == 1;
-            if alone && !self.loses && !letter.maybe && self.push_checker.was_applied(&op.op_id) {
+            if !self.loses && !letter.maybe && self.push_checker.was_applied(&op.op_id) {
                 return Err(format!(
                     "{table:?} {} was applied, but its dead letter says {}",
                     op.id, letter.code

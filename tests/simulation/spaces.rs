@@ -6,10 +6,12 @@
 
 use std::rc::Rc;
 
+use datum_sync::model::entity::Key;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::space::{MEMBER, SPACE};
 use datum_sync::model::table::Table;
 use datum_sync::plan::write::{Write, Written};
+use datum_sync::state::tables;
 use serde_json::json;
 
 use super::actions::is_expected;
@@ -56,22 +58,65 @@ enum Kind {
     Row,
 }
 
+/// What a device shows its user.
+#[derive(Default)]
+struct Known {
+    spaces: Vec<&'static str>,
+    /// Rows that roam.
+    rows: Vec<String>,
+}
+
+impl Known {
+    fn of(engine: &App, user: &str) -> Self {
+        let Some(opened) = engine.opened(user) else {
+            return Self::default();
+        };
+        opened.db.read(|replica| {
+            let is_shown = |space: &&&str| {
+                let table = Table::name(SPACE, Some(space));
+                replica.is_visible(&Key::new(&table, space))
+            };
+            let ids = tables::ids(replica, "tasks", None);
+            let shown = |id: &&str| is_roaming(id) && tables::is_visible(replica, "tasks", id);
+            let rows = ids.iter().map(|(id, _)| id).filter(shown);
+            Self {
+                spaces: SPACES.iter().filter(is_shown).copied().collect(),
+                rows: rows.map(str::to_owned).collect(),
+            }
+        })
+    }
+
+    /// Returns a space: mostly one that is here.
+    fn space(&self, dice: &Dice) -> &'static str {
+        if self.spaces.is_empty() || dice.chance(150) {
+            return dice.pick::<&str>(&SPACES);
+        }
+        dice.pick::<&str>(&self.spaces)
+    }
+}
+
 impl Wish {
-    fn new(dice: &Dice, user: &'static str, field: String, value: u64) -> Self {
+    fn new(dice: &Dice, user: &'static str, field: String, value: u64, known: &Known) -> Self {
+        let makes = known.spaces.is_empty() && dice.chance(600);
         let kind = match dice.below(20) {
-            0 | 1 => Kind::Space,
-            2..=5 => Kind::Member,
-            6..=9 => Kind::Move,
+            _ if makes => Kind::Space,
+            0 => Kind::Space,
+            1..=4 => Kind::Member,
+            5..=9 => Kind::Move,
             _ => Kind::Row,
         };
         let family = if dice.chance(600) { "team" } else { "item" };
+        let mut id = format!("{family}-{}", dice.below(3));
+        if !known.rows.is_empty() && dice.chance(700) {
+            id.clone_from(dice.pick(&known.rows));
+        }
         let other = if user == USERS[0] { USERS[1] } else { USERS[0] };
         Self {
-            space: dice.pick::<&str>(&SPACES),
-            to: (!dice.chance(250)).then(|| *dice.pick::<&str>(&SPACES[..3])),
+            space: known.space(dice),
+            to: (!dice.chance(250)).then(|| known.space(dice)),
             about: if dice.chance(700) { other } else { user },
             role: dice.pick::<&str>(&ROLES),
-            id: format!("{family}-{}", dice.below(3)),
+            id,
             field,
             value,
             way: dice.below(100),
@@ -110,7 +155,7 @@ impl Wish {
             (Kind::Space, false) => {
                 create(json!({ "id": id, "spaceId": self.space, "name": "made" }))
             }
-            (Kind::Space, true) if self.way < 15 => delete(),
+            (Kind::Space, true) if self.way < 40 => delete(),
             (Kind::Space, true) => patch(json!({ "name": format!("name {}", self.value) })),
             (Kind::Member, false) => {
                 create(json!({ "id": id, "spaceId": self.space, "role": self.role }))
@@ -135,6 +180,17 @@ impl Wish {
     }
 }
 
+/// Returns true if a device has a row of this id, or something waits for one, in any space.
+fn is_known(engine: &App, user: &str, id: &str) -> bool {
+    engine.opened(user).is_some_and(|opened| {
+        opened.db.read(|replica| {
+            let tables = tables::of(replica, "tasks");
+            let mut keys = tables.into_iter().map(|table| Key::new(table, id));
+            keys.any(|key| replica.view(&key).is_some())
+        })
+    })
+}
+
 fn may_be_refused(error: &Error) -> bool {
     is_expected(error)
         || matches!(
@@ -153,26 +209,41 @@ impl World {
         let value = self.counter.get() + 1;
         self.counter.set(value);
         let field = format!("{user}-{}-{slot}", self.devices[device].shared.device_id);
-        let wish = Wish::new(&self.dice, user, field, value);
+        let known = Known::of(&engine, user);
+        let wish = Wish::new(&self.dice, user, field, value, &known);
         self.carry_out(device, slot, owner, engine, user, wish);
     }
 
-    /// Begins a history with a space that both users may be in.
-    pub(super) fn found_a_space(&self) {
-        let Some((owner, engine)) = self.tab(0, 0).filter(|_| self.dice.chance(700)) else {
-            return;
-        };
-        let user = self.devices[0].users[0];
-        let field = format!("{user}-{}-0", self.devices[0].shared.device_id);
-        for (kind, to) in [(Kind::Space, None), (Kind::Member, Some(USERS[1]))] {
-            let wish = Wish {
-                space: SPACES[0],
-                kind,
-                about: to.unwrap_or(user),
-                ..Wish::new(&self.dice, user, field.clone(), 0)
+    /// Begins a history with a space or two that both users may be in.
+    pub(super) fn found_spaces(&self) {
+        for (at, space) in SPACES[..2].iter().enumerate() {
+            let device = at
+                * self
+                    .devices
+                    .iter()
+                    .position(|of| of.users[0] == USERS[1])
+                    .unwrap();
+            let Some((owner, engine)) = self.tab(device, 0).filter(|_| self.dice.chance(700))
+            else {
+                continue;
             };
-            self.carry_out(0, 0, owner, Rc::clone(&engine), user, wish);
-            self.tasks.run_for(500);
+            let user = self.devices[device].users[0];
+            let field = format!("{user}-{}-0", self.devices[device].shared.device_id);
+            for (kind, about) in [(Kind::Space, user), (Kind::Member, USERS[1 - at])] {
+                let known = Known::default();
+                let wish = Wish {
+                    space,
+                    kind,
+                    about,
+                    ..Wish::new(&self.dice, user, field.clone(), 0, &known)
+                };
+                self.carry_out(device, 0, owner, Rc::clone(&engine), user, wish);
+                self.tasks.run_for(500);
+            }
+            if self.dice.chance(700) {
+                self.sync(device, 0);
+                self.tasks.run_for(500);
+            }
         }
     }
 
@@ -208,6 +279,9 @@ impl World {
             let holds_value = matches!(wish.kind, Kind::Row | Kind::Move)
                 && matches!(write, Write::Create { .. } | Write::Patch { .. });
             let roaming = &push_checker.roaming;
+            if matches!(write, Write::Create { .. }) && is_known(&engine, user, &id) {
+                roaming.doubt(user, device, &id);
+            }
             if deletes {
                 // A write whose promise never resolves may have been stored.
                 roaming.delete(user, device, &id);

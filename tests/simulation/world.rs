@@ -12,6 +12,7 @@ use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
 use serde_json::{Value, json};
 
+use super::adapter::Adapter;
 use super::dice::{Dice, RECOVERY, Script};
 use super::log_checks::LogReaders;
 use super::meetings::Meetings;
@@ -196,7 +197,7 @@ impl World {
             self.open(device, 0);
         }
         if self.shares {
-            self.found_a_space();
+            self.found_spaces();
         }
         self.tasks.run_for(1_000);
         self.weather.network.set(true);
@@ -274,6 +275,7 @@ impl World {
             owner,
             shares: self.shares,
             forgets_epochs: self.forgets_epochs,
+            adapter: Adapter::of(self.script.seed, self.shares),
         };
         let host = SimHost {
             shared: Rc::clone(&shared),

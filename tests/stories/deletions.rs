@@ -241,8 +241,8 @@ fn a_create_that_arrives_after_its_delete_makes_nothing() {
     for edited in [false, true] {
         let world = World::new();
         let phone = world.device("phone");
-        phone.open().sync();
         let (a, b) = (phone.open(), phone.open());
+        b.sync();
         let id = id_of(&a.create(r#"{"title":"milk"}"#));
         b.run(b.engine.on_head("ann", u64::MAX)).unwrap();
         // The other tab sends it, and the request takes its time.

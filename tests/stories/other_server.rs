@@ -5,8 +5,8 @@ use datum_server::MemoryServer;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::model::operation::PendingState;
 
-const OLD: &str = "https://staging.example/api";
-const NEW: &str = "https://example.com/api";
+pub const OLD: &str = "https://staging.example/api";
+pub const NEW: &str = "https://example.com/api";
 
 /// A device that has synced one row with a server, and has one write pending.
 fn synced(world: &World) -> (Device, Tab) {
@@ -20,7 +20,7 @@ fn synced(world: &World) -> (Device, Tab) {
 }
 
 /// The same device, with the app pointed at another server or address.
-fn moved(phone: &mut Device, before: &Tab, server: &MemoryServer, address: &str) -> Tab {
+pub fn moved(phone: &mut Device, before: &Tab, server: &MemoryServer, address: &str) -> Tab {
     before.run(before.engine.close());
     phone.remote.server = server.clone();
     phone.remote.address = Some(address.to_owned());

@@ -209,3 +209,38 @@ fn bad_input_is_refused_by_name() {
         Code::NotMember
     );
 }
+
+#[test]
+fn the_end_of_what_has_ended_already_is_done() {
+    for (ends, direction) in [
+        (true, "pullThenPush"),
+        (true, "pushThenPull"),
+        (false, "pullThenPush"),
+        (false, "pushThenPull"),
+    ] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        let id = a.run(a.engine.spaces().create("ann", "plans")).unwrap();
+        a.run(a.engine.spaces().set_role("ann", &id, "bob", Role::Owner))
+            .unwrap();
+        a.sync();
+        a.sync();
+        let bob = Peer::new(&world, "bob");
+        if ends {
+            a.run(a.engine.spaces().rename("ann", &id, "trips"))
+                .unwrap();
+            a.run(a.engine.spaces().delete("ann", &id)).unwrap();
+            bob.ends(&id);
+        } else {
+            a.run(a.engine.spaces().leave("ann", &id)).unwrap();
+            bob.removes(&id, "ann");
+        }
+        let options = format!(r#"{{"direction":"{direction}"}}"#);
+        let result = a.sync_with(&options).unwrap();
+        let told = format!("ends {ends}, {direction}");
+        assert!(result.is_success, "{told} {result:?}");
+        assert!(a.buried().is_empty(), "{told} {:?}", a.dead_letters());
+        assert_eq!(spaces(&a), json!([]), "{told}");
+        a.at_rest();
+    }
+}

@@ -1,11 +1,17 @@
 //! Rows that this device moves to another space.
 
+use super::spaces_letters::sends_and_closes;
+use std::cell::Cell;
+
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
+use datum_sync::plan::write::Write;
+
+const PULL_FIRST: &str = r#"{"direction":"pullThenPush"}"#;
 
 /// Ann writes in the team and in the club; the team has one row.
-fn both(world: &World) -> (Peer, Tab) {
+pub(super) fn both(world: &World) -> (Peer, Tab) {
     let bob = team(world);
     bob.makes(CLUB);
     bob.invites(CLUB, "ann", "writer");
@@ -63,6 +69,35 @@ fn what_was_never_sent_is_made_where_it_was_moved() {
     assert_eq!(a.pending(), 1, "what goes and comes back is nothing");
     assert!(a.sync().is_success);
     a.at_rest();
+}
+
+#[test]
+fn what_another_tab_may_have_sent_is_moved_and_not_made_twice() {
+    for back in [false, true] {
+        let world = World::new();
+        let bob = team(&world);
+        bob.makes(CLUB);
+        bob.invites(CLUB, "ann", "writer");
+        let phone = world.device("phone");
+        let (a, b) = (phone.open(), phone.open());
+        a.sync();
+        let (from, to) = if back {
+            a.moves("x", Some(CLUB));
+            (None, Some(TEAM))
+        } else {
+            a.creates(Some(TEAM), "y", "new");
+            (Some("new"), Some(CLUB))
+        };
+        sends_and_closes(&world, &phone, b);
+        a.moves(if back { "x" } else { "y" }, to);
+        a.sync();
+        a.sync();
+        let mut places = vec![place("plan", Some(TEAM))];
+        places.extend(from.map(|title| place(title, to)));
+        places.sort();
+        assert_eq!(a.places(), places);
+        a.at_rest();
+    }
 }
 
 #[test]
@@ -196,5 +231,60 @@ fn who_leaves_the_space_that_a_row_was_to_go_to_keeps_the_row() {
     a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
     assert_eq!(a.places(), [place("plan", Some(TEAM))]);
     assert_eq!(a.buried().len(), 2);
+    a.at_rest();
+}
+
+/// A move waits in the space that it goes to, behind what is pending for another row of its id. It
+/// has its base where it comes from.
+#[test]
+fn a_row_is_moved_to_where_another_of_its_id_is_deleted() {
+    for options in ["{}", r#"{"overrideBatchSize":1}"#, PULL_FIRST] {
+        let world = World::new();
+        let (bob, a) = both(&world);
+        a.create(r#"{"id":"x","title":"own"}"#);
+        a.sync();
+        let selection = format!("tasks\0{TEAM}");
+        let (id, soft) = ("x".to_owned(), false);
+        a.write(&selection, Write::Delete { id, soft }).unwrap();
+        a.moves("x", Some(TEAM));
+        if options == PULL_FIRST {
+            bob.deletes(Some(TEAM), "x");
+        }
+
+        assert!(a.sync_with(options).unwrap().is_success, "{options}");
+
+        assert_eq!(a.buried(), [], "{options}");
+        assert_eq!(a.places(), [place("own", Some(TEAM))], "{options}");
+        a.at_rest();
+    }
+}
+
+/// It has no base: the row that was there has left.
+#[test]
+fn what_is_made_anew_where_a_row_was_moved_from_is_no_edit_of_it() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let bob = team(&world);
+    let a = phone.open();
+    a.create(r#"{"id":"m","title":"milk"}"#);
+    a.sync();
+    a.moves("m", Some(TEAM));
+    a.create(r#"{"id":"m","title":"more milk"}"#);
+    let pushes = Cell::new(0);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        pushes.set(pushes.get() + u32::from(request.path == "/push"));
+        if pushes.get() == 2 {
+            pushes.set(3);
+            bob.deletes(Some(TEAM), "m");
+        }
+    }));
+
+    let done = a.sync_with(r#"{"overrideBatchSize":1}"#).unwrap();
+
+    assert_eq!((done.is_success, done.conflicts_detected), (true, 0));
+    assert_eq!(
+        a.places(),
+        [place("more milk", None), place("plan", Some(TEAM))]
+    );
     a.at_rest();
 }

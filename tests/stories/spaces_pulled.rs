@@ -335,3 +335,59 @@ fn rows_of_a_space_that_no_list_names_are_left_out() {
     a.sync();
     assert_eq!(a.places(), [place("milk", None)]);
 }
+
+#[test]
+fn a_row_that_a_started_space_lacks_meets_the_edit_that_waits() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let bob = team(&world);
+    bob.writes(Some(TEAM), "y", "other");
+    a.sync();
+    a.patch("x", r#"{"title":"mine"}"#);
+    assert!(a.delete("y"));
+    bob.deletes(Some(TEAM), "x");
+    bob.deletes(Some(TEAM), "y");
+    bob.writes(Some(TEAM), "z", "new");
+    world.server.purge_tombstones().unwrap();
+    let reader = a.engine.events(Filter {
+        topics: vec![Topic::ConflictDetected],
+        ..Filter::default()
+    });
+    let result = a
+        .sync_with(r#"{"direction":"pullOnly","overrideBatchSize":1}"#)
+        .unwrap();
+    assert_eq!((result.conflicts_detected, a.pending()), (1, 1));
+    let event = reader.next().now_or_never().flatten().unwrap();
+    let event: Value = serde_json::from_str(&event.text).unwrap();
+    assert_eq!(event["conflict"]["base"]["title"], "plan", "{event}");
+    synced(&a);
+    assert_eq!(
+        a.places(),
+        [place("mine", Some(TEAM)), place("new", Some(TEAM))]
+    );
+    a.at_rest();
+}
+
+/// The main pull's cursor knows a place in it, and has not heard that its rows are gone here.
+#[test]
+fn a_space_that_a_scope_tells_is_left_comes_whole_when_its_user_is_back() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    let bob = team(&world);
+    a.sync();
+    bob.removes(TEAM, "ann");
+    a.sync_with(r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#)
+        .unwrap();
+    assert_eq!(a.places(), []);
+    bob.invites(TEAM, "ann", "writer");
+    phone.requests();
+
+    assert!(a.sync().is_success);
+
+    assert_eq!(a.places(), [place("plan", Some(TEAM))]);
+    let pulls = phone.requests();
+    let pulls = pulls.iter().filter(|request| *request == "POST /pull");
+    assert_eq!(pulls.count(), 1, "no drift check mends it");
+    a.at_rest();
+}

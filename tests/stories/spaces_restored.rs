@@ -206,3 +206,42 @@ fn who_has_no_spaces_pays_nothing_for_them() {
         assert_eq!(replica.spaces().listed_at(), 0);
     });
 }
+
+#[test]
+fn a_forgotten_space_that_its_maker_is_ending_or_leaving_is_not_made_anew() {
+    for ends in [true, false] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        a.create(r#"{"title":"milk"}"#);
+        a.sync();
+        let backup = world.server.backup();
+        a.makes(TEAM);
+        a.creates(Some(TEAM), "x", "plan");
+        a.sync();
+        a.sync();
+        let spaces = || a.engine.spaces();
+        assert!(match ends {
+            true => a.run(spaces().delete("ann", TEAM)).unwrap(),
+            false => a.run(spaces().leave("ann", TEAM)).unwrap(),
+        });
+        restore(&world, &backup, "epoch-2");
+        a.sync();
+        a.sync();
+        // The space and its row were to stay for others: that they are gone is told.
+        let mut told: Vec<_> = a
+            .dead_letters()
+            .iter()
+            .map(|letter| letter["entity"].to_string())
+            .collect();
+        told.sort();
+        let expected: &[&str] = if ends {
+            &[]
+        } else {
+            &["\"$space\"", "\"tasks\""]
+        };
+        assert_eq!(told, expected, "ends {ends}");
+        assert_eq!(a.run(spaces().list("ann")).unwrap(), "[]");
+        assert_eq!(a.places(), [place("milk", None)]);
+        a.at_rest();
+    }
+}

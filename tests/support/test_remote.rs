@@ -25,6 +25,8 @@ pub enum Fault {
     Garbled(Vec<u8>),
     /// The server does nothing, and these bytes arrive as its reply.
     Answered(String),
+    /// The same, after this many milliseconds.
+    AnsweredLate(String, u64),
     /// The request fails with this error, as an adapter's does.
     Fails(Error),
     /// Something else answers with this status and a web page.
@@ -82,6 +84,8 @@ pub struct TestRemote {
     pub token_of: Rc<RefCell<Option<String>>>,
     /// Whether a restored server cannot tell what it has kept.
     pub vague: Rc<Cell<bool>>,
+    /// Whether it is an app's adapter that has never heard of spaces, and gives no epoch.
+    pub careless: Rc<Cell<bool>>,
     /// The address of the server.
     pub address: Option<String>,
     /// The `serverId` of an app's adapter.
@@ -168,6 +172,10 @@ impl TestRemote {
                 (200, bytes)
             }
             Some(Fault::Answered(text)) => (200, text.into_bytes()),
+            Some(Fault::AnsweredLate(text, ms)) => {
+                self.clock.sleep(ms).await;
+                (200, text.into_bytes())
+            }
             Some(Fault::Fails(error)) => return Err(error),
             Some(Fault::Page(status)) => (status, b"<!doctype html><h1>Blocked".to_vec()),
             Some(Fault::Cut(bytes)) => {
@@ -250,6 +258,7 @@ impl Remote for TestRemote {
             )
             .await?
         {
+            Answer::Body(bytes) if self.careless.get() => Ok(Pulled::Page(without_spaces(&bytes))),
             Answer::Body(bytes) => Ok(Pulled::Page(bytes)),
             Answer::Gone => Ok(Pulled::CursorGone),
             Answer::TooLarge => unreachable!(),
@@ -313,4 +322,16 @@ impl Remote for TestRemote {
         }
         end
     }
+}
+
+/// Returns a page as an adapter gives it that knows neither spaces nor epochs.
+fn without_spaces(page: &[u8]) -> Vec<u8> {
+    let mut page: serde_json::Value = serde_json::from_slice(page).unwrap();
+    for name in ["spaces", "starts", "epoch", "serverId"] {
+        page.as_object_mut().unwrap().remove(name);
+    }
+    for change in page["changes"].as_array_mut().unwrap() {
+        change.as_object_mut().unwrap().remove("space");
+    }
+    serde_json::to_vec(&page).unwrap()
 }

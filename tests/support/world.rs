@@ -86,6 +86,7 @@ impl World {
                 on_request: Rc::default(),
                 token_of: Rc::default(),
                 vague: Rc::default(),
+                careless: Rc::default(),
                 address: None,
                 server_id: None,
                 takes_any_limit: Rc::new(Cell::new(true)),

@@ -152,6 +152,6 @@ fn the_format_does_not_change_unnoticed() {
     assert_eq!(*queue.encode(1).record, sealed(payload));
     assert_eq!(
         (record.len(), checksum(&record)),
-        (5029, 11_078_587_500_443_787_581)
+        (5030, 16_604_786_805_488_538_912)
     );
 }

@@ -30,7 +30,15 @@ const INLINE: &str = "inline.js";
 /// A part of the entry.
 const REPORT: &str = "report.js";
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
-const UNBUNDLED: [&str; 4] = ["node.js", "testing.js", "digest.js", "testing.d.ts"];
+const UNBUNDLED: [&str; 7] = [
+    "node.js",
+    "testing.js",
+    "memory.js",
+    "memory-pull.js",
+    "memory-push.js",
+    "digest.js",
+    "testing.d.ts",
+];
 
 /// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
 const SUPABASE: &str = "supabase";

@@ -28,11 +28,15 @@ pub fn ready<'a>(
     if replica.awaits_pull() {
         return Vec::new();
     }
+    let spaces = replica.spaces();
+    // A remote that does not know them would take their rows for the user's own.
+    let sends = spaces.support().unwrap_or_else(|| !replica.is_new());
     let ready = |queued: &Queued| {
-        queued.blocked_by.is_none()
+        (sends || !queued.op.is_shared())
+            && queued.blocked_by.is_none()
             && queued.rests_until(now).is_none()
             && !waits(queued)
-            && (replica.spaces())
+            && spaces
                 .limbo_of(&Key::new(&queued.op.entity, &queued.op.id))
                 .is_none()
             && replica.blocking_rejection(&queued.op).is_none()

@@ -161,7 +161,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         meet(self.cycle, page.server_id.as_deref(), NOTHING_SENT)?;
         self.cycle
             .learn(page.server_time.as_deref(), answer.asked_at);
-        note_first(self.cycle, page.epoch.as_deref()).await
+        note_first(self.cycle, &page).await
     }
 
     /// Returns the cursor if it was made for these entity types. Otherwise a type that the app has
@@ -278,8 +278,12 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 .db
                 .read(|replica| (replica.user_id().to_owned(), replica.facts().epoch.clone()));
             let before = self.cursor_now();
-            let (head, settles) =
-                (cycle.db).read(|replica| (replica.head(), !replica.spaces().made().is_empty()));
+            // A remote that has had none may have got spaces since.
+            let (head, asks) = (cycle.db).read(|replica| {
+                let spaces = replica.spaces();
+                let asks = !spaces.made().is_empty() || spaces.support() == Some(false);
+                (replica.head(), asks)
+            });
             let request = |limit| PullRequest {
                 client_id: cycle.device_id.to_owned(),
                 user_id: Some(user_id.clone()),
@@ -290,7 +294,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
                 cursor: cursor.clone(),
                 limit,
                 wait_ms: None,
-                spaces: settles,
+                spaces: asks,
             };
             let size = cycle.page_size;
             let (known, asked_at) = (size.known(), Cell::new((0, 0)));
@@ -406,7 +410,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         Resolving(cycle)
             .commit_resolving(cycle.config.pulled, &mut planner, &|entities| {
                 Box::pin(async {
-                    note_first(cycle, page.epoch.as_deref()).await?;
+                    note_first(cycle, page).await?;
                     confirm(cycle, entities).await
                 })
             })
@@ -414,7 +418,6 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
     }
 
     fn report(&self, incoming: Incoming) {
-        self.cycle.tell_spaces(&incoming.spaces);
         self.cycle.count_buried(incoming.dead_letters);
         self.cycle.count_conflicts(&incoming.resolved);
         self.cycle.count_pulled(&incoming.pulled);

@@ -14,6 +14,7 @@ use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::engine::cycle::server::{
     BeforePush, confirm_refusal, known_server, meet_pushed, tell_unnamed,
 };
+use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
@@ -27,6 +28,7 @@ use crate::ports::host::Host;
 use crate::ports::remote::{Pushed, Remote};
 use crate::ports::store::Store;
 use crate::state::outbox::Queued;
+use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::util::collections::vec_map::VecMap;
 
@@ -79,10 +81,21 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         self.keep_local_only().await?;
         if self.only.is_none() {
             tell_unnamed(cycle);
+            self.reject_shared().await?;
         }
         let mut pushed = 0_u64;
         loop {
             let batch = self.next_batch();
+            if !batch.is_empty() && !cycle.db.read(|replica| replica.outbox().is_alone()) {
+                // Tells other tabs that this one sends from now on.
+                let same = |replica: &Replica| {
+                    vec![Event::Facts {
+                        facts: Box::new(replica.facts().clone()),
+                    }]
+                };
+                cycle.db.record(Durability::Relaxed, &same).await?;
+                continue;
+            }
             if batch.is_empty() {
                 if self.search.borrow_mut().give_up() {
                     continue;

@@ -12,13 +12,12 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::PullPage;
 use crate::model::status::{Phase, RemoteHealth, SyncResult, SyncState};
 use crate::model::table::Table;
-use crate::plan::row_planner::SpaceNews;
 use crate::plan::verdicts::Settled;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::util::collections::vec_map::VecMap;
-use crate::util::json::write::{push_field, put, put_text};
+use crate::util::json::write::{push_field, put};
 
 impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
     pub(super) fn facts_after(
@@ -238,23 +237,6 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         settled.dead_letters = dead_letters;
         self.count_pushed(&settled);
-    }
-
-    /// Reports what is new about the user's shared spaces.
-    pub(crate) fn tell_spaces(&self, news: &SpaceNews) {
-        let told = [
-            (Topic::SpaceJoined, &news.joined),
-            (Topic::SpaceLeft, &news.left),
-            (Topic::RoleChanged, &news.changed),
-        ];
-        for (topic, spaces) in told {
-            for joined in spaces {
-                self.tell(topic, None, &mut |out| {
-                    put_text(out, "spaceId", &joined.space);
-                    put_text(out, "role", joined.role.name());
-                });
-            }
-        }
     }
 
     /// Reports the rows of a page whose types the config does not name: they are left out.

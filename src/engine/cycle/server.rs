@@ -5,10 +5,11 @@ use crate::engine::cycle::Cycle;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::log::commit::Event;
 use crate::log::known_server::{KnownServer, Meeting, ServerNews};
+use crate::log::spaces::SpaceEvent;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::metadata::read_reply;
-use crate::model::protocol::PushReply;
+use crate::model::protocol::{PullPage, PushReply};
 use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -181,7 +182,7 @@ pub(crate) fn known_server<S: Store, R, H: Host>(cycle: &Cycle<'_, S, R, H>) -> 
 /// Records the first epoch that is known, and whose it is, so that every push names both.
 pub(crate) async fn note_first<S: Store, R, H: Host>(
     cycle: &Cycle<'_, S, R, H>,
-    epoch: Option<&str>,
+    page: &PullPage<'_>,
 ) -> Result<()> {
     let news = cycle.learned_server.borrow().clone();
     let first = |replica: &Replica| {
@@ -191,10 +192,13 @@ pub(crate) async fn note_first<S: Store, R, H: Host>(
         }
         let server = news.as_ref().and_then(|news| news.to_record(known));
         let server = server.cloned().map(|server| Event::Server { server });
-        replica
-            .first_epoch(epoch)
-            .into_iter()
+        let support = page.support(None).filter(|_| replica.is_new());
+        let support = support.map(|has| Event::Space {
+            what: SpaceEvent::Support { has },
+        });
+        (replica.first_epoch(page.epoch.as_deref()).into_iter())
             .chain(server)
+            .chain(support)
             .collect()
     };
     cycle.db.record(Durability::Relaxed, &first).await

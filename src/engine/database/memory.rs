@@ -31,11 +31,22 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// Called with what is known of spaces after it has changed.
+#[derive(Clone)]
+pub(super) struct OnSpaces(pub(super) Rc<dyn Fn(&Replica)>);
+
+impl fmt::Debug for OnSpaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnSpaces")
+    }
+}
+
 /// The state of a database in memory.
 #[derive(Debug)]
 pub(super) struct Memory {
     replica: RefCell<Replica>,
     listener: RefCell<Option<Listener>>,
+    on_spaces: RefCell<Option<OnSpaces>>,
     moved: Notify,
 }
 
@@ -44,6 +55,7 @@ impl Memory {
         Self {
             replica: RefCell::new(replica),
             listener: RefCell::default(),
+            on_spaces: RefCell::default(),
             moved: Notify::default(),
         }
     }
@@ -87,6 +99,16 @@ impl Memory {
     /// Wakes all tasks that wait for a change.
     pub(super) fn wake(&self) {
         self.moved.notify_waiters();
+        let on_spaces = self.on_spaces.borrow().clone();
+        if let Some(OnSpaces(on_spaces)) = on_spaces {
+            on_spaces(&self.peek());
+        }
+    }
+
+    /// Calls `on_spaces` after each change.
+    pub(super) fn set_on_spaces(&self, on_spaces: OnSpaces) {
+        (on_spaces.0)(&self.peek());
+        self.on_spaces.replace(Some(on_spaces));
     }
 
     /// Passes on the changes since the last call.

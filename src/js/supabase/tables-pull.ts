@@ -154,7 +154,7 @@ export class Puller {
           return query.order(id, { ascending: true }).limit(10_000) as unknown as Builder;
         };
         const rows = reply(await this.account.ask(userId, build, signal), table) as Row[];
-        for (const row of rows) sum = counted(sum, 1, { entity, id: String(row[id]), version: Number(row[version]) });
+        for (const row of rows) sum = counted(sum, 1, null, { entity, id: String(row[id]), version: Number(row[version]) });
         const last = rows.at(-1);
         if (last === undefined) break;
         after = String(last[id]);

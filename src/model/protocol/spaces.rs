@@ -2,6 +2,20 @@
 
 use std::borrow::Cow;
 
+use crate::model::protocol::PullPage;
+
+impl PullPage<'_> {
+    /// Returns whether the remote has shared spaces, as far as this page tells, which was pulled
+    /// `from` a cursor.
+    #[must_use]
+    pub fn support(&self, from: Option<&str>) -> Option<bool> {
+        match self.spaces {
+            Some(_) => Some(true),
+            None => from.is_none().then_some(false),
+        }
+    }
+}
+
 /// A shared space in a user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireSpace<'a> {

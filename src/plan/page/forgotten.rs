@@ -9,22 +9,21 @@ use crate::model::entity::Key;
 use crate::model::operation::{Link, Operation, OperationKind};
 use crate::model::space::{MEMBER, SPACE};
 use crate::model::table::Table;
+use crate::plan::page::listing::{is_end, is_given_up};
 use crate::plan::row_planner::{RowPlanner, all_links};
 use crate::state::replica::Replica;
 
 /// The code of a dead letter whose space the user has left.
-pub(super) const NOT_MEMBER: &str = "notMember";
+pub(crate) const NOT_MEMBER: &str = "notMember";
 
 /// Returns true if this device made the space, and the restored server may have forgotten that.
 pub(super) fn is_own(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));
     let key = Key::new(&table, space);
     let made = replica.receipts().suspect(&key);
-    // A device with a pending deletion of the space does not create it again.
-    let last = replica.outbox().last(&key);
     made.is_some_and(|receipt| receipt.whole && !receipt.deleted)
         && replica.row(&key).is_some_and(|row| !row.deleted)
-        && last.is_none_or(|op| op.kind != OperationKind::Delete)
+        && !is_given_up(replica, space)
 }
 
 /// Offers a space of this device again: its creation, and behind that this device's own rows and
@@ -91,10 +90,14 @@ pub(super) fn offer_space(planner: &mut RowPlanner<'_>, space: &str) {
     }
 }
 
-/// Returns letters of what was acknowledged in a space that is gone with it.
+/// Returns letters of what was acknowledged in a space that is gone with it. None if the user was
+/// ending it.
 pub(super) fn letters(planner: &mut RowPlanner<'_>, space: &str) -> Vec<DeadLetter> {
     let replica = planner.replica;
     let mut letters = Vec::new();
+    if is_end(replica, &Key::new(&Table::name(SPACE, Some(space)), space)) {
+        return letters;
+    }
     for (table, id, receipt) in replica.receipts().suspects() {
         let key = Key::new(table, id);
         if Table(table).space() != Some(space)

@@ -4,15 +4,17 @@ use crate::log::address::Seq;
 use crate::log::commit::Event;
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
+use crate::model::error::Code;
 use crate::model::operation::OperationKind;
-use crate::model::protocol::PullPage;
-use crate::model::space::{Joined, MEMBER, Role, SPACE};
-use crate::model::table::Table;
+use crate::model::protocol::{PullPage, WireRow};
+use crate::model::space::{Joined, MEMBER, NO_SPACES, Role, SPACE};
+use crate::model::table::{Table, concerns};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{NOT_MEMBER, is_own, letters, offer_space};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
-use crate::plan::row_planner::RowPlanner;
+use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
+use crate::state::rows::Row;
 use crate::util::collections::vec_map::VecMap;
 
 /// Returns true if the page has an old list: it may lack a space that was made, or what another
@@ -43,8 +45,16 @@ pub(super) fn plan_list(
 ) -> Vec<Joined> {
     let replica = planner.replica;
     let spaces = replica.spaces();
-    let Some(told) = &page.spaces else {
-        return spaces.list().to_vec();
+    let support = page.support(rules.from);
+    if let Some(has) = support.filter(|_| support != spaces.support()) {
+        say(planner, SpaceEvent::Support { has });
+    }
+    let lacks = support.or(spaces.support()) == Some(false);
+    let told = match &page.spaces {
+        Some(told) => told.as_slice(),
+        // Nothing of a space can be sent or come back.
+        None if lacks => &[],
+        None => return spaces.list().to_vec(),
     };
     let mut list: Vec<Joined> = Vec::new();
     for one in told {
@@ -59,23 +69,32 @@ pub(super) fn plan_list(
     // No list of this epoch has had a space that waits to be made.
     let waits = |space: &str| {
         let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
-        !was_listed && awaits_creation(replica, space)
+        !lacks && !was_listed && awaits_creation(replica, space)
     };
     let left: Vec<String> = (here(replica).keys())
         .filter(|space| !has(space) && !waits(space))
         .map(str::to_owned)
         .collect();
+    if !left.is_empty() {
+        forget_places(planner, rules.scope);
+    }
     let forgets = replica.receipts().restored().is_some();
     let (own, left): (Vec<String>, Vec<String>) = left
         .into_iter()
-        .partition(|space| forgets && is_own(replica, space));
-    bury(planner, rules, &left);
+        .partition(|space| forgets && !lacks && is_own(replica, space));
+    let why = match lacks {
+        true => (Code::Unsupported.as_str(), NO_SPACES),
+        false => (
+            NOT_MEMBER,
+            "The user may not read this space any more, or it has ended.",
+        ),
+    };
+    bury(planner, rules, &left, why);
     for space in left.iter().filter(|_| forgets) {
         let letters = letters(planner, space);
         planner.bury(letters);
     }
     if list != spaces.list() || (spaces.listed_at() == 0 && !list.is_empty()) || settles(replica) {
-        planner.incoming.spaces.compare(spaces.list(), &list);
         say(
             planner,
             SpaceEvent::List {
@@ -97,6 +116,16 @@ pub(super) fn plan_list(
         offer_space(planner, &space);
     }
     list
+}
+
+/// Has the pulls of all other scopes begin anew: their cursors know places in the spaces that are
+/// left here, and would go on from there if the user came back before they heard of it.
+fn forget_places(planner: &mut RowPlanner<'_>, scope: &str) {
+    let others = (planner.replica.cursors().iter()).filter(|(other, _)| *other != scope);
+    let resets = others.map(|(other, _)| Event::ResetCursor {
+        scope: other.to_owned(),
+    });
+    planner.commit.events.extend(resets);
 }
 
 /// Returns true if spaces were made since the last list: this one decides about them.
@@ -122,6 +151,17 @@ pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
     is_going(SPACE, space) || is_going(MEMBER, &[space, "/", replica.user_id()].concat())
 }
 
+/// Returns true if the last pending operation of an entity ends its space, or the user's own
+/// membership: that is done once the user may not read the space.
+pub(crate) fn is_end(replica: &Replica, key: &Key<'_>) -> bool {
+    let (table, last) = (Table(key.entity), replica.outbox().last(key));
+    last.is_some_and(|op| op.kind == OperationKind::Delete)
+        && (table.entity() == SPACE
+            || table.entity() == MEMBER
+                && (key.id.strip_suffix(replica.user_id()))
+                    .is_some_and(|space| space.strip_suffix('/') == table.space()))
+}
+
 /// The shared spaces of which anything is here.
 fn here(replica: &Replica) -> VecMap<()> {
     let spaces = replica.spaces();
@@ -145,7 +185,12 @@ fn here(replica: &Replica) -> VecMap<()> {
 
 /// Makes dead letters of the pending operations of spaces that are left, and of operations that
 /// depend on them.
-fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
+fn bury(
+    planner: &mut RowPlanner<'_>,
+    rules: &PageRules<'_>,
+    left: &[String],
+    (code, why): (&str, &str),
+) {
     if left.is_empty() {
         return;
     }
@@ -159,12 +204,15 @@ fn bury(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, left: &[String]) {
     let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
     dead.unanswered = true;
     for queued in replica.outbox().iter() {
-        if queued.op.tables().any(|table| of(Table(table).space())) {
-            dead.reject(
-                &queued.op,
-                NOT_MEMBER,
-                "The user may not read this space any more, or it has ended.",
-            );
+        if !queued.op.tables().any(|table| of(Table(table).space())) {
+            continue;
+        }
+        if is_end(replica, &Key::new(&queued.op.entity, &queued.op.id)) {
+            planner.push_event(Event::Dequeue {
+                ops: vec![queued.op.op_id.clone()],
+            });
+        } else {
+            dead.reject(&queued.op, code, why);
         }
     }
     for segment in &dead.missing {
@@ -211,17 +259,50 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of spaces that have started from their beginning.
-pub(super) fn end_starts(planner: &mut RowPlanner<'_>, rules: &PageRules<'_>, begun: &Begun) {
-    if !begun.is_empty() || planner.replica.spaces().starts(rules.scope).is_some() {
-        say(
-            planner,
-            SpaceEvent::EndStarts {
-                scope: rules.scope.to_owned(),
-                entities: rules.entities.map(<[String]>::to_vec),
-            },
-        );
+/// Plans the end of spaces that have started from their beginning. What waits over a row that has
+/// not come meets its deletion; other such rows are dropped.
+pub(super) fn end_starts(
+    planner: &mut RowPlanner<'_>,
+    page: &PullPage<'_>,
+    rules: &PageRules<'_>,
+    begun: &Begun,
+) {
+    let replica = planner.replica;
+    let starts = replica.spaces().starts(rules.scope);
+    if begun.is_empty() && starts.is_none() {
+        return;
     }
+    for queued in replica.outbox().iter() {
+        let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
+        let space = Table(key.entity).space().unwrap_or_default();
+        let earlier = starts.and_then(|starts| starts.get(space));
+        let (at, since) = match (begun.get(space), earlier) {
+            (Some(at), _) => (*at, Seq::MAX),
+            (None, Some(start)) => (start.at, start.since),
+            (None, None) => continue,
+        };
+        let first = replica.outbox().chain(&key).next();
+        let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
+        let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
+        let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
+        if is_first
+            && replica.row(&key).is_some_and(lacks)
+            && replica.spaces().limbo_of(&key).is_none()
+            && replica.receipts().restored().is_none()
+            && concerns(rules.entities, key.entity)
+            && !page.changes.iter().any(is_told)
+        {
+            let gone = RemoteRow::of(op, at, None, (rules.soft)(key.entity));
+            planner.apply_remote_row(&gone, Tombstones::Apply);
+        }
+    }
+    say(
+        planner,
+        SpaceEvent::EndStarts {
+            scope: rules.scope.to_owned(),
+            entities: rules.entities.map(<[String]>::to_vec),
+        },
+    );
 }
 
 /// Notes how far the main pull has told everything. Without shared spaces, nothing asks for it.

@@ -2,7 +2,7 @@
 //! and the row: until the row is there, or the pull ends, it is shown where it was, and nothing
 //! over it is sent or decided.
 
-use crate::log::commit::Entry;
+use crate::log::commit::{Entry, Event};
 use crate::log::spaces::{Limbo, SpaceEvent};
 use crate::model::entity::Key;
 use crate::model::protocol::{PullPage, WireRow};
@@ -111,6 +111,15 @@ pub(super) fn plan_moves(
             soft: (rules.soft)(&row.to.to),
             confirmed_absent: true,
         };
+        // What was refused, and is still shown, is shown where the row is.
+        if let Some(letter) = planner.replica.kept_rejection(&row.key()) {
+            let mut letter = letter.clone();
+            letter.op.entity.clone_from(&row.to.to);
+            let id = letter.op.op_id.clone();
+            planner.push_event(Event::Revive { id });
+            let dead_letters = vec![letter];
+            planner.push_event(Event::DeadLetters { dead_letters });
+        }
         if hand_over(planner, &row.key(), &there, Delivery::Maybe) == HandedOver::WithRow
             && let Some((at, _)) = came
         {

@@ -67,7 +67,12 @@ fn enqueue_move(
         .flatten();
     let previous = match in_commit.and_then(|place| attempt.queued(place)) {
         Some(op) => Some((op.clone(), true)),
-        None => attempt.replica.outbox().before(key, attempt.group.sums),
+        None => {
+            // Another tab that has sent the last operation has sent it to where it was.
+            let last = attempt.replica.outbox().chain(key).next_back();
+            let exactly = last.is_some_and(|last| last.sent_elsewhere);
+            attempt.replica.outbox().before(key, exactly)
+        }
     };
     let live = attempt.replica.row(key).is_some_and(|row| !row.deleted);
     let op_id = attempt.context.op_id(*attempt.made);
@@ -85,6 +90,20 @@ fn enqueue_move(
         )
     };
     let mut replaces = Vec::new();
+    // What was refused, and is still shown, goes along: it is tried again where the entity goes.
+    let refused = (attempt.replica.kept_rejection(key))
+        .filter(|_| previous.is_none() && !attempt.group.ignore_kept_rejection)
+        .map(|letter| letter.op.clone());
+    if let Some(refused) = &refused {
+        attempt.events.events.push(Event::Revive {
+            id: refused.op_id.clone(),
+        });
+        if !live {
+            op.kind = OperationKind::Create;
+            op.entity = there.entity.to_owned();
+            op.to = None;
+        }
+    }
     match previous {
         Some((first, true))
             if first.kind == OperationKind::Create && first.base_version.is_none() =>
@@ -118,5 +137,13 @@ fn enqueue_move(
         .entry(there.entity)
         .ops
         .set(key.id, Some(place));
+    let body = op.body.clone();
     attempt.events.queue(op, replaces);
+    if let Some(refused) = refused.filter(|_| live) {
+        let kind = match refused.kind {
+            OperationKind::Create => OperationKind::Update,
+            kind => kind,
+        };
+        attempt.enqueue(there, kind, body, refused.fields, false, current);
+    }
 }

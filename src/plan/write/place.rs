@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::model::entity::Key;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Link, OperationKind};
-use crate::model::space::{MEMBER, Role, SPACE, is_reserved};
+use crate::model::space::{MEMBER, NO_SPACES, Role, SPACE, is_reserved};
 use crate::model::table::Table;
 use crate::plan::page::listing::{awaits_creation, is_given_up};
 use crate::plan::write::Overlay;
@@ -93,6 +93,9 @@ impl Places<'_> {
                 ),
             };
         };
+        if self.replica.spaces().support() == Some(false) {
+            return refused(key, Code::Unsupported, NO_SPACES);
+        }
         let own = match table.entity() {
             SPACE => key.id == space,
             MEMBER => {

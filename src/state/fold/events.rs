@@ -47,7 +47,10 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
         Event::DeadLetters { dead_letters } => fold_dead_letters(replica, dead_letters),
         Event::Revive { id } => fold_revive(replica, &id),
         // The epoch is set by its own event; facts of a cycle leave it out.
-        Event::Facts { facts } => replica.facts = *facts,
+        Event::Facts { facts } => {
+            replica.facts = *facts;
+            replica.outbox.take_turn(origin == Origin::Own);
+        }
         Event::Receipt {
             entity,
             id,
@@ -118,13 +121,23 @@ fn fold_applied(
         replica.local_only.mark_orphan(table, &op.id);
     }
     replica.receipts.acknowledge(&op, version, at, field_hashes);
+    let lives = op.kind != OperationKind::Delete;
     let table = op.to.as_deref().unwrap_or(&op.entity);
-    let next = replica.outbox.chain(&Key::new(table, &op.id)).next();
-    if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
-        let base = (op.kind != OperationKind::Delete).then_some(version);
-        replica.outbox.rebase(&next, base);
+    rebase_next(replica, table, &op.id, lives.then_some(version));
+    if table != op.entity {
+        rebase_next(replica, &op.entity, &op.id, None);
     }
     Some(op)
+}
+
+/// Bases the next operation of an entity on a version. A move into its table has its base where it
+/// comes from.
+fn rebase_next(replica: &mut Replica, table: &str, id: &str, base: Option<u64>) {
+    let next = replica.outbox.chain(&Key::new(table, id)).next();
+    let next = next.filter(|queued| queued.op.entity == table);
+    if let Some(next) = next.map(|queued| queued.op.op_id.clone()) {
+        replica.outbox.rebase(&next, base);
+    }
 }
 
 /// Puts the row of an applied operation, now or with the lazy rows before it.
@@ -208,6 +221,8 @@ fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
 
 fn fold_revive(replica: &mut Replica, id: &str) {
     touch_letter(replica, id);
+    // A second try under the same id was sent before.
+    replica.outbox.mark_left(&[id.to_owned()]);
     if let Some(letter) = replica.dead_letters.remove(id) {
         replica
             .kept_rejections

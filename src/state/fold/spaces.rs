@@ -11,6 +11,9 @@ use crate::state::spaces::Start;
 /// Folds one event of the record at `seq`.
 pub(super) fn fold_space_event(replica: &mut Replica, seq: Seq, event: SpaceEvent) {
     let spaces = &mut replica.spaces;
+    if !matches!(event, SpaceEvent::Passed { .. }) {
+        spaces.changed_at = seq;
+    }
     match event {
         SpaceEvent::List { list, asked } => spaces.take(list, asked, seq),
         SpaceEvent::Made { space } => spaces.make(&space, seq),
@@ -34,6 +37,7 @@ pub(super) fn fold_space_event(replica: &mut Replica, seq: Seq, event: SpaceEven
         SpaceEvent::Passed { space, version } => spaces.pass(&space, version),
         SpaceEvent::Moving { table, id, limbo } => spaces.set_limbo(&table, &id, limbo),
         SpaceEvent::Kept { space, version } => spaces.keep(&space, version),
+        SpaceEvent::Support { has } => spaces.support = Some(has),
         SpaceEvent::Leave { space } => {
             spaces.leave(&space);
             let of = |table: &str| Table(table).space() == Some(&space);

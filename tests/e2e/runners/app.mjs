@@ -143,6 +143,84 @@ export async function moves() {
   await datum.close();
 }
 
+/** Users who share a space: on devices of theirs, and as another device would. */
+export async function shares() {
+  const remote = new MemoryRemote();
+  const device = (user) => open(remote, { initialUserId: user, realtime: false });
+  const [ada, ben] = [await device("ada"), await device("ben")];
+  const sync = async (datum, user) => {
+    const { isSuccess } = await datum.synchronize(user);
+    return [isSuccess, await datum.compareSyncMetadata(user)];
+  };
+  const titles = async (datum, options) => (await datum.manager("tasks").readAll(options)).map(({ title }) => title).sort();
+  const letters = async (datum, user) => (await datum.deadLetters(user)).map(({ code, spaceId }) => [code, spaceId]);
+
+  // Made offline, filled, shared.
+  const home = await ada.spaces().create("Home");
+  const milk = await ada.manager("tasks").create({ title: "Milk", done: false }, { spaceId: home });
+  const own = await ada.manager("tasks").create({ title: "Diary" });
+  await ada.spaces().setRole(home, "ben", "writer");
+  equal(await sync(ada, "ada"), [true, "inSync"]);
+  equal(await sync(ben, "ben"), [true, "inSync"]);
+  equal(await ben.spaces().list(), [{ spaceId: home, role: "writer", name: "Home" }]);
+  equal([remote.spaces("ben"), remote.members(home)], [[{ spaceId: home, role: "writer", name: "Home" }], [{ userId: "ada", role: "owner" }, { userId: "ben", role: "writer" }]]);
+  equal([await titles(ben), remote.all("ben", "tasks").map(({ title, spaceId }) => [title, spaceId])], [["Milk"], [["Milk", home]]]);
+
+  // Edits of one task merge; a task that is moved takes an edit elsewhere along.
+  await ada.manager("tasks").patch(milk.id, { title: "Oat milk" });
+  await ben.manager("tasks").patch(milk.id, { done: true });
+  for (const [datum, user] of [[ada, "ada"], [ben, "ben"], [ada, "ada"]]) equal(await sync(datum, user), [true, "inSync"]);
+  equal([remote.get("ben", "tasks", milk.id).title, remote.get("ada", "tasks", milk.id).done], ["Oat milk", true]);
+  await ada.manager("tasks").move(own.id, home);
+  await sync(ada, "ada");
+  equal([remote.get("ada", "tasks", own.id).spaceId, (await sync(ben, "ben"))[0], await titles(ben)], [home, true, ["Diary", "Oat milk"]]);
+  const other = remote.createSpace("ada", "Other");
+  remote.setRole("ada", other, "ben", "writer");
+  remote.move("ada", "tasks", own.id, other);
+  await ben.manager("tasks").patch(own.id, { title: "Our diary" });
+  for (let cycle = 0; cycle < 2; cycle++) equal((await sync(ben, "ben"))[0], true);
+  equal([remote.get("ada", "tasks", own.id).title, remote.get("ada", "tasks", own.id).spaceId], ["Our diary", other]);
+  remote.move("ada", "tasks", own.id, null);
+  equal([await sync(ben, "ben"), await titles(ben)], [[true, "inSync"], ["Oat milk"]]);
+
+  // A lowered role, and a removal, meet what waits.
+  remote.setRole("ada", home, "ben", "reader");
+  await ben.manager("tasks").patch(milk.id, { title: "no" });
+  await ben.synchronize("ben");
+  equal([await letters(ben, "ben"), await titles(ben)], [[["readOnly", home]], ["Oat milk"]]);
+  remote.setRole("ada", home, "ben", "writer");
+  await sync(ben, "ben");
+  await ben.manager("tasks").create({ title: "late" }, { spaceId: home });
+  remote.setRole("ada", home, "ben", null);
+  await ben.synchronize("ben");
+  equal([(await letters(ben, "ben")).at(-1), await titles(ben), await ben.compareSyncMetadata("ben")], [["notMember", home], [], "inSync"]);
+  const refused = (call) => {
+    try {
+      call();
+    } catch (error) {
+      return error.code;
+    }
+  };
+  equal(refused(() => remote.put("ben", "tasks", { id: "x" }, { spaceId: home })), "notMember");
+  equal(refused(() => remote.setRole("ada", home, "ada", "reader")), "lastOwner");
+
+  // A restored remote, one that has forgotten its cursors, and one that has forgotten deletions.
+  const backup = remote.backup();
+  await ada.manager("tasks").create({ title: "after the backup" }, { spaceId: home });
+  await sync(ada, "ada");
+  remote.restore(backup);
+  equal(remote.all("ada", "tasks", { spaceId: home }).length, 1);
+  for (let cycle = 0; cycle < 2; cycle++) await sync(ada, "ada");
+  equal([await titles(ada, { spaceId: home }), remote.all("ada", "tasks", { spaceId: home }).length], [["Oat milk", "after the backup"], 2]);
+  remote.expireCursors();
+  equal(await sync(ada, "ada"), [true, "inSync"]);
+  remote.delete("ada", "tasks", milk.id);
+  remote.forgetTombstones();
+  equal([await sync(ada, "ada"), await titles(ada, { spaceId: home })], [[true, "inSync"], ["after the backup"]]);
+  equal([remote.deleteSpace("ada", home), await sync(ada, "ada"), await titles(ada)], [true, [true, "inSync"], ["Our diary"]]);
+  for (const datum of [ada, ben]) await datum.close();
+}
+
 /** The protocol over the environment's own `fetch`, against the real server. */
 export async function overHttp(url) {
   const reply = await fetch(`${url}/dev/token`, { method: "POST", headers: { "content-type": "application/json" }, body: `{"userId":"ada"}` });

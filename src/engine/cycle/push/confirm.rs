@@ -41,7 +41,7 @@ pub(crate) fn confirm<'c, S: Store, R: Remote, H: Host>(
         let (mut unknown, mut all_fail) = (VecMap::default(), true);
         cycle.db.read(|replica| {
             for op_id in &asked {
-                let open = |queued: &&Queued| queued.maybe_sent && can_go(replica, queued);
+                let open = |queued: &&Queued| queued.may_be_sent() && can_go(replica, queued);
                 let Some(queued) = replica.outbox().get(op_id).filter(open) else {
                     continue;
                 };
@@ -70,7 +70,7 @@ fn questions(replica: &Replica, entities: &VecMap<()>) -> Vec<String> {
     let outbox = replica.outbox().iter();
     outbox
         .filter(|queued| {
-            queued.maybe_sent && entities.contains(&name(&queued.op.entity, &queued.op.id))
+            queued.may_be_sent() && entities.contains(&name(&queued.op.entity, &queued.op.id))
         })
         .map(|queued| queued.op.op_id.clone())
         .collect()

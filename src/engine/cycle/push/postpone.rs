@@ -1,10 +1,12 @@
-//! Postpones operations at the remote's request while others are sent.
+//! Holds operations back while others are sent: at the remote's request, or because it has no shared
+//! spaces.
 
 use std::rc::Rc;
 
 use crate::engine::cycle::push::Push;
-use crate::model::error::{Code, Error};
+use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
+use crate::model::space::NO_SPACES;
 use crate::plan::verdicts::{Postponed, Settled};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -43,6 +45,26 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
                 self.resting.insert(op_id, ());
             }
         }
+    }
+
+    /// Makes dead letters of what was written into shared spaces before it was known that the remote
+    /// has none.
+    pub(super) async fn reject_shared(&self) -> Result<()> {
+        let shared = self
+            .cycle
+            .db
+            .read(|replica| match replica.spaces().support() {
+                Some(false) => (replica.outbox().iter().map(|queued| &queued.op))
+                    .filter(|op| op.is_shared())
+                    .cloned()
+                    .collect(),
+                _ => Vec::new(),
+            });
+        for op in &shared {
+            self.reject(op, Code::Unsupported.as_str(), NO_SPACES)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Starts an operation's backoff: as long as the remote asked, else longer with each attempt.
