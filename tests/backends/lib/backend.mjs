@@ -26,6 +26,7 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
     started.push(postgres);
     const admin = new pg.Pool({ connectionString: postgres.url, max: 4 });
     admin.on("error", () => {});
+    admin.on("connect", (client) => client.on("error", () => {}));
     started.push({ stop: () => admin.end() });
     const query = (text, values) => admin.query(text, values);
     for (const name of ["roles.sql", "project.sql"]) await query(sql(name));
