@@ -1,6 +1,10 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { Datum, type Entity } from "datum-sync";
-import { connectAuth, signedInUser, supabaseRemote } from "datum-sync/supabase";
+import {
+  connectAuth,
+  signedInUser,
+  supabaseRemote,
+} from "datum-sync/supabase";
 
 export interface Task extends Entity {
   title: string;
@@ -9,7 +13,7 @@ export interface Task extends Entity {
 
 /** The app's screens. */
 export interface Screens {
-  /** `unsent`: the number of local changes that wait for the next sign-in. */
+  /** `unsent`: local changes that wait for the next sign-in. */
   login(unsent: number): void;
   /** `isCurrent`: whether the latest data has arrived. */
   tasks(userId: string, isCurrent: boolean): void;
