@@ -12,7 +12,7 @@ import { startProject } from "./lib/project.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const text = readFileSync(here("../../docs/supabase.md"), "utf8");
-const block = (language, name) => new RegExp(`^\`\`\`${language} test=${name}\\n(.*?)^\`\`\`$`, "ms").exec(text)?.[1] ?? assert.fail(`no block ${name}`);
+const block = (language, name) => new RegExp(`^\`\`\`${language} supabase=${name}\\n(.*?)^\`\`\`$`, "ms").exec(text)?.[1] ?? assert.fail(`no block ${name}`);
 
 let project, pages, installed;
 before(async () => {
