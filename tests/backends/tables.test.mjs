@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "../e2e/lib/test.mjs";
 import { newDevice, until } from "./lib/devices.mjs";
+import { startPages } from "./lib/pages.mjs";
 import { startProject } from "./lib/project.mjs";
 
 const MAX_ROWS = 25;
@@ -188,6 +189,23 @@ test("a change in the table is a hint", async () => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   await insert(device.user, "By SQL");
   await until("the row", async () => (await device.titles()).includes("By SQL"));
+});
+
+test("a page of another origin reads what it needs: how many rows there are, and the server's time", async () => {
+  const remote = { tables: { entities: { tasks: "tasks" }, reconcile: 0 } };
+  const page = await (await startPages(project)).device({ remote });
+  await project.gateway.accounts.add("page@example.test", "correct horse");
+  const user = await page.signIn("page@example.test");
+  await page.eventually(() => window.app.signedIn.length === 1);
+  await Promise.all(Array.from({ length: 2 * MAX_ROWS + 1 }, (_, n) => insert(user, `Row ${n}`)));
+  await page.creates("Of the page");
+  const gone = await insert(user, "Deleted for good");
+  await page.sync();
+  assert.equal((await page.titles()).length, 2 * MAX_ROWS + 3);
+  await project.query("delete from public.tasks where id = $1", [gone]);
+  await page.sync();
+  assert.deepEqual([(await page.titles()).length, (await page.titles()).includes("Of the page")], [2 * MAX_ROWS + 2, true]);
+  assert.deepEqual([page.errors, (await page.told()).failures], [[], []]);
 });
 
 test("eight writers beside two devices that sync: nothing is lost that keeps to the limits", async () => {

@@ -23,7 +23,7 @@ const supabase = (app.supabase = createClient("${project.url}", "${project.anonK
 supabase.auth.onAuthStateChange((event) => void app.authEvents.push(event));
 app.datum = await Datum.initialize({
   entities: { tasks: {} },
-  remote: supabaseRemote(supabase),
+  remote: supabaseRemote(supabase, given.remote),
   initialUserId: () => signedInUser(supabase),
   retry: { maxAttempts: 1 },
   ...given.config,
