@@ -178,6 +178,32 @@ test("a visitor's data becomes the account's, and a sign-out can wipe the device
   assert.deepEqual([(await device.told()).signedOut, await device.page.evaluate(() => window.app.datum.userIds())], [[{ user, unsynced: 0, wiped: true }], []]);
 });
 
+test("a client that holds a lock while it tells of a sign-in does not wait for a sync, nor a sync for it", async () => {
+  const user = await add("lena");
+  const device = await pages.device({ isLocked: true });
+  for (let n = 0; n < 2; n++) {
+    await signIn(device, "lena");
+    await device.creates(`Round ${n}`);
+    await device.page.evaluate(() => window.app.supabase.auth.refreshSession().then(() => window.app.supabase.auth.getSession()));
+    await device.signOut();
+    await device.eventually((n) => window.app.signedOut.length === n + 1, n);
+  }
+  assert.deepEqual([await rows(user), (await device.told()).failures], [["Round 0", "Round 1"], []]);
+});
+
+test("a sign-out that does not reach the project leaves the user signed in, with all their data", async () => {
+  const user = await add("mia");
+  const device = await pages.device();
+  await signIn(device, "mia");
+  await device.creates("Still here");
+  const cut = ["/auth/v1/", "/rest/v1/"].map((on) => project.gateway.faults.add({ on: new RegExp(on), kind: "refuse", times: 10_000 }));
+  assert.notEqual(await device.page.evaluate(() => window.app.supabase.auth.signOut().then(({ error }) => error?.name ?? null, (error) => error.name)), null);
+  assert.deepEqual([await device.user(), await device.titles(), await device.waiting(user), (await device.told()).signedOut], [user, ["Still here"], 1, []]);
+  for (const rule of cut) rule.times = 0;
+  await device.sync();
+  assert.deepEqual(await rows(user), ["Still here"]);
+});
+
 test("after disconnecting, sign-ins and sign-outs concern nobody, and the client's own signOut is back", async () => {
   await add("kai");
   const device = await pages.device();

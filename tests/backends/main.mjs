@@ -50,7 +50,7 @@ async function serve() {
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
-  writeFileSync(file, JSON.stringify({ url: backend.url, anonKey: backend.anonKey, serviceKey: backend.serviceKey, database: backend.postgres.url, pids }));
+  writeFileSync(file, JSON.stringify({ url: backend.url, anonKey: backend.anonKey, serviceKey: backend.serviceKey, database: backend.postgres.url.replace("supabase_admin", "postgres"), pids }));
 }
 
 async function down() {

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    backends,
     context::{Context, LIMIT},
     engines::Engine,
     failure::{Because, Failure, Result},
@@ -25,6 +26,7 @@ pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     browser_tests(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
+    backends::install(context)?;
     context.console.say("all tools are installed");
     Ok(())
 }

@@ -254,7 +254,8 @@ begin
             end if;
             line := ',"data":' || rows.txt;
           elsif rows.pos > s.snap then
-            line := ',"deleted":true,"reason":"scope"';
+            -- Hidden by row-level security: gone. Out of the scope: still there, which a device must know.
+            line := ',"deleted":true' || case when rows.data is null then '' else ',"reason":"scope"' end;
           end if;
         end if;
         if line is not null then

@@ -2,7 +2,7 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import type { RemoteAdapter } from "datum-sync";
 import { functionsRemote } from "./functions.js";
 import { Account } from "./session.js";
-import { tablesRemote, type TableOptions } from "./tables.js";
+import { tablesRemote, type TablesOptions } from "./tables.js";
 
 /** Options of {@link supabaseRemote}. */
 export interface SupabaseRemoteOptions {
@@ -10,7 +10,12 @@ export interface SupabaseRemoteOptions {
    * Syncs plain tables through PostgREST, without functions of the SQL kit, for projects that may not install any. It has limits: see
    * `docs/supabase.md`.
    */
-  tables?: TableOptions;
+  tables?: TablesOptions;
+  /**
+   * How often a pull also compares the contents of both sides, in milliseconds: the kit walks all rows for it, and a difference is repaired by
+   * one full pull. Each full pull ends with it. Default 86,400,000, a day; false: never.
+   */
+  compareEvery?: number | false;
   /**
    * Returns the id of the user whose token the client sends. Only for clients that were made with `accessToken`, which have no session
    * of their own.
@@ -39,5 +44,5 @@ export interface SupabaseRemoteOptions {
  */
 export function supabaseRemote(client: SupabaseClient<any, any, any>, options: SupabaseRemoteOptions = {}): RemoteAdapter {
   const account = new Account(client, options.userId);
-  return options.tables === undefined ? functionsRemote(client, account) : tablesRemote(client, account, options.tables);
+  return options.tables === undefined ? functionsRemote(client, account, options.compareEvery ?? 86_400_000) : tablesRemote(client, account, options.tables);
 }

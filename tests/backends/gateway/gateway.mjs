@@ -19,20 +19,28 @@ const HOP = new Set(["connection", "transfer-encoding", "content-length", "keep-
 /** Starts the gateway on 127.0.0.1. `database` is a connection string of a superuser. */
 export async function startGateway({ port, postgrest, database, secret, tokenSeconds = 3600 }) {
   const pool = new pg.Pool({ connectionString: database, max: 6 });
+  // Tests kill the database: each connection may break at any time.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   const accounts = new Accounts({ database: pool, secret, tokenSeconds });
   const realtime = new Realtime({ database: pool, secret });
   const faults = new Faults();
   let listener;
-  const listen = async () => {
+  let hasStopped = false;
+  async function listen() {
     const client = new pg.Client({ connectionString: database });
-    // The database may be killed by a test, and comes again.
     client.on("error", () => {});
-    client.on("end", () => client === listener && setTimeout(() => void listen().catch(() => setTimeout(listen, 500)), 200));
     await client.connect();
-    listener = client;
     await realtime.start(client);
-  };
+    listener = client;
+    client.on("end", () => void again());
+  }
+  async function again() {
+    while (!hasStopped) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      if (await listen().then(() => true, () => false)) return;
+    }
+  }
   await listen();
 
   const key = (role) => sign({ iss: "gateway", role, exp: 4_102_444_800 }, secret);
@@ -107,13 +115,12 @@ export async function startGateway({ port, postgrest, database, secret, tokenSec
     requests,
     pool,
     async stop() {
+      hasStopped = true;
       faults.clear();
       realtime.breakAll();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      const ending = listener;
-      listener = undefined;
-      await ending.end().catch(() => {});
+      await listener.end().catch(() => {});
       await pool.end();
     },
   };

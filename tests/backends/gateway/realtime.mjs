@@ -15,8 +15,7 @@ begin
 end $$;
 create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true) returns void language sql security definer set search_path = pg_catalog, pg_temp as
 $$ select pg_notify('realtime_broadcast', json_build_object('topic', topic, 'event', event, 'payload', payload)::text) $$;
-grant usage on schema realtime to public;
-do $$ begin create publication supabase_realtime; exception when duplicate_object then null; end $$;`;
+grant usage on schema realtime to public;`;
 
 /** A channel that a socket has joined. */
 class Channel {

@@ -26,10 +26,16 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
     started.push(postgres);
     const admin = new pg.Pool({ connectionString: postgres.url, max: 4 });
     admin.on("error", () => {});
+    admin.on("connect", (client) => client.on("error", () => {}));
     started.push({ stop: () => admin.end() });
     const query = (text, values) => admin.query(text, values);
-    await query(sql("roles.sql"));
-    for (const text of [sql("project.sql"), ...migrations]) await query(text);
+    for (const name of ["roles.sql", "project.sql"]) await query(sql(name));
+    const migrate = async (text) => {
+      const client = new pg.Client({ connectionString: postgres.url.replace("supabase_admin", "postgres") });
+      await client.connect();
+      await client.query(text).finally(() => client.end());
+    };
+    for (const text of migrations) await migrate(text);
     const postgrest = await startPostgrest({ port: ports.postgrest, database: `postgres://authenticator@127.0.0.1:${ports.postgres}/postgres`, secret: SECRET, folder: postgres.folder, maxRows });
     started.push(postgrest);
     const gateway = await startGateway({ port: ports.gateway, postgrest: postgrest.url, database: postgres.url, secret: SECRET, tokenSeconds });
@@ -42,6 +48,8 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
       postgres,
       postgrest,
       query,
+      /** Runs SQL as `postgres`, as a migration or the dashboard's editor does. */
+      migrate,
       /** Runs a statement as a signed-in user, with their row-level security. */
       async as(userId, text, values) {
         const client = await admin.connect();

@@ -14,16 +14,16 @@ const tool = (path) => fileURLToPath(new URL(path, import.meta.url));
 const page = (project) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,">
 <script type="importmap">{ "imports": { "datum-sync": "./datum-sync/index.js", "datum-sync/supabase": "./datum-sync/supabase/index.js", "@supabase/supabase-js": "./supabase-js.js" } }</script>
 <script type="module">
-import { createClient } from "@supabase/supabase-js";
+import { createClient, navigatorLock } from "@supabase/supabase-js";
 import { Datum } from "datum-sync";
 import { connectAuth, signedInUser, supabaseRemote } from "datum-sync/supabase";
 const given = JSON.parse(new URL(location.href).searchParams.get("given") ?? "{}");
 const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [] });
-const supabase = (app.supabase = createClient("${project.url}", "${project.anonKey}"));
+const supabase = (app.supabase = createClient("${project.url}", "${project.anonKey}", given.isLocked ? { auth: { lock: navigatorLock } } : {}));
 supabase.auth.onAuthStateChange((event) => void app.authEvents.push(event));
 app.datum = await Datum.initialize({
   entities: { tasks: {} },
-  remote: supabaseRemote(supabase),
+  remote: supabaseRemote(supabase, given.remote),
   initialUserId: () => signedInUser(supabase),
   retry: { maxAttempts: 1 },
   ...given.config,
@@ -79,6 +79,7 @@ export async function startPages(project) {
   return {
     host,
     browser,
+    site,
     /** A device: a browser context with a page. */
     async device(given = {}) {
       const { context, page, errors } = await device(browser);

@@ -41,13 +41,13 @@ export function account() {
 
 const SETTINGS = { fsync: "off", listen_addresses: "127.0.0.1", max_connections: "60", log_min_messages: "warning", timezone: "UTC" };
 
-/** Makes a cluster and starts it. `url` is the superuser's connection string for the database `postgres`. */
+/** Makes a cluster and starts it. `url` is the superuser's connection string for the database `postgres`, whose name is another, as there. */
 export async function startPostgres(port, settings = {}) {
   const [bin, user, folder] = [programs(), account(), mkdtempSync(join(tmpdir(), "datum-backend-"))];
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
   const data = join(folder, "data");
   const output = { cwd: folder, stdio: ["ignore", "pipe", "pipe"], ...user };
-  execFileSync(join(bin, "initdb"), ["-D", data, "-A", "trust", "-U", "postgres", "--locale=C.UTF-8", "--encoding=UTF8"], output);
+  execFileSync(join(bin, "initdb"), ["-D", data, "-A", "trust", "-U", "supabase_admin", "--locale=C.UTF-8", "--encoding=UTF8"], output);
   let server;
   let said = "";
   const launch = async () => {
@@ -76,7 +76,7 @@ export async function startPostgres(port, settings = {}) {
   };
   await launch();
   return {
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    url: `postgres://supabase_admin@127.0.0.1:${port}/postgres`,
     folder,
     port,
     pid: () => server.child.pid,
