@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::print_stderr,
+    clippy::string_slice,
     missing_docs
 )]
 #![cfg(target_os = "linux")]
@@ -17,10 +18,12 @@ mod kit {
     mod histories;
     mod input;
     mod operating;
-    pub mod project;
+    mod project;
     mod servers;
+    mod spaces;
     mod statements;
     mod storm;
     mod types;
     mod verdicts;
+    mod world;
 }

@@ -35,8 +35,14 @@ begin
   if to_regprocedure('datum.members_of_me()') is null then
     execute $f$create function datum.members_of_me() returns table (team text, role text)
       language sql stable security definer set search_path = '' as 'select null::text, null::text where false'$f$;
+    execute $f$create function datum.my_role(wanted text) returns text
+      language sql stable security definer set search_path = '' as 'select null::text'$f$;
   end if;
 end $$;
+
+-- The protocol's role for an app's word.
+create or replace function datum.role_named(word text) returns text language sql immutable
+as $$ select case when word in ('owner', 'admin') then 'owner' when word in ('reader', 'viewer') then 'reader' else 'writer' end $$;
 
 -- The caller's spaces: the own one first, then the shared ones by id. A user who is a member twice has
 -- the greater role.
@@ -45,8 +51,7 @@ create or replace function datum.mine() returns table (space text, role text)
 as $$
   select 'u:' || datum.me(), 'owner' where datum.me() is not null
   union all
-  (select m.team, case max(case m.role when 'owner' then 3 when 'admin' then 3 when 'reader' then 1 when 'viewer' then 1 else 2 end)
-      when 3 then 'owner' when 1 then 'reader' else 'writer' end
+  (select m.team, datum.role_named((array_agg(m.role order by array_position(array['owner', 'writer', 'reader'], datum.role_named(m.role))))[1])
     from datum.members_of_me() m where m.team is not null and datum.me() is not null
     group by m.team order by m.team)
 $$;
@@ -54,7 +59,8 @@ $$;
 create or replace function datum.role_in(wanted text) returns text
   language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select case when wanted = 'u:' || datum.me() then 'owner' else (select m.role from datum.mine() m where m.space = wanted) end
+  select case when wanted = 'u:' || datum.me() then 'owner'
+    when wanted ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' and datum.me() is not null then datum.my_role(wanted) end
 $$;
 
 -- Says who is in which shared space: a query for the current user (`auth.uid()`), with the team's id and,
@@ -90,5 +96,18 @@ begin
       case when types[1] = 'uuid' then '' else '::bigint' end,
       case when cardinality(columns) = 2 then '_datum_q.role::text' else 'null::text' end, query,
       case when cardinality(columns) = 2 then ', role' else '' end));
-  revoke all on function datum.members_of_me() from public;
+  -- The same for one space: an app's index finds it.
+  execute format($q$create or replace function datum.my_role(wanted text) returns text
+    language plpgsql stable security definer set search_path = '' as %L$q$, format($q$
+    #variable_conflict use_column
+    declare
+      _datum_t %1$s := datum.team_of(wanted, %1$L)::%1$s;
+    begin
+      return (select datum.role_named((array_agg(_datum_q.role order by pg_catalog.array_position(array['owner', 'writer', 'reader'], datum.role_named(_datum_q.role))))[1])
+        from (select _datum_r.team, %2$s as role from (%3$s) as _datum_r(team%4$s)) _datum_q where _datum_q.team = _datum_t having count(*) > 0);
+    end$q$, types[1], case when cardinality(columns) = 2 then '_datum_r.role::text' else 'null::text' end, query,
+    case when cardinality(columns) = 2 then ', role' else '' end));
+  revoke all on function datum.members_of_me(), datum.my_role(text) from public;
+  -- What does not run shall fail here.
+  perform datum.my_role('00000000-0000-8000-8000-000000000000');
 end $f$;

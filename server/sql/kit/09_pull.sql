@@ -37,8 +37,7 @@ declare
   n bigint;
   total bigint := 0;
 begin
-  foreach r in array spaces loop
-    continue when r.head <= r.pos and r.ver is null or datum.role_in(r.space) is null;
+  for r in select x.* from unnest(spaces) x join datum.mine() m on m.space = x.space where x.head > x.pos or x.ver is not null loop
     select count(*) into n from (
       select from datum.place p join datum.row w on w.txn = p.txn and w.space = p.space
         where p.space = r.space and p.pos >= r.pos + case when r.ver is null then 1 else 0 end and p.pos <= r.head

@@ -32,7 +32,9 @@ pub fn programs() -> Option<PathBuf> {
         .into_iter()
         .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists());
     if found.is_none() {
-        eprintln!("{MISSING}");
+        // Not by a macro, whose words the harness keeps to itself.
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| writeln!(std::io::stderr(), "{MISSING}").unwrap());
     }
     found
 }
