@@ -14,6 +14,7 @@
 
 mod kit {
     mod app;
+    mod attaching;
     mod conversations;
     mod histories;
     mod input;

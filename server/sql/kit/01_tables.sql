@@ -25,10 +25,10 @@ create sequence if not exists datum.version;
 -- The place of a transaction in the history of its spaces, taken at commit under the space's lock.
 create sequence if not exists datum.pos;
 
--- The tables under sync.
+-- The tables under sync. A dump has `rel` by its name, so that it survives a restore.
 create table if not exists datum.entity (
   name text primary key,
-  rel oid not null unique,
+  rel regclass not null unique,
   tbl text not null,
   key text not null,
   key_type text not null,

@@ -3,6 +3,10 @@
 -- The triggers collect the keys that a statement touched, and read those rows again as they stand: OLD and
 -- NEW arrive in the wrong order where triggers of the app write the same row again.
 
+-- The name of a function that is made for an entity type.
+create or replace function datum.made(what text, entity text) returns text language sql immutable
+as $$ select what || '_' || left(md5(entity), 12) $$;
+
 -- The statement that records many rows as they stand. The lateral joins and settings keep it from
 -- joining the whole table, since plans are made once, with whatever size came first. Keys that were just
 -- inserted had no row in another space.
@@ -35,9 +39,9 @@ create or replace function datum.install(e datum.entity) returns void
   language plpgsql set search_path = pg_catalog, pg_temp
 as $f$
 declare
-  mark text := format('datum.%I', 'mark_' || e.rel);
-  add text := format('datum.%I', 'add_' || e.rel);
-  fn text := format('datum.%I', 'on_' || e.rel);
+  mark text := format('datum.%I', datum.made('mark', e.name));
+  add text := format('datum.%I', datum.made('add', e.name));
+  fn text := format('datum.%I', datum.made('on', e.name));
   parted boolean := (select c.relkind = 'p' from pg_class c where c.oid = e.rel);
 begin
   execute format($q$create or replace function %s(ids text[]) returns void language sql security definer
@@ -112,8 +116,8 @@ begin
     begin
       perform datum.mark_gone(%2$L);
       return null;
-    end $t$ $q$, 'cut_' || e.rel, e.name);
-  execute format('revoke all on function datum.%I() from public', 'cut_' || e.rel);
+    end $t$ $q$, datum.made('cut', e.name), e.name);
+  execute format('revoke all on function datum.%I() from public', datum.made('cut', e.name));
   perform datum.uninstall_triggers(e.tbl::regclass);
   if parted then
     execute format('create trigger zz_datum after insert or update or delete on %s for each row execute function %s()', e.tbl, fn);
@@ -122,7 +126,7 @@ begin
     execute format('create trigger zz_datum_u after update on %s referencing old table as _datum_old new table as _datum_new for each statement execute function %s()', e.tbl, fn);
     execute format('create trigger zz_datum_d after delete on %s referencing old table as _datum_old for each statement execute function %s()', e.tbl, fn);
   end if;
-  execute format('create trigger zz_datum_t after truncate on %s for each statement execute function datum.%I()', e.tbl, 'cut_' || e.rel);
+  execute format('create trigger zz_datum_t after truncate on %s for each statement execute function datum.%I()', e.tbl, datum.made('cut', e.name));
 end $f$;
 
 create or replace function datum.uninstall_triggers(rel regclass) returns void
@@ -237,12 +241,12 @@ begin
   if modified is null then
     modified := case when datum.has_column(rel, 'modified_at') then 'modified_at' when datum.has_column(rel, 'updated_at') then 'updated_at' end;
   end if;
-  select x.* into old from datum.entity x where x.rel = attach.rel::oid;
+  select x.* into old from datum.entity x where x.rel = attach.rel;
   e.name := coalesce(entity, old.name, case when names = 'camel' then datum.camel(c.relname::text) else c.relname::text end);
   if e.name !~ '^[^[:cntrl:]$][^[:cntrl:]]*$' or octet_length(e.name) > 128 then
     raise exception 'datum.attach: % is no name of an entity type: 1 to 128 bytes, no control characters, no $ at the beginning', quote_literal(e.name);
   end if;
-  if exists (select from datum.entity x where x.name = e.name and x.rel <> attach.rel::oid) then
+  if exists (select from datum.entity x where x.name = e.name and x.rel <> attach.rel) then
     raise exception 'datum.attach: % is under sync already, as another table. Name it: entity => ''name''', quote_literal(e.name);
   end if;
   if old.name is not null and old.name <> e.name then
@@ -304,7 +308,7 @@ as $f$
 declare
   e datum.entity;
 begin
-  select x.* into e from datum.entity x where x.rel = detach.rel::oid;
+  select x.* into e from datum.entity x where x.rel = detach.rel;
   perform datum.uninstall_triggers(rel);
   if e.name is not null then
     perform datum.forget(e);
@@ -316,7 +320,7 @@ create or replace function datum.forget(e datum.entity) returns void
   language plpgsql set search_path = pg_catalog, pg_temp
 as $f$
 begin
-  execute format('drop function if exists datum.%I(), datum.%I(text[]), datum.%I(text[]), datum.%I()', 'on_' || e.rel, 'mark_' || e.rel, 'add_' || e.rel, 'cut_' || e.rel);
+  execute format('drop function if exists datum.%I(), datum.%I(text[]), datum.%I(text[]), datum.%I()', datum.made('on', e.name), datum.made('mark', e.name), datum.made('add', e.name), datum.made('cut', e.name));
   delete from datum.row r where r.entity = e.name;
   delete from datum.entity x where x.rel = e.rel;
 end $f$;
@@ -344,7 +348,7 @@ begin
         group by 1) y) z group by z.g$q$, e.key, e.space, e.tbl, e.name)
   loop
     n := n + cardinality(ids);
-    execute format('select datum.%I($1)', 'mark_' || e.rel) using ids;
+    execute format('select datum.%I($1)', datum.made('mark', e.name)) using ids;
   end loop;
   return n;
 end $f$;
@@ -367,6 +371,6 @@ begin
     select r.id, row_number() over () / 20000 g from datum.row r
       where r.entity = e.name and not r.deleted and (touch.ids is null or r.id = any (touch.ids))) q group by q.g
   loop
-    execute format('select datum.%I($1)', 'mark_' || e.rel) using part;
+    execute format('select datum.%I($1)', datum.made('mark', e.name)) using part;
   end loop;
 end $f$;

@@ -108,6 +108,43 @@ impl Project {
         }
     }
 
+    /// Returns a project with what a dump of this one has.
+    pub fn restored(&self) -> Self {
+        let programs = super::servers::programs().unwrap();
+        let dump = std::process::Command::new(programs.join("pg_dump"))
+            .arg(&self.superuser)
+            .output()
+            .unwrap();
+        assert!(
+            dump.status.success(),
+            "{}",
+            String::from_utf8_lossy(&dump.stderr)
+        );
+        let (server, name) = self.superuser.rsplit_once('/').unwrap();
+        let copy = format!("{name}_restored");
+        run_at(
+            &format!("{server}/postgres"),
+            &format!("create database {copy} owner owner"),
+        );
+        let at = |url: &str| format!("{}/{copy}", url.rsplit_once('/').unwrap().0);
+        let mut psql = std::process::Command::new(programs.join("psql"));
+        psql.args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .arg(at(&self.superuser));
+        let mut psql = psql
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut psql.stdin.take().unwrap(), &dump.stdout).unwrap();
+        assert!(psql.wait().unwrap().success());
+        let authenticator = self.superuser.replace("postgres@", "authenticator@");
+        Self {
+            owner: at(&self.owner),
+            superuser: at(&self.superuser),
+            api: Postgrest::start(&at(&authenticator)),
+        }
+    }
+
     /// Runs statements as the owner.
     pub fn sql(&self, statements: &str) {
         run_at(&self.owner, statements);
