@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::explicit_write,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
