@@ -46,7 +46,9 @@ pub fn run(context: &Context, command: &Backends) -> Result<bool> {
             install(context)?;
             tools::browsers(context, &[Engine::Chromium])?;
             let tarball = pack::build(context, Kind::Dev)?.tarball;
-            test(context, &tarball, filter.as_deref()).map(|(good, _)| good)
+            let (good, tally) = test(context, &tarball, filter.as_deref())?;
+            say(context, &tally.words())?;
+            Ok(good)
         }
     }
 }
