@@ -12,9 +12,12 @@ create table if not exists datum.server (
   only_one boolean primary key default true check (only_one),
   server_id text not null default gen_random_uuid()::text,
   epoch text not null default gen_random_uuid()::text,
-  documents boolean not null default false
+  documents boolean not null default false,
+  notify boolean not null
 );
-insert into datum.server default values on conflict do nothing;
+-- Where Supabase Realtime delivers the hints, nobody needs NOTIFY, which a commit pays for.
+insert into datum.server (notify) select not exists (select from pg_publication p where p.pubname = 'supabase_realtime')
+  on conflict do nothing;
 
 -- Every write of a row takes the next version. Not cached: a later write of a row must have a greater
 -- version, whichever session makes it.
@@ -44,16 +47,17 @@ create table if not exists datum.entity (
   attached_at timestamptz not null default clock_timestamp()
 );
 
--- The state of each row under sync, and its tombstones. `txn` leads to its place in the history.
+-- The state of each row under sync, and its tombstones. Keys compare as bytes: that is what they are, and
+-- locales cost time. `txn` leads to its place in the history.
 -- A space is the UUID of a shared one, or `u:` and the user.
 create table if not exists datum.row (
-  entity text not null,
-  id text not null,
-  space text not null,
+  entity text collate "C" not null,
+  id text collate "C" not null,
+  space text collate "C" not null,
   version bigint not null,
   deleted boolean not null,
   txn xid8 not null,
-  moved_to text,
+  moved_to text collate "C",
   primary key (entity, id, space)
 ) with (fillfactor = 90);
 create index if not exists row_txn on datum.row (txn, space, version);
@@ -62,7 +66,7 @@ create index if not exists row_txn on datum.row (txn, space, version);
 -- nobody else ever sees it null.
 create table if not exists datum.place (
   txn xid8 not null,
-  space text not null,
+  space text collate "C" not null,
   pos bigint,
   at timestamptz not null default clock_timestamp(),
   primary key (txn, space)
@@ -71,18 +75,18 @@ create index if not exists place_pos on datum.place (space, pos);
 
 -- The greatest position and version among the tombstones that were deleted.
 create table if not exists datum.floor (
-  space text primary key,
+  space text collate "C" primary key,
   pos bigint not null,
   version bigint not null
 );
 
 -- What was applied, by user. Version 0: superseded before it arrived; -1: it met a row without a base.
 create table if not exists datum.op (
-  usr text not null,
-  op_id text not null,
-  space text not null,
-  entity text not null,
-  id text not null,
+  usr text collate "C" not null,
+  op_id text collate "C" not null,
+  space text collate "C" not null,
+  entity text collate "C" not null,
+  id text collate "C" not null,
   version bigint not null,
   left_version bigint,
   at timestamptz not null default clock_timestamp(),
@@ -91,8 +95,8 @@ create table if not exists datum.op (
 create index if not exists op_at on datum.op (at);
 
 create table if not exists datum.device (
-  usr text not null,
-  device_id text not null,
+  usr text collate "C" not null,
+  device_id text collate "C" not null,
   record jsonb not null,
   at timestamptz not null default clock_timestamp(),
   primary key (usr, device_id)
@@ -102,15 +106,15 @@ create table if not exists datum.device (
 -- row that each commit updates would make transactions above READ COMMITTED fail.
 create table if not exists datum.hint (
   id bigint generated always as identity primary key,
-  space text not null,
+  space text collate "C" not null,
   at timestamptz not null default clock_timestamp()
 );
 
 -- Rows of an app without tables of its own: any JSON object, by space, type and id.
 create table if not exists datum.document (
-  space text not null,
-  entity text not null,
-  id text not null,
+  space text collate "C" not null,
+  entity text collate "C" not null,
+  id text collate "C" not null,
   data jsonb not null check (jsonb_typeof(data) = 'object'),
   primary key (space, entity, id)
 );

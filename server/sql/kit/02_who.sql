@@ -1,7 +1,10 @@
 -- Who asks, and which spaces that user may read.
 
+-- Small functions have no search path of their own, so that they become part of the query that calls them:
+-- functions with the rights of their author have one, and the others run with the caller's rights.
+
 -- The user of the token; null without one.
-create or replace function datum.me() returns text language sql stable set search_path = pg_catalog, pg_temp
+create or replace function datum.me() returns text language sql stable
 as $$
   select coalesce(nullif(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub', ''),
     nullif(current_setting('request.jwt.claim.sub', true), ''))
@@ -9,21 +12,17 @@ $$;
 
 -- The protocol's name of a space: none for a personal one.
 create or replace function datum.wire_space(space text) returns text language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select case when space not like 'u:%' then space end $$;
 
 -- A team's id as a space's. A whole number becomes a UUID that holds it, so that both sides can compute it.
 create or replace function datum.space_of(team uuid) returns text language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select team::text $$;
 create or replace function datum.space_of(team bigint) returns text language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$
   select case when team between 0 and 281474976710655
     then '00000000-0000-8000-8000-' || lpad(to_hex(team), 12, '0') end
 $$;
 create or replace function datum.team_of(space text, type text) returns text language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$
   select case when type = 'uuid' then space
     when space ~ '^00000000-0000-8000-8000-[0-9a-f]{12}$'
@@ -54,7 +53,9 @@ $$;
 
 create or replace function datum.role_in(wanted text) returns text
   language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$ select m.role from datum.mine() m where m.space = wanted $$;
+as $$
+  select case when wanted = 'u:' || datum.me() then 'owner' else (select m.role from datum.mine() m where m.space = wanted) end
+$$;
 
 -- Says who is in which shared space: a query for the current user (`auth.uid()`), with the team's id and,
 -- if roles differ, the role: `reader`, `writer` or `owner` (`viewer` and `admin` are understood).

@@ -17,7 +17,6 @@ end $f$;
 
 -- Names that stand beside the data on the wire, and are no fields of it.
 create or replace function datum.is_beside(wire text) returns boolean language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select wire in ('id', 'userId', 'version', 'isDeleted') $$;
 
 -- The columns of a table under sync: the field of each (none if it is not part of the data), whether a
@@ -67,6 +66,16 @@ as $$
     'fixed', coalesce((select jsonb_object_agg(c.wire, c.col) from datum.columns(e) c where c.wire is not null and not c.writable), '{}'))
 $$;
 
+-- A table under sync by the name of its entity type. `tbl` is its name now, or null if it is gone.
 create or replace function datum.entity_of(wanted text) returns datum.entity
-  language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$ select e from datum.entity e where e.name = wanted $$;
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $f$
+declare
+  e datum.entity;
+begin
+  select x.* into e from datum.entity x where x.name = wanted;
+  if e.name is not null then
+    e.tbl := (select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = e.rel);
+  end if;
+  return e;
+end $f$;

@@ -4,8 +4,9 @@
 -- NEW arrive in the wrong order where triggers of the app write the same row again.
 
 -- The statement that records many rows as they stand. The lateral joins and settings keep it from
--- joining the whole table, since plans are made once, with whatever size came first.
-create or replace function datum.mark_body(e datum.entity) returns text language sql immutable
+-- joining the whole table, since plans are made once, with whatever size came first. Keys that were just
+-- inserted had no row in another space.
+create or replace function datum.mark_body(e datum.entity, is_new boolean) returns text language sql immutable
   set search_path = pg_catalog, pg_temp
 as $f$
   select format($q$
@@ -16,7 +17,7 @@ as $f$
   dead as (
     update datum.row r set deleted = true, version = nextval('datum.version'), txn = pg_current_xact_id(), moved_to = z.space
       from (select y.tid, c.space from cur c cross join lateral
-        (select q.ctid tid from datum.row q where q.entity = %1$L and q.id = c.id and not q.deleted and q.space is distinct from c.space offset 0) y) z
+        (select q.ctid tid from datum.row q where %6$s and q.entity = %1$L and q.id = c.id and not q.deleted and q.space is distinct from c.space offset 0) y) z
       where r.ctid = z.tid returning r.space),
   put as (
     insert into datum.row as r (entity, id, space, version, deleted, txn)
@@ -27,7 +28,7 @@ as $f$
   insert into datum.place as p (txn, space)
     select pg_current_xact_id(), s.space from (select space from dead union select space from put) s
     on conflict (txn, space) do update set pos = null where p.pos is not null
-$q$, e.name, e.space, e.tbl, e.key, e.key_type) $f$;
+$q$, e.name, e.space, e.tbl, e.key, e.key_type, case when is_new then 'false' else 'true' end) $f$;
 
 -- Makes the functions and triggers of a table.
 create or replace function datum.install(e datum.entity) returns void
@@ -35,13 +36,17 @@ create or replace function datum.install(e datum.entity) returns void
 as $f$
 declare
   mark text := format('datum.%I', 'mark_' || e.rel);
+  add text := format('datum.%I', 'add_' || e.rel);
   fn text := format('datum.%I', 'on_' || e.rel);
   parted boolean := (select c.relkind = 'p' from pg_class c where c.oid = e.rel);
 begin
   execute format($q$create or replace function %s(ids text[]) returns void language sql security definer
     set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-    as %L$q$, mark, datum.mark_body(e));
-  execute format('revoke all on function %s(text[]) from public', mark);
+    as %L$q$, mark, datum.mark_body(e, false));
+  execute format($q$create or replace function %s(ids text[]) returns void language sql security definer
+    set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    as %L$q$, add, datum.mark_body(e, true));
+  execute format('revoke all on function %s(text[]), %s(text[]) from public', mark, add);
   if parted then
     execute format($q$create or replace function %1$s() returns trigger language plpgsql security definer
       set search_path = pg_catalog, pg_temp as $t$
@@ -75,12 +80,16 @@ begin
         if _datum_n = 0 or _datum_same then return null; end if;
         if _datum_n = 1 then
           select %4$s into _datum_s from %5$s _dt where _dt.%3$I = _datum_k::%6$s;
-          perform datum.mark(%7$L, _datum_k, _datum_s);
+          if tg_op = 'INSERT' then
+            perform datum.mark_new(%7$L, _datum_k, _datum_s);
+          else
+            perform datum.mark(%7$L, _datum_k, _datum_s);
+          end if;
           return null;
         end if;
         if tg_op = 'INSERT' then
           for _datum_c in select array_agg(q.k) from (select n.%3$I::text k, row_number() over () / 20000 g from _datum_new n) q group by q.g loop
-            perform %2$s(_datum_c);
+            perform %8$s(_datum_c);
           end loop;
         elsif tg_op = 'DELETE' then
           for _datum_c in select array_agg(q.k) from (select o.%3$I::text k, row_number() over () / 20000 g from _datum_old o) q group by q.g loop
@@ -95,7 +104,7 @@ begin
           end loop;
         end if;
         return null;
-      end $t$ $q$, fn, mark, e.key, e.space, e.tbl, e.key_type, e.name);
+      end $t$ $q$, fn, mark, e.key, e.space, e.tbl, e.key_type, e.name, add);
   end if;
   execute format('revoke all on function %s() from public', fn);
   execute format($q$create or replace function datum.%1$I() returns trigger language plpgsql security definer
@@ -307,7 +316,7 @@ create or replace function datum.forget(e datum.entity) returns void
   language plpgsql set search_path = pg_catalog, pg_temp
 as $f$
 begin
-  execute format('drop function if exists datum.%I(), datum.%I(text[]), datum.%I()', 'on_' || e.rel, 'mark_' || e.rel, 'cut_' || e.rel);
+  execute format('drop function if exists datum.%I(), datum.%I(text[]), datum.%I(text[]), datum.%I()', 'on_' || e.rel, 'mark_' || e.rel, 'add_' || e.rel, 'cut_' || e.rel);
   delete from datum.row r where r.entity = e.name;
   delete from datum.entity x where x.rel = e.rel;
 end $f$;

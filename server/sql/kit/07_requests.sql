@@ -22,22 +22,22 @@ end $f$;
 
 -- Whether a text is an id: 1 to 512 bytes without control characters.
 create or replace function datum.is_id(t text, most int default 512) returns boolean
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$ select t is not null and octet_length(t) between 1 and most and t !~ '[\u0001-\u001f\u007f-\u009f]' $$;
 
 -- Whether a JSON value is absent or null.
 create or replace function datum.is_none(v jsonb) returns boolean
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$ select v is null or v = 'null' $$;
 
 -- The whole number in a JSON value; null if it is none.
 create or replace function datum.whole(v jsonb) returns numeric
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$ select case when jsonb_typeof(v) = 'number' and v::numeric = trunc(v::numeric) then v::numeric end $$;
 
 -- A time as the protocol writes it.
 create or replace function datum.iso(t timestamptz) returns text
-  language sql stable set search_path = pg_catalog, pg_temp
+  language sql stable
 as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 
 create or replace function datum.server_row() returns datum.server

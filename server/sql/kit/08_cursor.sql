@@ -12,17 +12,15 @@ begin
 end $$;
 
 create or replace function datum.tag(t text) returns text language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select left(md5(t), 12) $$;
 create or replace function datum.unhex(t text) returns bigint language sql immutable
-  set search_path = pg_catalog, pg_temp
 as $$ select ('x' || lpad(t, 16, '0'))::bit(64)::bigint $$;
 
-create or replace function datum.cursor_text(me text, epoch text, filter text, revision text, remain bigint, turn text, until_pos bigint, all_spaces datum.reading[])
+create or replace function datum.cursor_text(me text, epoch text, filter text, revision text, remain bigint, heads bigint, turn text, until_pos bigint, all_spaces datum.reading[])
   returns text language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select x.t || '.' || left(md5(me || ' ' || x.t), 8) from (
-    select concat_ws('.', 'k1', datum.tag(epoch), datum.tag(filter), revision, coalesce(to_hex(remain), '-'), coalesce(datum.tag(turn), '-'),
+    select concat_ws('.', 'k1', datum.tag(epoch), datum.tag(filter), revision, coalesce(to_hex(remain) || ':' || to_hex(heads), '-'), coalesce(datum.tag(turn), '-'),
       to_hex(coalesce(until_pos, 0)), (
         select string_agg(rtrim(concat_ws(':', datum.tag(r.space), to_hex(r.pos), coalesce(to_hex(r.ver), ''),
           case when r.snap > r.pos or r.snap = r.pos and r.ver is not null then to_hex(r.snap) else '' end), ':'), '_' order by r.n)
@@ -31,7 +29,7 @@ $$;
 
 -- Reads a cursor, or refuses it.
 create or replace function datum.cursor_read(me text, epoch text, filter text, cursor text,
-  out revision text, out remain bigint, out turn text, out until_pos bigint, out places jsonb)
+  out revision text, out remain bigint, out heads bigint, out turn text, out until_pos bigint, out places jsonb)
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $f$
 declare
@@ -47,7 +45,8 @@ begin
     perform datum.fail(410, 'scopeChanged', 'The cursor is of other `entities` or another `scope`. Pull again with `cursor` null.');
   end if;
   revision := parts[4];
-  remain := case when parts[5] <> '-' then datum.unhex(parts[5]) end;
+  remain := case when parts[5] <> '-' then datum.unhex(split_part(parts[5], ':', 1)) end;
+  heads := case when parts[5] <> '-' then datum.unhex(split_part(parts[5], ':', 2)) end;
   turn := parts[6];
   until_pos := datum.unhex(parts[7]);
   select coalesce(jsonb_object_agg(split_part(p, ':', 1), jsonb_build_array(datum.unhex(split_part(p, ':', 2)),

@@ -94,7 +94,7 @@ declare
 begin
   if ent.name is null then
     return query select d.n, d.data from datum.documents_of(e, ids, sp) d;
-  else
+  elsif ent.tbl is not null then
     return query execute format($q$
       select u.n, l.data from unnest($1) with ordinality u(id, n)
         cross join lateral (select %s data from %s _dt where _dt.%I = u.id::%s limit 1) l$q$,
@@ -104,7 +104,7 @@ end $f$;
 
 -- One change, as text.
 create or replace function datum.change(e text, i text, v bigint, sp text, rest text) returns text
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$
   select '{"entity":' || to_json(e)::text || ',"id":' || to_json(i)::text || ',"version":' || v
     || case when sp like 'u:%' then '' else ',"space":' || to_json(sp)::text end || rest || '}'
@@ -179,6 +179,7 @@ declare
   next_until bigint;
   line text;
   remain bigint;
+  heads bigint;
   counted boolean := false;
   fresh boolean;
   inside boolean;
@@ -196,7 +197,7 @@ begin
   if not datum.is_none(req->'cursor') then
     select * into cur from datum.cursor_read(me, srv.epoch, bound, req->>'cursor');
   else
-    select null::text revision, null::bigint remain, '-' turn, 0::bigint until_pos, '{}'::jsonb places into cur;
+    select null::text revision, null::bigint remain, null::bigint heads, '-' turn, 0::bigint until_pos, '{}'::jsonb places into cur;
   end if;
   spaces := datum.enter(cur.places);
   select left(md5(coalesce(string_agg(x.space || ' ' || x.role, ' ' order by x.n), '')), 8),
@@ -204,8 +205,9 @@ begin
     into revision, list from unnest(spaces) with ordinality x(space, role, head, pos, ver, snap, starts, n);
   select coalesce(bool_and(x.starts), true) into fresh from unnest(spaces) x;
   select json_agg(json_strip_nulls(json_build_object('space', datum.wire_space(x.space), 'at', at_version))) into starts from unnest(spaces) x where x.starts;
-  -- How much there is, once for each pull: counting is as slow as reading.
-  remain := cur.remain;
+  -- How much there is, once for each pull and after writes: counting is as slow as reading.
+  select sum(x.head) into heads from unnest(spaces) x;
+  remain := case when cur.heads = heads and starts is null then cur.remain end;
   if wanted is null and remain is null then
     remain := datum.count_left(spaces, ents, case when fresh then 100000 else 10000 end);
     counted := true;
@@ -299,17 +301,18 @@ begin
     end if;
   end if;
   return '{"changes":[' || array_to_string(changes, ',') || ']'
-    || ',"cursor":' || to_json(datum.cursor_text(me, srv.epoch, bound, revision, case when stopped then remain end, next_turn, next_until, spaces))
+    || ',"cursor":' || to_json(datum.cursor_text(me, srv.epoch, bound, revision, case when stopped then remain end, heads, next_turn, next_until, spaces))
     || ',"more":' || case when stopped then 'true' else 'false' end
     || case when cur.revision is distinct from revision or req->'spaces' = 'true' then ',"spaces":' || list::text else '' end
     || coalesce(',"starts":' || starts::text, '')
     || coalesce(',"remaining":' || remain::text, '')
-    || case when req->>'digests' = 'md5' and not stopped and wanted is null
-         then ',"digestsBy":"md5","digests":' || datum.digests(ents) else '' end
+    || case when req->'digests' = 'true' and not stopped and wanted is null then ',"digests":' || datum.digests(ents) else '' end
     || ',"serverTime":"' || datum.iso(clock_timestamp()) || '","serverId":' || to_json(srv.server_id) || ',"epoch":' || to_json(srv.epoch) || '}';
 exception when serialization_failure or deadlock_detected or lock_not_available then
   -- PostgREST would try again without end.
   perform datum.fail(503, 'busy', 'The database is busy; try again shortly.', 1000);
+when undefined_table or undefined_column or undefined_function then
+  perform datum.fail(503, 'schema', sqlerrm || '. If a table or column was renamed, run datum.attach again.', 60000);
 end $f$;
 
 create or replace function datum.is_table(e text) returns boolean

@@ -14,13 +14,11 @@ as $$
   select distinct r.entity from datum.mine() m join datum.row r on r.space = m.space where not r.deleted
 $$;
 
--- The number of a row: the first eight bytes of the MD5 of its space, type, id and version.
+-- The number of a row: the first 16 digits of the MD5 of the lines of its space, type, id and version.
 create or replace function datum.row_hash(sp text, e text, i text, v bigint) returns bigint
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$
-  select ('x' || left(md5(case when sp like 'u:%' then '\x'::bytea else convert_to(sp, 'UTF8') || '\x00'::bytea end
-    || convert_to(e, 'UTF8') || '\x00'::bytea || convert_to(i, 'UTF8') || '\x00'::bytea
-    || decode(regexp_replace(lpad(to_hex(v), 16, '0'), '(..)(..)(..)(..)(..)(..)(..)(..)', '\8\7\6\5\4\3\2\1'), 'hex')), 16))::bit(64)::bigint
+  select ('x' || left(md5(case when sp like 'u:%' then '' else sp || E'\n' end || e || E'\n' || i || E'\n' || v), 16))::bit(64)::bigint
 $$;
 
 create or replace function datum.digests(ents text[]) returns text
@@ -36,10 +34,12 @@ begin
   for e in select t from (select unnest(ents) t union select t from datum.live_types() t where ents is null) x order by t loop
     continue when left(e, 1) = '$';
     ent := datum.entity_of(e);
+    n := 0;
+    total := 0;
     if ent.name is null then
       select count(*), coalesce(sum(datum.row_hash(l.space, e, l.id, l.version)::numeric), 0) into n, total
         from datum.live(e) l;
-    else
+    elsif ent.tbl is not null then
       execute format($q$select count(*), coalesce(sum(datum.row_hash(l.space, $1, l.id, l.version)::numeric), 0)
         from datum.live($1) l join %s _dt on _dt.%I = l.id::%s$q$, ent.tbl, ent.key, ent.key_type) into n, total using e;
     end if;

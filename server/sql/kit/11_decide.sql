@@ -53,7 +53,7 @@ begin
 end $f$;
 
 create or replace function datum.rejected(code text, message text) returns jsonb
-  language sql immutable set search_path = pg_catalog, pg_temp
+  language sql immutable
 as $$ select jsonb_build_object('status', 'rejected', 'code', code, 'message', message) $$;
 
 -- Checks what needs no look at the database. Returns a rejection or nothing.
@@ -129,8 +129,8 @@ begin
 end $f$;
 
 -- Decides one operation. `bytes` is the size of its data as it was sent, `deferred` names the constraints
--- that wait for the commit.
-create or replace function datum.decide(op jsonb, bytes int, blocked boolean, deferred text) returns jsonb
+-- that wait for the commit, `ent` and `shape` are of its table.
+create or replace function datum.decide(op jsonb, bytes int, blocked boolean, deferred text, ent datum.entity, shape jsonb) returns jsonb
   language plpgsql
 as $f$
 declare
@@ -143,7 +143,6 @@ declare
   base bigint;
   bad jsonb := datum.unreadable(op);
   known datum.op;
-  ent datum.entity;
   st record;
   cur jsonb;
   role text;
@@ -157,9 +156,11 @@ begin
   if left(e, 1) = '$' then
     return datum.rejected('unknownEntity', 'Spaces and members are rows of the app''s own tables here; change them there. See datum.membership.');
   end if;
-  ent := datum.entity_of(e);
   if ent.name is null and not (datum.server_row()).documents then
     return datum.rejected('unknownEntity', format('No table is under sync as `%s`. Put one under sync with datum.attach.', e));
+  end if;
+  if ent.name is not null and ent.tbl is null then
+    return jsonb_build_object('status', 'retry', 'code', 'schema', 'message', format('The table of `%s` is gone.', e), 'retryAfterMs', 60000);
   end if;
   known := datum.op_get(op->>'opId');
   if known.version > 0 then
@@ -171,7 +172,7 @@ begin
       'deleted', case when kind <> 'delete' and not place.live and datum.role_in(case when kind = 'move' then to_sp else sp end) is not null then true end));
   end if;
   if blocked then
-    return '{"status":"retry","code":"blocked","retryAfterMs":0}';
+    return '{"status":"retry","code":"blocked"}';
   end if;
   if kind in ('create', 'update', 'patch') then
     bad := datum.bad_data(me, op->'data', bytes);
@@ -190,7 +191,7 @@ begin
   if ent.name is not null and not datum.is_key(i, ent.key_type) then
     return datum.rejected('invalidId', format('`id` is no %s as PostgreSQL writes it.', ent.key_type));
   end if;
-  cur := datum.held(ent, e, i, sp);
+  cur := datum.held(ent, shape, e, i, sp);
   st := datum.stamp_of(e, i, sp);
   if st.live and cur is null then
     return case when kind = 'create' then datum.rejected('idTaken', 'A row that you may not see has this id.')
@@ -210,7 +211,7 @@ begin
     perform datum.remember(op, sp, st.version);
     return jsonb_build_object('status', 'applied', 'version', st.version);
   elsif not fits or kind in ('patch', 'move') and not st.live then
-    if st.live and base is null and kind in ('create', 'update') and datum.same(ent, cur, op->'data') then
+    if st.live and base is null and kind in ('create', 'update') and datum.same(ent, shape, cur, op->'data') then
       perform datum.remember(op, sp, st.version);
       return jsonb_build_object('status', 'applied', 'version', st.version);
     end if;
@@ -219,7 +220,7 @@ begin
   if ent.name is null then
     return datum.write_document(op, sp, to_sp, case when st.live then cur end);
   end if;
-  return datum.write_row(ent, op, sp, to_sp, case when st.live then cur end, deferred);
+  return datum.write_row(ent, shape, op, sp, to_sp, case when st.live then cur end, deferred);
 end $f$;
 
 create or replace function datum.conflict(op jsonb, sp text, base bigint, v bigint, cur jsonb) returns jsonb

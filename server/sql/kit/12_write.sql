@@ -33,19 +33,19 @@ begin
 end $f$;
 
 -- The object of a live row that the caller sees in this space.
-create or replace function datum.see(ent datum.entity, i text, sp text) returns jsonb
+create or replace function datum.see(ent datum.entity, shape jsonb, i text, sp text) returns jsonb
   language plpgsql stable set timezone = 'UTC'
 as $f$
 declare
   found_row jsonb;
 begin
-  execute format('select %s from %s _dt where _dt.%I = $1::%s and %s = $2', datum.shape(ent)->>'reads', ent.tbl, ent.key, ent.key_type, ent.space)
+  execute format('select %s from %s _dt where _dt.%I = $1::%s and %s = $2', shape->>'reads', ent.tbl, ent.key, ent.key_type, ent.space)
     into found_row using i, sp;
   return found_row;
 end $f$;
 
 -- The same, with the row locked.
-create or replace function datum.held(ent datum.entity, e text, i text, sp text) returns jsonb
+create or replace function datum.held(ent datum.entity, shape jsonb, e text, i text, sp text) returns jsonb
   language plpgsql
 as $f$
 declare
@@ -54,10 +54,10 @@ begin
   if ent.name is null then
     return datum.held_document(e, i, sp);
   end if;
-  found_row := datum.see(ent, i, sp);
+  found_row := datum.see(ent, shape, i, sp);
   if found_row is not null then
     perform datum.lock(ent.name, i);
-    found_row := datum.see(ent, i, sp);
+    found_row := datum.see(ent, shape, i, sp);
   end if;
   return found_row;
 end $f$;
@@ -70,22 +70,21 @@ as $$
 $$;
 
 -- What an object becomes in the table's columns, over a row as it is, or over none.
-create or replace function datum.become(ent datum.entity, d jsonb) returns jsonb
+create or replace function datum.become(ent datum.entity, shape jsonb, d jsonb) returns jsonb
   language plpgsql stable set timezone = 'UTC'
 as $f$
 declare
   made jsonb;
 begin
-  execute format('select %s from jsonb_populate_record(null::%s, $1) _dt', datum.shape(ent)->>'reads', ent.tbl) into made using d;
+  execute format('select %s from jsonb_populate_record(null::%s, $1) _dt', shape->>'reads', ent.tbl) into made using d;
   return made;
 end $f$;
 
 -- The columns that an object writes. Fails with P0D03 where a field has none.
-create or replace function datum.to_columns(ent datum.entity, d jsonb, sp text) returns jsonb
+create or replace function datum.to_columns(ent datum.entity, shape jsonb, d jsonb, sp text) returns jsonb
   language plpgsql stable
 as $f$
 declare
-  shape jsonb := datum.shape(ent);
   made jsonb := '{}';
   f record;
   col text;
@@ -113,18 +112,16 @@ begin
 end $f$;
 
 -- Whether a row has what was sent already.
-create or replace function datum.same(ent datum.entity, cur jsonb, d jsonb) returns boolean
+create or replace function datum.same(ent datum.entity, shape jsonb, cur jsonb, d jsonb) returns boolean
   language plpgsql stable
 as $f$
 declare
-  shape jsonb;
   sent jsonb;
 begin
   if ent.name is null then
     return cur = d - '{id,userId,version,isDeleted}'::text[];
   end if;
-  shape := datum.shape(ent);
-  sent := datum.become(ent, datum.to_columns(ent, d, null));
+  sent := datum.become(ent, shape, datum.to_columns(ent, shape, d, null));
   return not exists (select from jsonb_object_keys(d) k where shape->'fields' ? k and sent->k is distinct from cur->k);
 exception when others then
   return false;
@@ -177,7 +174,7 @@ end $f$;
 
 -- Writes a row of a table as the caller. What does not end as was asked fails with a P0D code, and with it
 -- the operation's savepoint.
-create or replace function datum.write_row(ent datum.entity, op jsonb, sp text, to_sp text, cur jsonb, deferred text) returns jsonb
+create or replace function datum.write_row(ent datum.entity, shape jsonb, op jsonb, sp text, to_sp text, cur jsonb, deferred text) returns jsonb
   language plpgsql
 as $f$
 declare
@@ -186,18 +183,15 @@ declare
   goal text := case when op->>'kind' = 'move' then to_sp else sp end;
   d jsonb := '{}';
   here boolean := cur is not null;
-  sent jsonb;
   got jsonb;
   cols text;
   n int := 1;
   st record;
   there record;
-  given jsonb;
 begin
   if kind in ('create', 'update', 'patch') then
-    d := datum.to_columns(ent, op->'data', sp);
+    d := datum.to_columns(ent, shape, op->'data', sp);
   end if;
-  sent := d;
   if kind = 'move' and (goal like 'u:%' and ent.owner is null or goal not like 'u:%' and ent.team is null) then
     return datum.rejected('invalidOperation', format('Rows of %s cannot be in that space: it has no column of the %s.', ent.tbl,
       case when ent.team is null then 'team' else 'owner' end));
@@ -245,7 +239,7 @@ begin
       d := d || jsonb_build_object(ent.key, i);
       select string_agg(quote_ident(k), ', ') into cols from jsonb_object_keys(d) k
         where not exists (select from pg_attribute a where a.attrelid = ent.rel and a.attname = k and a.attgenerated <> '');
-      execute format('insert into %s (%s) overriding system value select %s from jsonb_populate_record(null::%1$s, $1) _dp', ent.tbl, cols, cols)
+      execute format('insert into %1$s (%2$s) overriding system value select %2$s from jsonb_populate_record(null::%1$s, $1) _dp', ent.tbl, cols)
         using d;
       get diagnostics n = row_count;
     end if;
@@ -273,11 +267,10 @@ begin
     return jsonb_build_object('status', 'applied', 'version', there.version, 'leftVersion', st.version);
   end if;
   perform datum.remember(op, sp, there.version);
-  got := datum.see(ent, i, sp);
-  given := datum.become(ent, sent);
+  got := datum.see(ent, shape, i, sp);
   -- The client has what it sent, and what it had. It hears of everything else.
   if exists (select from jsonb_each(got) g where g.value is distinct from
-      case when sent ? (datum.shape(ent)->'fields'->>g.key) then given->g.key else coalesce(cur->g.key, 'null') end) then
+      case when op->'data' ? g.key then op->'data'->g.key else coalesce(cur->g.key, 'null') end) then
     return jsonb_build_object('status', 'applied', 'version', there.version, 'row', got);
   end if;
   return jsonb_build_object('status', 'applied', 'version', there.version);

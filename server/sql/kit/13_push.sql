@@ -42,6 +42,9 @@ declare
   all_retry text;
   o json;
   op jsonb;
+  ent datum.entity;
+  shape jsonb;
+  last_entity text;
   op_id text;
   v jsonb;
   again int;
@@ -100,8 +103,13 @@ begin
           if nul is not null and position(nul in op::text) > 0 then
             v := datum.rejected('invalidData', 'The operation has text with U+0000, which PostgreSQL cannot hold.');
           else
+            if last_entity is distinct from op->>'entity' then
+              last_entity := op->>'entity';
+              ent := datum.entity_of(last_entity);
+              shape := case when ent.name is not null then datum.shape(ent) end;
+            end if;
             v := datum.decide(op, octet_length((o->'data')::text),
-              jsonb_typeof(op->'after') = 'array' and exists (select from jsonb_array_elements_text(op->'after') a where failed ? a), deferred);
+              jsonb_typeof(op->'after') = 'array' and exists (select from jsonb_array_elements_text(op->'after') a where failed ? a), deferred, ent, shape);
           end if;
         end if;
       exception when others then

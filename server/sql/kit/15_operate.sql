@@ -77,6 +77,8 @@ as $f$
 declare
   e datum.entity;
 begin
+  -- What this transaction has written waits for its commit.
+  set constraints all immediate;
   for e in select x.* from datum.entity x join pg_class c on c.oid = x.rel loop
     perform datum.uninstall_triggers(e.rel);
   end loop;
