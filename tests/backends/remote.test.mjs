@@ -195,6 +195,30 @@ test("metadata tells of both devices, and is cleared", async () => {
   assert.equal(await laptop.datum.getRemoteSyncMetadata(laptop.user), null);
 });
 
+test("contents are compared after a full pull and then only so often, and metadata tells whether both sides are alike", async () => {
+  const compared = (user) => project.gateway.requests.filter(({ path, text }) => path.endsWith("datum_pull") && text.includes(user)).map(({ text }) => JSON.parse(text).digests === true);
+  const rare = await newDevice(project, { email: "rare@example.test" });
+  await rare.tasks.create({ title: "One" });
+  for (let n = 0; n < 3; n++) await rare.sync({ direction: "pullThenPush" });
+  assert.deepEqual([compared(rare.user)[0], compared(rare.user).at(-1)], [true, false]);
+  assert.equal(await rare.datum.compareSyncMetadata(rare.user), "inSync");
+
+  const never = await newDevice(project, { email: "never@example.test", remote: { compareEvery: false } });
+  for (let n = 0; n < 2; n++) await never.sync();
+  assert.deepEqual(new Set(compared(never.user)), new Set([false]));
+
+  const often = await newDevice(project, { email: "often@example.test", remote: { compareEvery: 0 } });
+  await often.tasks.create({ title: "Stays" });
+  await often.sync();
+  // Past the triggers, as a restored dump or a replica does: the kit does not know, and says so when it is asked to look.
+  await project.query("begin; set local session_replication_role = replica; insert into public.tasks(user_id, title) values ('" + often.user + "', 'Past the triggers'); commit");
+  await often.sync();
+  assert.deepEqual(await often.titles(), ["Stays"]);
+  await project.query("select datum.reconcile('tasks')");
+  await often.sync();
+  assert.deepEqual([await often.titles(), compared(often.user).at(-1)], [["Past the triggers", "Stays"], true]);
+});
+
 test("requests are the app's client's: its headers, its fetch, its key", async () => {
   const calls = [];
   const client = newClient(project, { global: { headers: { "x-app": "mine" }, fetch: (...given) => (calls.push(String(given[0])), fetch(...given)) } });
