@@ -79,8 +79,7 @@ impl Conversation {
         else {
             return;
         };
-        let (status, reply) =
-            project.with_token(&token(&user, "authenticated", 600), path, &body);
+        let (status, reply) = project.with_token(&token(&user, "authenticated", 600), path, &body);
         if !is_object(&body) {
             assert_eq!(status, 400, "{at}: {reply}");
             return;
