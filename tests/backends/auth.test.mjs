@@ -12,8 +12,8 @@ before(async () => {
 
 const add = (name) => project.gateway.accounts.add(`${name}@example.test`, "correct horse");
 const rows = async (user) => (await project.query("select title from public.tasks where user_id = $1 order by title", [user])).rows.map(({ title }) => title);
-const pulls = () => project.gateway.requests.filter(({ path, method }) => method === "POST" && path.endsWith("datum_pull")).map(({ text }) => JSON.parse(text));
-const fullPulls = () => pulls().filter(({ cursor }) => cursor === null).length;
+const pulls = (user) => project.gateway.requests.filter(({ path, method }) => method === "POST" && path.endsWith("datum_pull")).map(({ text }) => JSON.parse(text)).filter(({ userId }) => userId === user);
+const fullPulls = (user) => pulls(user).filter(({ cursor }) => cursor === null).length;
 /** Makes the access token of a page's session an expired one. */
 const expire = (tab) =>
   tab.page.evaluate(() => {
@@ -71,15 +71,15 @@ test("what cannot be pushed at a sign-out waits for the next sign-in, and nobody
 });
 
 test("a page that is loaded with a session pulls what is new, and a tab that is focused again pulls nothing", async () => {
-  await add("dora");
+  const user = await add("dora");
   const device = await pages.device();
   await signIn(device, "dora");
-  const before = fullPulls();
+  const before = fullPulls(user);
   await device.reload();
   await device.eventually(() => window.app.signedIn.length === 1);
-  assert.deepEqual([fullPulls(), (await device.told()).signedIn[0].fetched], [before, true]);
+  assert.deepEqual([fullPulls(user), (await device.told()).signedIn[0].fetched], [before, true]);
 
-  const asked = pulls().length;
+  const asked = pulls(user).length;
   const said = await device.page.evaluate(async () => {
     const before = window.app.authEvents.length;
     for (let n = 0; n < 3; n++) {
@@ -92,16 +92,16 @@ test("a page that is loaded with a session pulls what is new, and a tab that is 
     return window.app.authEvents.slice(before);
   });
   assert.ok(said.includes("SIGNED_IN"), `supabase-js says it on focus: ${said}`);
-  assert.deepEqual([pulls().length, (await device.told()).signedIn.length], [asked, 1]);
+  assert.deepEqual([pulls(user).length, (await device.told()).signedIn.length], [asked, 1]);
 });
 
 test("a renewed token changes nothing, and one that was refused goes on with the renewed one", async () => {
   const user = await add("emil");
   const device = await pages.device();
   await signIn(device, "emil");
-  const asked = pulls().length;
+  const asked = pulls(user).length;
   await device.page.evaluate(() => window.app.supabase.auth.refreshSession().then(() => new Promise((resolve) => setTimeout(resolve, 200))));
-  assert.equal(pulls().length, asked);
+  assert.equal(pulls(user).length, asked);
 
   // Every token is refused for a while, as by a clock that is wrong.
   const refused = project.gateway.faults.add({ on: /datum_(push|pull)/, kind: "status", status: 401, body: { code: "PGRST303", message: "JWT issued at future" }, times: 1_000 });

@@ -49,7 +49,7 @@ begin
       datum.held(datum.entity, jsonb, text, text, text), datum.held_document(text, text, text), datum.become(datum.entity, jsonb, jsonb),
       datum.to_columns(datum.entity, jsonb, jsonb, text), datum.same(datum.entity, jsonb, jsonb, jsonb), datum.write_document(jsonb, text, text, jsonb),
       datum.write_row(datum.entity, jsonb, jsonb, text, text, jsonb, text), datum.is_there(datum.entity, text),
-      datum.refusal(text, text, text, text), datum.is_key_index(text, text) to %I', client);
+      datum.refusal(text, text, text, text), datum.is_key_index(text, text), datum.metadata(json) to %I', client);
   end loop;
   if exists (select from pg_publication p where p.pubname = 'supabase_realtime' and not p.puballtables)
     and not exists (select from pg_publication_tables t where t.pubname = 'supabase_realtime' and t.schemaname = 'datum' and t.tablename = 'hint') then
