@@ -12,6 +12,7 @@ create table if not exists datum.server (
   only_one boolean primary key default true check (only_one),
   server_id text not null default gen_random_uuid()::text,
   epoch text not null default gen_random_uuid()::text,
+  version text,
   documents boolean not null default false,
   notify boolean not null
 );

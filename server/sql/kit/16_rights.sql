@@ -59,5 +59,3 @@ begin
     execute $q$select cron.schedule('datum-sweep', '17 3 * * *', 'select datum.sweep()')$q$;
   end if;
 end $$;
-
-notify pgrst, 'reload schema';

@@ -19,6 +19,17 @@ fn running_the_kit_again_changes_nothing() {
     assert_eq!(project.rows(described), before);
     let (changes, _) = project.pull_all(ANN, Value::Null, 10);
     assert_eq!(changes.len(), 1);
+    // Another version makes what belongs to a table anew.
+    project.sql("drop trigger zz_datum_u on public.tasks; update datum.server set version = '0.9'");
+    project.sql(&kit());
+    assert_eq!(
+        project.value("select version from datum.server"),
+        project.value("select datum.version()")
+    );
+    assert_eq!(
+        project.value("select state from datum.status where entity = 'task'"),
+        "in sync"
+    );
 }
 
 #[test]
