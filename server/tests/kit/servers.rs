@@ -68,8 +68,8 @@ impl Server {
         };
         let script = format!(
             "cd {folder}; exec 3<&0; {run} </dev/null >>{folder}/log 2>&1 3<&- & echo $! >{pid}.new; mv {pid}.new {pid}; \
-             child=$!; (read line <&3; kill -{signal} $child 2>/dev/null; kill -0 {test} 2>/dev/null && exit; \
-             while kill -0 $child 2>/dev/null; do sleep 0.1; done; rm -rf {folder}) & wait $child",
+             child=$!; (read line <&3; kill -{signal} $child 2>/dev/null; \
+             while kill -0 $child 2>/dev/null; do sleep 0.1; done; sleep 1; kill -0 {test} 2>/dev/null || rm -rf {folder}) & wait $child",
             folder = folder.display(),
             pid = pid_file.display(),
             test = std::process::id(),
