@@ -22,6 +22,7 @@ export const pages: Page[] = [
   { name: "options", short: "Options", title: "Manual sync with options", about: "Pull only, push only, and batch sizes." },
   { name: "errors", short: "Errors", title: "Loading state and errors", about: "Success, failure, exceptions; offline, signed out, timed out. Every sync ends with a message." },
   { name: "sharing", short: "Sharing", title: "Sharing a list", about: "Two users and one list: invite, let read or write, remove while offline with edits." },
+  { name: "supabase", short: "Supabase", title: "On Supabase", about: "Offline sync for a project of your own: its tables, policies and accounts." },
 ];
 
 const file = (name: string): string => readFileSync(new URL(`parts/${name}.html`, import.meta.url), "utf8").trimEnd();

@@ -6,12 +6,12 @@ import { pages, completePage } from "./pages.ts";
  * The content security policy of the built pages: everything from their own origin, and WebAssembly.
  * Only the build has it, because the dev server injects styles inline.
  */
-const policy = [
+const policy = (connect: string): string => [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self'",
-  "connect-src 'self'",
+  `connect-src 'self'${connect}`,
   "base-uri 'none'",
   "form-action 'none'",
 ].join("; ");
@@ -19,9 +19,11 @@ const policy = [
 const contentSecurityPolicy: Plugin = {
   name: "content-security-policy",
   apply: "build",
-  transformIndexHtml: () => [
-    { tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content: policy }, injectTo: "head-prepend" },
-  ],
+  transformIndexHtml: (_, { path }) => {
+    // Of this page, the reader names the project that it connects to.
+    const content = policy(path.includes("/supabase/") ? " https: wss: http://127.0.0.1:* ws://127.0.0.1:*" : "");
+    return [{ tag: "meta", attrs: { "http-equiv": "Content-Security-Policy", content }, injectTo: "head-prepend" }];
+  },
 };
 
 /** Runs before Vite collects styles and scripts, because the parts refer to some. */

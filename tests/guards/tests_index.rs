@@ -131,9 +131,15 @@ pub fn is_elsewhere(name: &str) -> bool {
         .any(|path| std::fs::read_to_string(path).unwrap().contains(&start))
 }
 
-/// Whether a file of `tests/e2e` has a test whose title begins so.
+/// Whether a file of `tests/e2e`, or of `tests/backends` if it begins so, has a test whose title
+/// begins so.
 pub fn is_end_to_end(file: &str, title: &str) -> bool {
-    let path = root().join(format!("tests/e2e/{file}.test.mjs"));
+    let folder = if file.starts_with("backends/") {
+        "tests"
+    } else {
+        "tests/e2e"
+    };
+    let path = root().join(format!("{folder}/{file}.test.mjs"));
     std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("test(\"{title}")))
 }
 

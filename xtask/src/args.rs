@@ -9,6 +9,7 @@ use lexopt::{
 };
 
 use crate::{
+    backends::Backends,
     bench::Bench,
     demo::Page,
     engines::Engine,
@@ -64,6 +65,8 @@ pub enum Command {
     Fuzz(Runs),
     /// Measure.
     Bench(Bench),
+    /// Start, end or test the backends.
+    Backends(Backends),
 }
 
 /// Which tests to run.
@@ -124,6 +127,7 @@ fn command(name: &str, mut words: Parser, server_args: Option<Vec<OsString>>) ->
         "mutants" => mutants(words),
         "fuzz" => fuzz(words),
         "bench" => bench(words),
+        "backends" => backends(words),
         _ => Err(unknown_command(name)),
     }
 }
@@ -322,6 +326,28 @@ fn bench(mut words: Parser) -> Result<Command> {
         ));
     }
     Ok(Command::Bench(bench))
+}
+
+fn backends(mut words: Parser) -> Result<Command> {
+    let which = words.next()?.map(text).transpose()?.unwrap_or_default();
+    let mut names = Vec::new();
+    while let Some(word) = words.next()? {
+        match word {
+            Value(name) => names.push(name),
+            _ => return Err(word.unexpected().into()),
+        }
+    }
+    let command = match (which.as_str(), names.len()) {
+        ("up", _) => Backends::Up {
+            migrations: names.into_iter().map(PathBuf::from).collect(),
+        },
+        ("down", 0) => Backends::Down,
+        ("test", 0 | 1) => Backends::Test {
+            filter: names.pop().map(|name| name.string()).transpose()?,
+        },
+        _ => return Err(Failure::new("say `up`, `down` or `test`")),
+    };
+    Ok(Command::Backends(command))
 }
 
 #[cfg(test)]

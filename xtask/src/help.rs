@@ -7,7 +7,7 @@ struct Entry {
     options: &'static str,
 }
 
-const ENTRIES: [Entry; 12] = [
+const ENTRIES: [Entry; 13] = [
     Entry {
         name: "demo",
         summary: "Builds everything, serves the demo page, prints its address; --dev is faster",
@@ -90,6 +90,18 @@ Times mean something only on a quiet machine.",
   --target T         runs only this one of fuzz/fuzz_targets
   --seconds N        runs each target for N seconds instead of 10
   --input FILE       with --target: runs only this input, once",
+    },
+    Entry {
+        name: "backends",
+        summary: "Starts (up), ends (down) or tests a Supabase project on this machine",
+        options: "
+  up FILE…           starts PostgreSQL, PostgREST and a gateway in the background, and runs the
+                     SQL files in the new project; prints the address and the key
+  down               ends them, and removes their data
+  test FILTER        runs the tests in tests/backends, or the files whose names contain FILTER
+
+They listen on 127.0.0.1, ports 15532, 13100 and 13101; DATUM_POSTGRES_PORT,
+DATUM_POSTGREST_PORT and DATUM_GATEWAY_PORT name others.",
     },
     Entry {
         name: "setup",

@@ -8,6 +8,7 @@
 )]
 
 mod args;
+mod backends;
 mod bench;
 mod bindgen;
 mod console;
@@ -77,5 +78,6 @@ fn run() -> Result<bool> {
         Command::Simulate(histories) => simulate::run(&context, &histories),
         Command::Fuzz(runs) => fuzz::run(&context, &runs),
         Command::Bench(bench) => bench::run(&context, &bench),
+        Command::Backends(command) => backends::run(&context, &command),
     }
 }

@@ -107,6 +107,18 @@ pub fn script(
     Ok(command)
 }
 
+/// The test files of a folder, one by one: Node 20 takes no patterns, and given the folder it would
+/// also run the tests below node_modules.
+pub fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).because(format!("reading {}", folder.display()))?;
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
 /// Chromium's program.
 pub fn chromium(context: &Context) -> Result<PathBuf> {
     Engine::Chromium

@@ -40,6 +40,13 @@ const UNBUNDLED: [&str; 7] = [
     "testing.d.ts",
 ];
 
+/// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
+const SUPABASE: &str = "supabase";
+const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "remote.d.ts", "tables.d.ts"];
+/// The SQL kit: its files, which the package has as one that is a migration.
+const KIT: &str = "server/sql/kit";
+const MIGRATION: &str = "datum.sql";
+
 /// The files that an app loads, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
 
@@ -55,8 +62,9 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 12] = [
+const INPUTS: [&str; 13] = [
     "src",
+    KIT,
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -183,6 +191,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
+    supabase(context, &sources.join(SUPABASE), &folder.join(SUPABASE))?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -241,6 +250,39 @@ fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<(
     ]);
     command.arg(format!("--outfile={}", to.display()));
     process::capture(&mut command).map(|_| ())
+}
+
+/// Checks and bundles the entry for Supabase. It takes the package's main entry from the package.
+fn supabase(context: &Context, from: &Path, to: &Path) -> Result<()> {
+    let declarations = context.target.join("package").join(SUPABASE);
+    module::clear(&declarations)?;
+    let mut command = node::tool(context, "tsc");
+    command.args(["--emitDeclarationOnly", "--project"]);
+    command.arg(from).arg("--outDir").arg(&declarations);
+    process::run(&context.console, "types for Supabase", &mut command, LIMIT)?;
+    fs::create_dir_all(to).because(format!("making {}", to.display()))?;
+    for name in SUPABASE_TYPES {
+        copy(&declarations.join(name), &to.join(name))?;
+    }
+    let bundled = ["--bundle", "--external:datum-sync"];
+    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)?;
+    let migration = joined(&context.root.join(KIT))?;
+    fs::write(to.join(MIGRATION), migration).because("writing the SQL kit")
+}
+
+/// Returns the files of a folder as one text, in the order of their names.
+fn joined(folder: &Path) -> Result<String> {
+    let doing = || format!("reading {}", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).because(doing())? {
+        files.push(entry.because(doing())?.path());
+    }
+    files.sort();
+    let texts: Result<Vec<String>> = files
+        .iter()
+        .map(|file| fs::read_to_string(file).because(doing()))
+        .collect();
+    texts.map(|texts| texts.join("\n"))
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's

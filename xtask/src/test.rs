@@ -7,12 +7,12 @@ use std::{path::PathBuf, time::Instant};
 
 use crate::{
     args::Plan,
-    bench,
+    backends, bench,
     console::time,
     context::{Context, LIMIT},
     demo,
     engines::Engine,
-    failure::{Because, Result},
+    failure::Result,
     fuzz, node,
     pack::{self, Kind},
     process,
@@ -113,6 +113,7 @@ fn install(context: &Context, plan: &Plan) -> Result<()> {
     }
     if plan.end_to_end {
         node::install(context, &context.e2e())?;
+        backends::install(context)?;
     }
     Ok(())
 }
@@ -237,27 +238,15 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
         command
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .arg(FILE_LIMIT)
-            .args(test_files(context)?);
+            .args(node::test_files(&context.e2e())?);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((
             finished.success,
             tally::node(&finished.text).unwrap_or_default(),
         ))
     });
+    report.step("backends", || backends::test(context, &tarball, None));
     Some(tarball)
-}
-
-/// The test files, one by one: Node 20 takes no patterns, and given the folder it would also run
-/// the tests below node_modules.
-fn test_files(context: &Context) -> Result<Vec<PathBuf>> {
-    let folder = context.e2e();
-    let entries = std::fs::read_dir(&folder).because(format!("reading {}", folder.display()))?;
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
-        .collect();
-    files.sort();
-    Ok(files)
 }
 
 impl Report<'_> {

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    backends,
     context::{Context, LIMIT},
     engines::Engine,
     failure::{Because, Failure, Result},
@@ -25,6 +26,7 @@ pub fn setup(context: &Context, engines: &[Engine]) -> Result<()> {
     browser_tests(context)?;
     browsers(context, engines)?;
     node::install(context, &context.e2e())?;
+    backends::install(context)?;
     context.console.say("all tools are installed");
     Ok(())
 }
@@ -149,6 +151,22 @@ pub fn cpp_compiler(context: &Context) -> Result<()> {
         return Ok(());
     }
     debian(context, &["g++"], &["a C++ compiler"])
+}
+
+/// Installs PostgreSQL's server, which the backends' tests start.
+pub fn postgres(context: &Context) -> Result<()> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let found = std::env::var_os("PG_BIN").is_some()
+        || context.which("initdb").is_some()
+        || versions
+            .flatten()
+            .any(|version| version.path().join("bin").join("initdb").is_file());
+    if found {
+        return Ok(());
+    }
+    debian(context, &["postgresql"], &["PostgreSQL's server"])
 }
 
 /// A program that cargo builds from the registry.

@@ -171,3 +171,26 @@ fn verbose_may_stand_anywhere_before_the_arguments_of_the_server() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn backends_start_with_files_and_end_without() {
+    let command = |line: &str| match parsed(line).unwrap().command {
+        Command::Backends(command) => command,
+        other => panic!("{other:?}"),
+    };
+    let migrations = vec!["a.sql".into(), "b.sql".into()];
+    assert_eq!(
+        command("backends up a.sql b.sql"),
+        Backends::Up { migrations }
+    );
+    assert_eq!(command("backends down"), Backends::Down);
+    assert_eq!(
+        command("backends test auth"),
+        Backends::Test {
+            filter: Some("auth".into())
+        }
+    );
+    for wrong in ["backends", "backends down now", "backends up --port 1"] {
+        assert!(parsed(wrong).is_err(), "{wrong}");
+    }
+}

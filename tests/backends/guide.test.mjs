@@ -1,0 +1,87 @@
+// The guide's page about Supabase, used against a project: connect, sign in, write offline, sign out in another tab.
+import assert from "node:assert/strict";
+import { before, test } from "../e2e/lib/test.mjs";
+import { device, launch } from "../e2e/lib/browser.mjs";
+import { buildSite } from "../e2e/lib/site.mjs";
+import { serveFolder } from "../e2e/lib/static.mjs";
+import { atEnd } from "./lib/cleanup.mjs";
+import { startProject } from "./lib/project.mjs";
+
+const PICTURES = process.env.DATUM_PICTURES;
+let project, host, browser;
+before(async () => {
+  const site = await buildSite();
+  atEnd(site.remove);
+  host = await serveFolder(site.dist);
+  atEnd(host.stop);
+  project = await startProject();
+  browser = await launch();
+  atEnd(() => browser.close());
+});
+
+async function picture(page, name) {
+  if (PICTURES === undefined) return;
+  for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [400, "light"], [400, "dark"]]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForTimeout(400);
+    await page.screenshot({ path: `${PICTURES}/${name}-${width}-${scheme}.png`, fullPage: true });
+  }
+}
+
+const rows = async () => (await project.query("select count(*)::int from public.tasks")).rows[0].count;
+
+test("a reader connects a project, makes an account, writes offline, and signs out in another tab", async () => {
+  const { page, context, errors } = await device(browser);
+  const at = (testid) => page.getByTestId(testid);
+  const presses = async (testid) => {
+    await at(testid).and(page.locator("[data-ready]:not([aria-busy])")).waitFor();
+    await at(testid).focus();
+    await page.keyboard.press("Enter");
+    await at(testid).and(page.locator(":not([aria-busy])")).waitFor({ state: "attached" });
+  };
+  const logs = (text) => at("log").locator("p").filter({ hasText: text }).last().waitFor();
+  await page.goto(`${host.url}/guide/supabase/`);
+  await picture(page, "project");
+  await at("url").fill(project.url);
+  await at("key").fill(project.anonKey);
+  await presses("connect");
+  await at("email").waitFor();
+  await picture(page, "login");
+  await at("email").fill("reader@example.test");
+  await at("password").fill("correct horse");
+  await presses("sign-up");
+  await logs("everything is here");
+  await presses("write");
+  await logs("Sent 1");
+  assert.equal(await rows(), 1);
+
+  await at("network").click();
+  await presses("write");
+  await at("tasks").locator("small", { hasText: "waiting" }).waitFor();
+  await picture(page, "tasks");
+  await at("network").click();
+  await logs("Sent 1, received");
+  for (const end = Date.now() + 20_000; (await rows()) < 2 && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(await rows(), 2);
+  await project.query("update public.tasks set title = 'By SQL'");
+  await at("tasks").locator("span", { hasText: "By SQL" }).first().waitFor();
+
+  const other = await context.newPage();
+  // What the reader has entered is known to this tab only.
+  await other.goto(`${host.url}/guide/supabase/?project=${encodeURIComponent(project.url)}&key=${project.anonKey}`);
+  await other.getByTestId("tasks").locator("span", { hasText: "By SQL" }).first().waitFor();
+  await other.getByTestId("sign-out").click();
+  for (const one of [other, page]) await one.getByTestId("log").locator("p").filter({ hasText: "Signed out" }).waitFor();
+  await at("email").waitFor();
+  await at("email").fill("reader@example.test");
+  await at("password").fill("wrong");
+  await presses("sign-in");
+  await logs("Invalid login credentials");
+  await at("password").fill("correct horse");
+  await at("password").press("Enter");
+  await at("tasks").locator("span", { hasText: "By SQL" }).first().waitFor();
+  assert.deepEqual(errors, []);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(wide, 0);
+});

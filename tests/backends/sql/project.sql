@@ -1,0 +1,15 @@
+create schema auth;
+grant usage on schema auth to anon, authenticated, service_role;
+create table auth.users(id uuid primary key, email text not null unique, password text not null, created_at timestamptz not null default now(), last_sign_in_at timestamptz);
+create table auth.refresh_tokens(token text primary key, user_id uuid not null references auth.users on delete cascade, session_id uuid not null, used_at timestamptz);
+create function auth.uid() returns uuid language sql stable as $$ select nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid $$;
+create function auth.role() returns text language sql stable as $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $$;
+create function auth.jwt() returns jsonb language sql stable as $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
+grant usage on schema auth to postgres;
+grant references, select on auth.users to postgres;
+grant usage on schema public to anon, authenticated, service_role;
+alter default privileges for role postgres in schema public grant all on tables to anon, authenticated, service_role;
+alter default privileges for role postgres in schema public grant all on functions to anon, authenticated, service_role;
+alter default privileges for role postgres in schema public grant all on sequences to anon, authenticated, service_role;
+create publication supabase_realtime;
+alter publication supabase_realtime owner to postgres;

@@ -1,0 +1,103 @@
+//! `cargo xtask backends`: a Supabase project on this machine, for trying things out, and the tests
+//! that need one.
+//!
+//! PostgreSQL is the system's, PostgREST and supabase-js come from npm, and a gateway in Node stands
+//! for the rest; `tests/backends` starts and stops them.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    context::{Context, LIMIT},
+    engines::Engine,
+    failure::{Because, Result},
+    node,
+    pack::{self, Kind},
+    process,
+    tally::{self, Tally},
+    tools,
+};
+
+/// How long one file of tests may take, in milliseconds: to Node 20 a file is a test.
+const FILE_LIMIT: &str = "--test-timeout=600000";
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Backends {
+    /// Start them in the background, and run these SQL files in the new project.
+    Up { migrations: Vec<PathBuf> },
+    /// End them.
+    Down,
+    /// Run the tests, each file with backends of its own; with a filter, the files whose names
+    /// contain it.
+    Test { filter: Option<String> },
+}
+
+/// Runs the command. False if a test failed.
+pub fn run(context: &Context, command: &Backends) -> Result<bool> {
+    match command {
+        Backends::Up { migrations } => {
+            install(context)?;
+            let mut command = script(context, "up");
+            command.args(migrations);
+            say(context, &process::capture(&mut command)?)
+        }
+        Backends::Down => say(context, &process::capture(&mut script(context, "down"))?),
+        Backends::Test { filter } => {
+            install(context)?;
+            tools::browsers(context, &[Engine::Chromium])?;
+            let tarball = pack::build(context, Kind::Dev)?.tarball;
+            let (good, tally) = test(context, &tarball, filter.as_deref())?;
+            say(context, &tally.words())?;
+            Ok(good)
+        }
+    }
+}
+
+/// Installs PostgreSQL and the packages of `tests/backends`.
+pub fn install(context: &Context) -> Result<()> {
+    tools::postgres(context)?;
+    node::install(context, &folder(context))
+}
+
+/// Runs the tests with the packed package.
+pub fn test(context: &Context, tarball: &Path, filter: Option<&str>) -> Result<(bool, Tally)> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        let why = "- backends: not run, since the packaged PostgREST is for Linux x64 only";
+        context.console.say(why);
+        return Ok((true, Tally::default()));
+    }
+    let mut command = context.command("node");
+    command
+        .env("DATUM_TARBALL", tarball)
+        .env("CHROMIUM", node::chromium(context)?)
+        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .arg(FILE_LIMIT)
+        .args(
+            node::test_files(&folder(context))?
+                .iter()
+                .filter(|path| filter.is_none_or(|part| path.to_string_lossy().contains(part))),
+        );
+    let finished = process::attempt_shown(&context.console, "backends", &mut command, LIMIT)?;
+    let tally = tally::node(&finished.text).unwrap_or_default();
+    Ok((finished.success, tally))
+}
+
+fn folder(context: &Context) -> PathBuf {
+    context.root.join("tests").join("backends")
+}
+
+/// `main.mjs` with a command and the file that names the processes.
+fn script(context: &Context, what: &str) -> std::process::Command {
+    let mut command = context.command("node");
+    command
+        .arg(folder(context).join("main.mjs"))
+        .arg(what)
+        .arg(context.target.join("backends.json"));
+    command
+}
+
+fn say(context: &Context, text: &str) -> Result<bool> {
+    context.console.say(text.trim_end());
+    std::io::Write::flush(&mut std::io::stdout()).because("writing")?;
+    Ok(true)
+}
