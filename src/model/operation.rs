@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::ErrorJson;
+use crate::model::space::SPACE;
 use crate::model::table::Table;
 
 /// The kind of an operation.
@@ -192,12 +193,15 @@ impl Operation {
             .filter(move |link| link.key.id == other.id && link.key.entity == other.entity)
     }
 
-    /// Returns true if this operation must not be applied if the other one is rejected.
+    /// Returns true if this operation must not be applied if the other one is rejected. A delete
+    /// needs no parent, but in a space that does not exist yet it would be refused.
     #[must_use]
     pub fn needs(&self, other: &Self) -> bool {
         self.links_to(other).any(|link| {
             link.asked
-                || (other.kind == OperationKind::Create && self.kind != OperationKind::Delete)
+                || (other.kind == OperationKind::Create
+                    && (self.kind != OperationKind::Delete
+                        || Table(&other.entity).entity() == SPACE))
         })
     }
 

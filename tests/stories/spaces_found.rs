@@ -2,6 +2,8 @@
 
 use crate::support::spaces::{TEAM, place, team};
 use crate::support::world::World;
+use datum_sync::model::space::Role;
+use datum_sync::plan::write::Write;
 
 const RED: &str = r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#;
 
@@ -23,4 +25,31 @@ fn the_first_pull_of_a_filtered_scope_drops_nothing() {
     a.sync_with(RED).unwrap();
     assert_eq!(a.places(), all);
     a.at_rest();
+}
+
+#[test]
+fn a_delete_in_a_space_that_is_refused_goes_with_its_creation() {
+    for member in [true, false] {
+        let world = World::new();
+        team(&world).removes(TEAM, "ann");
+        let a = world.device("phone").open();
+        a.makes(TEAM);
+        if member {
+            let spaces = || a.engine.spaces();
+            a.run(spaces().set_role("ann", TEAM, "carol", Role::Writer))
+                .unwrap();
+            assert!(a.run(spaces().remove("ann", TEAM, "carol")).unwrap());
+        } else {
+            a.creates(Some(TEAM), "y", "more");
+            let (id, soft) = ("y".to_owned(), false);
+            a.write("tasks", Write::Delete { id, soft }).unwrap();
+        }
+        assert_eq!(a.pending(), 2);
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        let mut codes: Vec<_> = a.buried().into_iter().map(|(code, _)| code).collect();
+        codes.sort();
+        assert_eq!(codes, ["blocked", "notMember"], "{member}");
+        a.sync();
+        a.at_rest();
+    }
 }
