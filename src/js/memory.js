@@ -149,7 +149,7 @@ export class Memory {
     if (!wasMember) membership.joined = user.revision;
   }
 
-  /** Returns where a row that has left a space lives now, whoever may read that; undefined if it is gone. */
+  /** Returns where a row that has left a space lives now, without a look at who may read it; undefined if it is gone. */
   follow(row, userId) {
     for (let hop = 0; hop < MAX_HOPS && row?.movedTo !== undefined; hop++) {
       // Moved into somebody's own space, it is that user's.

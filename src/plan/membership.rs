@@ -1,4 +1,4 @@
-//! What waits to make, end or leave a shared space.
+//! Pending operations that make, end or leave a shared space.
 
 use crate::model::entity::Key;
 use crate::model::operation::OperationKind;

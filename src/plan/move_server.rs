@@ -1,7 +1,7 @@
 //! Plans the move of a database to another server: everything that is here is offered to it.
 //!
 //! It knows none of the shared spaces, as after a restore from before them: those of an owner are
-//! made anew, with all that is here of them. In those of others, this user's own writes become dead
+//! made again, with all that is here of them. In those of others, this user's own writes become dead
 //! letters, unless an owner has brought the space before.
 
 use std::rc::Rc;

@@ -28,7 +28,7 @@ async function signIn(tab, name) {
   return user;
 }
 
-test("a sign-in shows the user's latest data, a sign-out pushes what waits, and both again", async () => {
+test("a sign-in shows the user's latest data, a sign-out pushes pending operations, and both again", async () => {
   const user = await add("ada");
   const device = await pages.device();
   assert.equal(await device.user(), null);
@@ -135,7 +135,7 @@ test("two tabs sign in and out together, and the user after them sees their own 
   assert.deepEqual([...one.errors, ...(await one.told()).failures, ...(await two.told()).failures], []);
 });
 
-test("a session that was ended on the server signs out and keeps what waits", async () => {
+test("a session that was ended on the server signs out and keeps pending operations", async () => {
   const user = await add("hugo");
   const device = await pages.device();
   await signIn(device, "hugo");

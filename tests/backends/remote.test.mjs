@@ -67,7 +67,7 @@ test("a token of another user that is sent all the same is refused by the kit", 
   await assert.rejects(remote.pull({ clientId: "c", userId: other, cursor: null, limit: 10 }, new AbortController().signal), { name: "DatumError", code: "userMismatch", status: 409 });
 });
 
-test("a refused token is renewed once for all requests, and then the cycle ends as unauthorized and keeps what waits", async () => {
+test("a refused token is renewed once for all requests, and then the cycle ends as unauthorized and keeps pending operations", async () => {
   const device = await newDevice(project, { email: "renewed@example.test" });
   await device.sync();
   project.gateway.accounts.revoke(device.user);
@@ -123,7 +123,7 @@ for (const [name, kind, more, code] of [
   ["a statement that took too long", "status", { status: 500, body: { code: "57014", message: "canceling statement due to statement timeout" } }, "timeout"],
   ["a function that is not there", "status", { status: 404, body: { code: "PGRST202", message: "Could not find the function" } }, "protocol"],
 ]) {
-  test(`${name}, to push and to pull: ${code}; the next cycle sends what waits, once`, async () => {
+  test(`${name}, to push and to pull: ${code}; the next cycle sends pending operations, once`, async () => {
     const device = await newDevice(project, { email: `${name.replace(/\W/g, "-")}@example.test` });
     await device.sync();
     for (const [path, options] of [[/datum_push/, { direction: "pushOnly" }], [/datum_pull/, { direction: "pullOnly" }]]) {

@@ -93,7 +93,7 @@ fn a_page_that_names_spaces_of_nobody_changes_nothing_there() {
     a.at_rest();
 }
 
-/// A device that pulled from a server of before there were spaces goes on at its cursor.
+/// A device that pulled from a server without spaces goes on at its cursor once the server has them.
 #[test]
 fn a_cursor_from_before_there_were_spaces_gets_them_in_the_next_pull() {
     let world = World::new();

@@ -38,7 +38,7 @@ fn writes(a: &Tab) -> String {
     home
 }
 
-/// What is told of it: the rows with all that they have, and nothing else is lost.
+/// The letters have the rows with all their fields, and nothing else is lost.
 fn told(a: &Tab) {
     let letters = a.dead_letters();
     let titles: Vec<_> = letters

@@ -227,7 +227,7 @@ fn a_forgotten_space_that_its_maker_is_ending_or_leaving_is_not_made_anew() {
         restore(&world, &backup, "epoch-2");
         a.sync();
         a.sync();
-        // The space and its row were to stay for others: that they are gone is told.
+        // The space and its row were to stay for others: a letter says that they are gone.
         let mut told: Vec<_> = a
             .dead_letters()
             .iter()

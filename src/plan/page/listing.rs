@@ -234,7 +234,7 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of spaces that have started from their beginning. What waits over a row that has
+/// Plans the end of spaces that have started from their beginning. A pending operation on a row that has
 /// not come meets its deletion; other such rows are dropped.
 pub(super) fn end_starts(
     planner: &mut RowPlanner<'_>,
@@ -261,7 +261,7 @@ pub(super) fn end_starts(
         let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
         let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
         let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
-        // What waits for a space that is left has become letters.
+        // The operations of a space that is left have become letters.
         if is_first
             && (space.is_empty() || is_in(list, space))
             && replica.row(&key).is_some_and(lacks)

@@ -37,7 +37,7 @@ export class Realtime {
   #nextId = 1;
   /** How long after the reply to a join changes are followed, in milliseconds. */
   readyAfter = 50;
-  /** While true, no change and no broadcast is told. */
+  /** While true, clients get no change and no broadcast. */
   isDeaf = false;
   /** While true, new sockets are refused. */
   isClosed = false;

@@ -1,4 +1,4 @@
-// Runs `server/vectors/conversations.json` against a remote that is a `RemoteAdapter`: it is told the user, and has no HTTP.
+// Runs `server/vectors/conversations.json` against a remote that is a `RemoteAdapter`: it gets the user as an argument, and has no HTTP.
 // PROTOCOL.md explains the format.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ const vectors = new URL("../../../server/vectors/conversations.json", import.met
 
 const CALLS = { "POST /sync/v1/pull": "pull", "POST /sync/v1/push": "push" };
 
-/** Returns true for what an adapter is not asked: metadata, text that is not JSON, another user than the one it is told. */
+/** Returns true for what an adapter is not asked: metadata, text that is not JSON, another user than that of the argument. */
 const isBeyond = ({ operator, request, text, body }) =>
   operator === undefined && (CALLS[request] === undefined || (text !== undefined && !isJson(text)) || ![undefined, null, "$user"].includes(body?.userId));
 

@@ -183,7 +183,7 @@ export async function shares() {
   remote.move("ada", "tasks", own.id, null);
   equal([await sync(ben, "ben"), await titles(ben)], [[true, "inSync"], ["Oat milk"]]);
 
-  // A lowered role, and a removal, meet what waits.
+  // A lowered role, and a removal, meet pending operations.
   remote.setRole("ada", home, "ben", "reader");
   await ben.manager("tasks").patch(milk.id, { title: "no" });
   await ben.synchronize("ben");
