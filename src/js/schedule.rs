@@ -9,6 +9,7 @@ use crate::js::arguments::read_user;
 use crate::js::convert::read_options;
 use crate::js::instance::Instance;
 use crate::js::page_bindings::Attendance;
+use crate::js::parts;
 use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::model::error::{Code, Result};
 use crate::web::interop::spawn;
@@ -38,7 +39,8 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
                 } else {
                     Signal::Hidden
                 });
-            if matches!(presence, Presence::Away | Presence::Cached) {
+            // A page that is being left can load nothing.
+            if matches!(presence, Presence::Away | Presence::Cached) && parts::has_cycles() {
                 instance.engine.tabs().leave_all();
             }
             if presence == Presence::Cached {
@@ -55,8 +57,14 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
         _election: election,
     });
     let (of_schedule, of_hints) = (Rc::clone(instance), Rc::clone(instance));
-    spawn(async move { of_schedule.engine.auto_sync().run().await });
-    spawn(async move { of_hints.engine.realtime().run().await });
+    spawn(async move {
+        parts::cycles().await;
+        of_schedule.engine.auto_sync().run().await
+    });
+    spawn(async move {
+        parts::cycles().await;
+        of_hints.engine.realtime().run().await
+    });
 }
 
 /// Starts a user's automatic cycles: `startAutoSync`.

@@ -13,7 +13,7 @@ use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
     failure::{Because, Result},
-    guard_receivers, node,
+    guard_receivers, lazy_glue, node,
     pack::Kind,
     process, shorten_glue,
     stamp::{Checksums, Stamp, State},
@@ -52,7 +52,8 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
         .files(&context.root, "xtask/js/order.mjs")?
         .files(&context.root, "xtask/src/module.rs")?
         .files(&context.root, "xtask/src/guard_receivers.rs")?
-        .files(&context.root, "xtask/src/shorten_glue.rs")?;
+        .files(&context.root, "xtask/src/shorten_glue.rs")?
+        .files(&context.root, "xtask/src/lazy_glue.rs")?;
     let stamp = Stamp::new(
         folder.with_extension("stamp"),
         &context.target,
@@ -74,6 +75,7 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
     if kind == Kind::Release {
         optimise(context, &folder)?;
     }
+    rewrite(&folder, lazy_glue::open)?;
     stamp.write(&inputs, "")?;
     Ok(folder)
 }

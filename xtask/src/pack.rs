@@ -16,7 +16,9 @@ use crate::{
     context::{Context, LIMIT},
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
-    node, process, sizes,
+    node,
+    parts::{self, Build, CYCLE, REST},
+    process, sizes,
     stamp::{Checksums, Stamp, State},
     tools,
 };
@@ -27,8 +29,8 @@ const TYPES: &str = "index.d.ts";
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
-/// A part of the entry.
-const REPORT: &str = "report.js";
+/// What the entry imports.
+const ENTRY_PARTS: [&str; 2] = ["report.js", "load.js"];
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 7] = [
     "node.js",
@@ -47,8 +49,8 @@ const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "remote.d.ts", "ta
 const KIT: &str = "server/sql/kit";
 const MIGRATION: &str = "datum.sql";
 
-/// The files that an app loads, and the fallback for a module that cannot be fetched.
-const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
+/// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
+const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
 const DOCUMENTS: [&str; 6] = [
@@ -62,7 +64,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 13] = [
+const INPUTS: [&str; 16] = [
     "src",
     KIT,
     "Cargo.toml",
@@ -75,6 +77,9 @@ const INPUTS: [&str; 13] = [
     "xtask/src/module.rs",
     "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
+    "xtask/src/lazy_glue.rs",
+    "xtask/src/parts.rs",
+    "xtask/src/split",
     "tests/e2e/package-lock.json",
 ];
 
@@ -184,9 +189,15 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
-    let (wasm, inline) = (folder.join(WASM), folder.join(INLINE));
-    script(context, "inline", &[&wasm, &inline])?;
-    bundle(context, &sources.join("entry.js"), folder)?;
+    let build = match kind {
+        Kind::Dev => Build::whole(),
+        Kind::Release => parts::split(context, folder, |to| profiled(context, module, to))?,
+    };
+    let mut inlined = vec![folder.join(INLINE)];
+    inlined.extend(parts::FILES.iter().take(build.parts).map(|name| folder.join(name)));
+    let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
+    script(context, "inline", &inlined)?;
+    bundle(context, &sources, folder, &build)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
@@ -207,12 +218,26 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     manifest(context, kind, folder)
 }
 
+/// Makes a package of a module that is in one part, as far as the profile needs one.
+fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
+    let sources = context.root.join("src").join("js");
+    module::clear(folder)?;
+    copy_folder(module, folder)?;
+    bundle(context, &sources, folder, &Build::whole())?;
+    for name in UNBUNDLED {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
+    Ok(())
+}
+
 /// Bundles the entry, the glue and its snippets: one request of a page, and similar code in them
 /// compresses together.
-fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
-    let (file, microtask) = (folder.join(ENTRY), entry.with_file_name("microtask.js"));
-    copy(entry, &file)?;
-    copy(&entry.with_file_name("report.js"), &folder.join(REPORT))?;
+fn bundle(context: &Context, sources: &Path, folder: &Path, build: &Build) -> Result<()> {
+    let (file, microtask) = (folder.join(ENTRY), sources.join("microtask.js"));
+    copy(&sources.join("entry.js"), &file)?;
+    for name in ENTRY_PARTS {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
     esbuild(
         context,
         &file,
@@ -222,6 +247,8 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
             &format!("--external:./{INLINE}"),
             &format!("--inject:{}", microtask.display()),
             &format!("--define:VERSION=\"{}\"", context.version),
+            &format!("--define:BUILD=\"{}\"", build.id),
+            &format!("--define:PARTS={}", build.parts),
         ],
     )?;
     // The request of the fallback is an expression, which bundlers warn of.
@@ -232,7 +259,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
     }
     let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
     fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
-    for name in [GLUE, REPORT] {
+    for name in [GLUE].iter().chain(&ENTRY_PARTS) {
         fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
     }
     module::clear(&folder.join("snippets"))

@@ -1,0 +1,85 @@
+// The module comes in parts: the first has what a page runs until it shows what it has stored, the
+// second what its cycles run besides, the third the rest. A call of something in a later part waits for
+// that part. Where the engine itself calls on and cannot wait, the part is loaded while the page stands
+// still; that is rare, since the parts follow the first one at once. A module that is not split has
+// one part, and is whole from the beginning.
+
+import { dying } from "./support.js";
+
+/** How long after a failure the next attempt follows, in milliseconds: twice as long each time. */
+const PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** The number of the last part that is there. */
+let last = Infinity;
+/** What a part imports: the exports of the earlier ones by their numbers, and the page's functions. */
+let imports;
+/** Where parts come from: given by the entry. */
+let source;
+/** The attempt to get the next part. */
+let attempt;
+/** The parts for which the page stood still. Tests look at it. */
+export const stalls = [];
+
+/** What the first part imports: loads the parts up to one, at once. */
+export function loadNow(part) {
+  while (last < part) {
+    stalls.push(last + 1);
+    try {
+      link(last + 1, new WebAssembly.Instance(source.now(last + 1), imports));
+    } catch (cause) {
+      // The engine is in the middle of something, and can neither go on nor go back.
+      dying(source.failure(cause));
+      throw cause;
+    }
+  }
+}
+
+/**
+ * Takes the first part's exports, and begins to load the other parts.
+ *
+ * `from` has their `count` with the first one, and functions: `later` resolves to a part, compiled, `now` returns it at
+ * once, and `failure` makes an error of what they threw.
+ */
+export function begin(exports, given, from) {
+  source = from;
+  last = 0;
+  imports = { ...given, 0: exports };
+  void patiently(source.count - 1);
+}
+
+/** Returns whether a part is there. */
+export const isLoaded = (part) => last >= part;
+
+/** Calls a function when a part is there. */
+export const when = (part, call) => (last >= part ? call() : load(part).then(call));
+
+/** Resolves when a part is there, however often that takes. */
+export async function patiently(part) {
+  for (let pause = PAUSE_MS; last < part; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    await load(part).catch(() => new Promise((resolve) => setTimeout(resolve, pause)));
+  }
+}
+
+/** Loads the parts up to one. */
+export async function load(part) {
+  while (last < part) {
+    attempt ??= next(last + 1).finally(() => (attempt = undefined));
+    await attempt;
+  }
+}
+
+async function next(part) {
+  try {
+    link(part, await WebAssembly.instantiate(await source.later(part), imports));
+  } catch (cause) {
+    throw source.failure(cause);
+  }
+}
+
+function link(part, { exports }) {
+  // It may have been loaded at once meanwhile. A part has no state: either will do.
+  if (part !== last + 1) return;
+  imports[part] = exports;
+  last = part;
+}
