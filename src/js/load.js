@@ -22,20 +22,22 @@ function address(part) {
   return new URL("datum_sync_bg.wasm", import.meta.url);
 }
 
+/** True once a part came from the inline fallback. */
+let isInlined = false;
+
 /** Loads the first part, and begins to load the others. */
 export async function loadEngine() {
   const exports = await init({ module_or_path: await compiled(0) });
   if (COUNT === 1) return;
   beginParts(exports, getImports(), { count: COUNT, later: compiled, now, failure });
-  // A service worker can get nothing at once, and in Node no page waits to be shown.
-  if (typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
+  // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
+  if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
 }
 
 /** Returns a part, compiled. */
 async function compiled(part) {
   const causes = [];
-  // The first part is waited for. The others are asked for twice: nothing is shown without them either way.
-  for (const source of part === 0 ? [fetched, inlined] : [fetched, fetched, inlined]) {
+  for (const source of isInlined ? [inlined] : [fetched, inlined]) {
     const aborter = new AbortController();
     try {
       return await within(LOAD_MS, source(part, aborter), aborter);
@@ -91,6 +93,7 @@ async function inlined(part) {
   const { default: texts } = await (import.meta.env?.PROD
     ? import(new URL("inline.js", import.meta.url).href)
     : import("./inline.js"));
+  isInlined = true;
   const packed = Uint8Array.from(atob(texts[part]), (character) => character.charCodeAt(0));
   // Not by a Blob: jsdom's has no `stream`.
   const stream = new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw"));

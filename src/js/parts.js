@@ -16,17 +16,14 @@ let last = Infinity;
 let imports;
 /** Where parts come from: given by the entry. */
 let source;
-/** The attempt to get the next part. */
+/** The attempt to get the next part, and what it has got. */
 let attempt;
-/** The parts for which the page stood still. Tests look at it. */
-export const stalls = [];
-
+const compiled = [];
 /** What the first part imports: loads the parts up to one, at once. */
 export function loadNow(part) {
   while (last < part) {
-    stalls.push(last + 1);
     try {
-      link(last + 1, new WebAssembly.Instance(source.now(last + 1), imports));
+      link(last + 1, new WebAssembly.Instance(compiled[last + 1] ?? source.now(last + 1), imports));
     } catch (cause) {
       // The engine is in the middle of something, and can neither go on nor go back.
       dying(source.failure(cause));
@@ -71,7 +68,8 @@ export async function load(part) {
 
 async function next(part) {
   try {
-    link(part, await WebAssembly.instantiate(await source.later(part), imports));
+    compiled[part] = await source.later(part);
+    link(part, await WebAssembly.instantiate(compiled[part], imports));
   } catch (cause) {
     throw source.failure(cause);
   }
@@ -81,5 +79,6 @@ function link(part, { exports }) {
   // It may have been loaded at once meanwhile. A part has no state: either will do.
   if (part !== last + 1) return;
   imports[part] = exports;
+  compiled[part] = undefined;
   last = part;
 }

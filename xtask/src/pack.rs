@@ -24,6 +24,8 @@ use crate::{
 };
 
 const ENTRY: &str = "index.js";
+/// The entry's source.
+const MAIN: &str = "entry.js";
 const TYPES: &str = "index.d.ts";
 /// For apps with a service worker; pages do not load it.
 const WORKER: &str = "service-worker.js";
@@ -197,7 +199,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     inlined.extend(parts::FILES.iter().take(build.parts).map(|name| folder.join(name)));
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
-    bundle(context, &sources, folder, &build)?;
+    bundle(context, &sources.join(MAIN), folder, &build)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
@@ -223,7 +225,9 @@ fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
-    bundle(context, &sources, folder, &Build::whole())?;
+    let entry = context.root.join("xtask").join("js").join("profile-entry.js");
+    copy(&sources.join(MAIN), &folder.join(MAIN))?;
+    bundle(context, &entry, folder, &Build::whole())?;
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
@@ -232,9 +236,10 @@ fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
 
 /// Bundles the entry, the glue and its snippets: one request of a page, and similar code in them
 /// compresses together.
-fn bundle(context: &Context, sources: &Path, folder: &Path, build: &Build) -> Result<()> {
+fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Result<()> {
+    let sources = context.root.join("src").join("js");
     let (file, microtask) = (folder.join(ENTRY), sources.join("microtask.js"));
-    copy(&sources.join("entry.js"), &file)?;
+    copy(entry, &file)?;
     for name in ENTRY_PARTS {
         copy(&sources.join(name), &folder.join(name))?;
     }

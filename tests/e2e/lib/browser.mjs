@@ -21,10 +21,20 @@ function limited(page) {
   return page;
 }
 
+/** Runs in each page: makes an error of a part of the engine that is loaded while the page stands still. */
+function noteStalls() {
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function (method, url, ...more) {
+    if (more[0] === false) console.error(`the page stands still for ${url}: ${new Error().stack}`);
+    return open.call(this, method, url, ...more);
+  };
+}
+
 /** Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages. */
 export async function device(browser, withPage = true) {
   const context = await browser.newContext();
   const errors = [];
+  await context.addInitScript(noteStalls);
   const newPage = context.newPage.bind(context);
   context.newPage = async () => {
     const page = limited(await newPage());
