@@ -27,20 +27,20 @@ let isInlined = false;
 
 /** Loads the first part, and begins to load the others. */
 export async function loadEngine() {
-  const exports = await init({ module_or_path: await compiled(0) });
+  const exports = await get(0, (module) => init({ module_or_path: module }));
   if (COUNT === 1) return;
-  beginParts(exports, getImports(), { count: COUNT, later: compiled, now, failure });
+  beginParts(exports, getImports(), { count: COUNT, get, now, failure });
   // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
   if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
 }
 
-/** Returns a part, compiled. */
-async function compiled(part) {
+/** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
+async function get(part, link) {
   const causes = [];
   for (const source of isInlined ? [inlined] : [fetched, inlined]) {
     const aborter = new AbortController();
     try {
-      return await within(LOAD_MS, source(part, aborter), aborter);
+      return await link(await within(LOAD_MS, source(part, aborter), aborter));
     } catch (cause) {
       causes.push(cause);
     }
@@ -49,7 +49,6 @@ async function compiled(part) {
 }
 
 function failure(cause) {
-  if (cause instanceof DatumError) return cause;
   const message =
     "The engine could not be loaded. Serve the files `datum_sync_*.wasm` beside the package's code, and allow 'wasm-unsafe-eval' if the page has a content security policy.";
   return new DatumError("network", message, { cause });

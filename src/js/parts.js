@@ -16,14 +16,13 @@ let last = Infinity;
 let imports;
 /** Where parts come from: given by the entry. */
 let source;
-/** The attempt to get the next part, and what it has got. */
+/** The attempt to get the next part. */
 let attempt;
-const compiled = [];
 /** What the first part imports: loads the parts up to one, at once. */
 export function loadNow(part) {
   while (last < part) {
     try {
-      link(last + 1, new WebAssembly.Instance(compiled[last + 1] ?? source.now(last + 1), imports));
+      link(last + 1, source.now(last + 1));
     } catch (cause) {
       // The engine is in the middle of something, and can neither go on nor go back.
       dying(source.failure(cause));
@@ -35,8 +34,8 @@ export function loadNow(part) {
 /**
  * Takes the first part's exports, and begins to load the other parts.
  *
- * `from` has their `count` with the first one, and functions: `later` resolves to a part, compiled, `now` returns it at
- * once, and `failure` makes an error of what they threw.
+ * `from` has their `count` with the first one, and functions: `get` hands a part, compiled, to what links it, from
+ * elsewhere if that fails; `now` returns a part at once; `failure` makes an error of what it threw.
  */
 export function begin(exports, given, from) {
   source = from;
@@ -61,24 +60,15 @@ export async function patiently(part) {
 /** Loads the parts up to one. */
 export async function load(part) {
   while (last < part) {
-    attempt ??= next(last + 1).finally(() => (attempt = undefined));
+    const following = last + 1;
+    attempt ??= source.get(following, (module) => link(following, module)).finally(() => (attempt = undefined));
     await attempt;
   }
 }
 
-async function next(part) {
-  try {
-    compiled[part] = await source.later(part);
-    link(part, await WebAssembly.instantiate(compiled[part], imports));
-  } catch (cause) {
-    throw source.failure(cause);
-  }
-}
-
-function link(part, { exports }) {
-  // It may have been loaded at once meanwhile. A part has no state: either will do.
+function link(part, module) {
+  // Loaded at once meanwhile. Never twice: a part fills the table, and would undo what a later one has filled.
   if (part !== last + 1) return;
-  imports[part] = exports;
-  compiled[part] = undefined;
+  imports[part] = new WebAssembly.Instance(module, imports).exports;
   last = part;
 }

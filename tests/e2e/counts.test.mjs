@@ -51,7 +51,6 @@ function count() {
     Object.fromEntries(
       Object.entries(functions).map(([name, value]) => [
         name,
-        // Names that are numbers are what the module's parts have of each other.
         typeof value !== "function" || /^\d/.test(name)
           ? value
           : (...given) => {
@@ -60,14 +59,17 @@ function count() {
             },
       ]),
     );
+  // What the module's parts have of each other, under names that are numbers, crosses nothing.
+  const outward = (imports) => Object.fromEntries(Object.entries(imports).map(([name, functions]) => [name, /^\d/.test(name) ? functions : counting(functions, "out")]));
   const { instantiate, Instance } = WebAssembly;
   WebAssembly.instantiate = async (module, imports) => {
-    const outward = Object.fromEntries(Object.entries(imports).map(([name, functions]) => [name, counting(functions, "out")]));
-    const { exports } = await instantiate(module, outward);
-    // A later part: what it exports is for the next one.
-    if (!("0m" in exports)) return Object.create(Instance.prototype, { exports: { value: exports } });
+    const { exports } = await instantiate(module, outward(imports));
     return Object.create(Instance.prototype, { exports: { value: counting(exports, "in") } });
   };
+  WebAssembly.Instance = function (module, imports) {
+    return new Instance(module, outward(imports));
+  };
+  WebAssembly.Instance.prototype = Instance.prototype;
 }
 
 async function visit(user, config, { context, page, errors } = {}) {

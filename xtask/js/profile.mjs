@@ -114,7 +114,7 @@ function app() {
   const load = async () => {
     const index = await import("/index.js");
     window.index = index;
-    index.beginParts({}, {}, { count: 3, later: () => released.then(nothing), now: nothing, failure: (cause) => cause });
+    index.beginParts({}, {}, { count: 3, get: (_, link) => released.then(nothing).then(link), now: nothing, failure: (cause) => cause });
     return index.Datum;
   };
 

@@ -29,7 +29,7 @@ const STAGES: [Stage; 3] = [
         name: "until a first `synchronize`",
         key: "synchronize",
         files: 3,
-        budget: 249 * 1024,
+        budget: 280 * 1024,
         goal: 160 * 1024,
     },
     Stage {
