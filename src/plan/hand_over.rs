@@ -53,8 +53,12 @@ pub(super) fn hand_over(
     {
         return HandedOver::Not;
     }
-    let Some(base) = planner.held(key) else {
-        return HandedOver::Not;
+    let base: Option<Rc<str>> = match planner.replica.base_of_op(&first.op) {
+        Ok(base) => base.map(Rc::from),
+        Err(segment) => {
+            planner.missing.insert(segment, ());
+            return HandedOver::Not;
+        }
     };
     let mut chain: Vec<Operation> = Vec::new();
     for Queued { op, .. } in &queued {

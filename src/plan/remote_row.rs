@@ -26,6 +26,7 @@ use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::hand_over::move_on;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::state::outbox::Queued;
+use crate::state::rows::RowBody;
 
 /// The pending operations of one entity, and the config of its type.
 struct PendingEdits<'a> {
@@ -185,10 +186,14 @@ impl RowPlanner<'_> {
         let known = self.replica.row(&key);
         // An operation that was salvaged from a lost log may sit on a row that it was not made
         // against.
-        let stranger = first.is_none_or(|op| {
-            op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
+        let stranger = first.is_none_or(|op| match (known, op.base_version) {
+            // Its tombstone may keep what the operation was made on.
+            (Some(row), Some(base)) if row.deleted => {
+                row.body == RowBody::None || base >= row.version
+            }
+            (known, base) => base != known.filter(|row| !row.deleted).map(|row| row.version),
         });
-        let stored = match self.replica.base_of(&key) {
+        let stored = match first.map_or(Ok(None), |op| self.replica.base_of_op(op)) {
             _ if stranger => None,
             Ok(base) => base,
             Err(segment) => return self.missing.insert(segment, ()),

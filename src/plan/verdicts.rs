@@ -177,6 +177,10 @@ impl Settling<'_> {
                 }
             }
             Verdict::Conflict { version, row, .. } => {
+                let here = self.replica.row(&Key::new(&op.entity, &op.id));
+                let gone = here.filter(|here| here.deleted && row.is_none());
+                // A start said so already, as of the space's version.
+                let version = gone.map_or(version, |here| here.version.max(version));
                 let row = RemoteRow::of(op, version, row, soft);
                 if !self.may_file(&row) {
                     self.put_off(op, Some(0), None, false);

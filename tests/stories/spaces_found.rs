@@ -1,9 +1,10 @@
 //! Faults of shared spaces that random histories have found.
 
-use crate::support::spaces::{TEAM, place, team};
-use crate::support::world::World;
+use crate::support::spaces::{CLUB, TEAM, place, team};
+use crate::support::world::{Fault, ONE_TRY, World};
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
+use serde_json::json;
 
 const RED: &str = r#"{"scope":{"name":"red","query":{"where":{"colour":"red"}}}}"#;
 
@@ -51,5 +52,51 @@ fn a_delete_in_a_space_that_is_refused_goes_with_its_creation() {
         assert_eq!(codes, ["blocked", "notMember"], "{member}");
         a.sync();
         a.at_rest();
+    }
+}
+
+/// Without it, the later clock would win over the only edit.
+#[test]
+fn an_edit_that_cannot_follow_its_row_yet_keeps_its_base() {
+    for starts in [false, true] {
+        for order in ["pushThenPull", "pullThenPush"] {
+            for sent in [false, true] {
+                let told = format!("starts: {starts}, {order}, sent: {sent}");
+                let world = World::new();
+                let bob = team(&world);
+                let data =
+                    json!({ "title": "note", "n": 1, "modifiedAt": "2031-01-01T00:00:00.000Z" });
+                bob.does(json!({ "entity": "tasks", "id": "n", "space": TEAM, "kind": "create", "data": data }));
+                let phone = world.device("phone").with_config(ONE_TRY);
+                let a = phone.open();
+                a.sync();
+                a.patch("n", r#"{"n":2}"#);
+                if sent {
+                    phone.fault("/push", Fault::Lost);
+                    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
+                }
+                bob.makes(CLUB);
+                bob.invites(CLUB, "ann", "writer");
+                if starts {
+                    bob.writes(Some(TEAM), "old", "old");
+                    bob.deletes(Some(TEAM), "old");
+                    world.server.purge_tombstones().unwrap();
+                }
+                bob.moves(Some(TEAM), "n", Some(CLUB));
+
+                a.sync_with(&format!(r#"{{"direction":"{order}"}}"#))
+                    .unwrap();
+                // Nothing is lost with what was in memory.
+                let b = phone.open();
+                b.sync();
+                b.sync();
+
+                let there = [place("note", Some(CLUB)), place("plan", Some(TEAM))];
+                assert_eq!(b.places(), there, "{told}");
+                assert_eq!(b.read("n").unwrap()["n"], 2, "{told}");
+                assert_eq!(b.buried(), [], "{told}");
+                b.at_rest();
+            }
+        }
     }
 }

@@ -11,10 +11,11 @@ use crate::model::table::{Table, concerns};
 use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{is_own, letters, offer_space};
+use crate::plan::page::moved::may_live_elsewhere;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
-use crate::state::rows::Row;
+use crate::state::rows::{Row, RowBody};
 use crate::util::collections::vec_map::VecMap;
 
 /// Returns true if the page has an old list: it may lack a space that was made, or what another
@@ -234,8 +235,9 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of spaces that have started from their beginning. A pending operation on a row that has
-/// not come meets its deletion; other such rows are dropped.
+/// Plans the end of spaces that have started from their beginning. A pending operation on a row that
+/// has not come meets its deletion, unless the row may have been moved: a start does not say so, but
+/// the remote does, when it gets the operation. Other such rows are dropped.
 pub(super) fn end_starts(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
@@ -259,7 +261,9 @@ pub(super) fn end_starts(
         };
         let first = replica.outbox().chain(&key).next();
         let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
-        let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
+        // A tombstone with a body keeps it for an operation.
+        let counts = |row: &Row| !row.deleted || row.body != RowBody::None;
+        let lacks = |row: &Row| counts(row) && row.stamp < since && row.version <= at;
         let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
         // The operations of a space that is left have become letters.
         if is_first
@@ -271,7 +275,11 @@ pub(super) fn end_starts(
             && !page.changes.iter().any(is_told)
         {
             let gone = RemoteRow::of(op, at, None, (rules.soft)(key.entity));
-            planner.apply_remote_row(&gone, Tombstones::Apply);
+            if may_live_elsewhere(replica, page, list, &key) {
+                planner.write_left(&gone);
+            } else {
+                planner.apply_remote_row(&gone, Tombstones::Apply);
+            }
         }
     }
     say(

@@ -7,7 +7,7 @@ use crate::log::spaces::{Limbo, SpaceEvent};
 use crate::model::entity::Key;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::Joined;
-use crate::model::table::Table;
+use crate::model::table::{Table, tables};
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
 use crate::plan::page::PageRules;
 use crate::plan::page::listing::{is_in, say};
@@ -120,9 +120,12 @@ pub(super) fn plan_moves(
             let dead_letters = vec![letter];
             planner.push_event(Event::DeadLetters { dead_letters });
         }
-        if hand_over(planner, &row.key(), &there, Delivery::Maybe) == HandedOver::WithRow
-            && let Some((at, _)) = came
-        {
+        let handed = hand_over(planner, &row.key(), &there, Delivery::Maybe);
+        if handed == HandedOver::Not {
+            planner.write_left(&row.tombstone(rules));
+            continue;
+        }
+        if let (HandedOver::WithRow, Some((at, _))) = (handed, came) {
             changes.done.push(at);
         }
         planner.write_row(&row.tombstone(rules), Tombstones::Apply);
@@ -207,7 +210,7 @@ fn hold(planner: &mut RowPlanner<'_>, row: &Leaving, rules: &PageRules<'_>) {
         };
         planner.put_row(&row.table, entry, None);
     } else {
-        planner.write_row(&row.tombstone(rules), Tombstones::Apply);
+        planner.write_left(&row.tombstone(rules));
     }
     moving(planner, row, Some(row.to.clone()));
 }
@@ -221,4 +224,22 @@ fn moving(planner: &mut RowPlanner<'_>, row: &Leaving, limbo: Option<Limbo>) {
             limbo,
         },
     );
+}
+
+/// Returns true if a row may have been moved, as far as a pull that has ended tells: one of its id
+/// lives in another table that the user may read.
+pub(super) fn may_live_elsewhere(
+    replica: &Replica,
+    page: &PullPage<'_>,
+    list: &[Joined],
+    key: &Key<'_>,
+) -> bool {
+    let entity = Table(key.entity).entity();
+    let mut tables = tables(replica.entities(), entity).filter(|(table, _)| *table != key.entity);
+    let mut changes = page.changes.iter().filter(|change| {
+        let readable = (change.space.as_deref()).is_none_or(|space| is_in(list, space));
+        change.entity == entity && change.id == key.id && readable && !change.is_of(key.entity)
+    });
+    changes.any(|change| !change.deleted)
+        || tables.any(|(_, rows)| rows.get(key.id).is_some_and(|row| !row.deleted))
 }

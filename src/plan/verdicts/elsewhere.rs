@@ -55,8 +55,10 @@ impl Settling<'_> {
             HandedOver::WithRow => {}
         }
         let here = self.replica.row(&key);
-        if here.is_none_or(|here| here.version < left || (here.version == left && !here.deleted)) {
-            let tombstone = RemoteRow::of(op, left, None, there.soft);
+        if here.is_none_or(|here| here.version <= left || here.deleted) {
+            // One that kept a base does so no more.
+            let version = here.map_or(left, |here| here.version.max(left));
+            let tombstone = RemoteRow::of(op, version, None, there.soft);
             self.rows.write_row(&tombstone, Tombstones::Apply);
         }
         true
