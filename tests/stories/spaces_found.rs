@@ -100,3 +100,49 @@ fn an_edit_that_cannot_follow_its_row_yet_keeps_its_base() {
         }
     }
 }
+
+/// No list says yet that its user has left, and the server has just taken it.
+#[test]
+fn what_is_pushed_after_a_loss_is_shown_before_a_list_has_come() {
+    let world = World::new();
+    let bob = team(&world);
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.sync();
+    a.creates(Some(TEAM), "y", "new");
+    a.patch("x", r#"{"title":"mine"}"#);
+    phone.evict();
+    let mut seen = [place("mine", Some(TEAM)), place("new", Some(TEAM))];
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(a.places(), seen);
+    let a = phone.open();
+    assert_eq!(a.places(), seen);
+    a.sync_with(RED).unwrap();
+    assert_eq!(a.places(), seen);
+    // The next edit has a base, so nobody's clock decides.
+    let data = json!({ "title": "newer", "modifiedAt": "2031-01-01T00:00:00.000Z" });
+    bob.does(json!({ "entity": "tasks", "id": "y", "space": TEAM, "kind": "patch", "data": data }));
+    a.patch("y", r#"{"done":true}"#);
+    assert!(a.sync().is_success);
+    seen[1] = place("newer", Some(TEAM));
+    assert_eq!(a.places(), seen);
+    assert_eq!(a.read("y").unwrap()["done"], true);
+    a.at_rest();
+}
+
+#[test]
+fn what_is_pushed_after_a_loss_goes_with_a_space_that_its_user_is_not_in_any_more() {
+    let world = World::new();
+    let bob = team(&world);
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.sync();
+    a.creates(Some(TEAM), "y", "new");
+    phone.evict();
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    bob.removes(TEAM, "ann");
+    a.sync_with(RED).unwrap();
+    a.sync();
+    assert_eq!(a.places(), []);
+    a.at_rest();
+}
