@@ -146,3 +146,42 @@ fn what_is_pushed_after_a_loss_goes_with_a_space_that_its_user_is_not_in_any_mor
     assert_eq!(a.places(), []);
     a.at_rest();
 }
+
+#[test]
+fn a_move_into_a_space_that_is_refused_does_not_follow_a_row_that_another_moved() {
+    for elsewhere in [true, false] {
+        let world = World::new();
+        let bob = team(&world);
+        bob.removes(TEAM, "ann");
+        bob.makes(CLUB);
+        bob.invites(CLUB, "ann", "writer");
+        let b = world.device("laptop").open();
+        b.sync();
+        b.create(r#"{"id":"m","title":"milk","done":false}"#);
+        b.sync();
+        if elsewhere {
+            b.moves("m", Some(CLUB));
+            b.sync();
+        }
+        let phone = world.device("phone");
+        phone.open().create(r#"{"id":"m","title":"milk"}"#);
+        // Nothing is coalesced into what another tab may have sent.
+        let a = phone.open();
+        a.makes(TEAM);
+        a.moves("m", Some(TEAM));
+        a.patch("m", r#"{"more":true}"#);
+        assert_eq!(a.pending(), 4);
+
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+
+        assert_eq!(a.pending(), 0, "{elsewhere}");
+        a.sync();
+        let mut codes: Vec<_> = a.buried().into_iter().map(|(code, _)| code).collect();
+        codes.sort();
+        assert_eq!(codes, ["blocked", "blocked", "notMember"], "{elsewhere}");
+        let space = elsewhere.then_some(CLUB);
+        assert_eq!(a.places(), [place("milk", space)], "{elsewhere}");
+        assert_eq!(a.read("m").unwrap()["more"], serde_json::Value::Null);
+        a.at_rest();
+    }
+}
