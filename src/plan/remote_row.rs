@@ -154,19 +154,34 @@ impl RowPlanner<'_> {
             summed: false,
         };
         let before = self.commit.events.len();
-        if pending.chain.is_empty() {
-            self.write_row(row, Tombstones::Apply);
-        } else {
-            self.meet_pending(row, &pending, all.first());
+        let moves_only = pending.chain.is_empty();
+        let mut forgotten = None;
+        if let (Some(receipt), Some(theirs)) =
+            (self.replica.receipts().suspect(&row.key()), row.body)
+        {
+            let Some(held) = self.held(&row.key()) else {
+                return;
+            };
+            let same = (held.as_deref()).is_some_and(|held| same_content(held, theirs));
+            forgotten = Some((receipt, held)).filter(|_| !same);
         }
-        if gone {
+        match forgotten {
+            Some((receipt, held)) => {
+                self.apply_restored_row(receipt, held, &pending.chain, row, Tombstones::Apply);
+            }
+            None if moves_only => self.write_row(row, Tombstones::Apply),
+            None => self.meet_pending(row, &pending, all.first()),
+        }
+        if gone || moves_only {
+            // What is offered again is an edit behind the moves.
             let table = last.to.as_ref().unwrap_or(&last.entity);
             for event in self.commit.events.iter_mut().skip(before) {
                 if let Event::Queue { op, .. } = event {
                     op.entity.clone_from(table);
                 }
             }
-        } else {
+        }
+        if !gone {
             move_on(self, before, &all, row);
         }
     }
