@@ -210,8 +210,7 @@ impl RowPlanner<'_> {
     ) -> Operation {
         let written = body
             .as_deref()
-            .and_then(modified_at)
-            .map(|at| at.saturating_add_signed(self.offset().saturating_neg()));
+            .and_then(|body| written_at(body, self.offset()));
         let kind = if body.is_some() {
             OperationKind::Update
         } else {
@@ -259,6 +258,11 @@ impl RowPlanner<'_> {
     fn offset(&self) -> i64 {
         self.replica.facts().clock_offset
     }
+}
+
+/// Returns when an entity was written, by this device's clock, which is off by `offset`.
+pub(super) fn written_at(body: &str, offset: i64) -> Option<u64> {
+    modified_at(body).map(|at| at.saturating_add_signed(offset.saturating_neg()))
 }
 
 fn modified_at(body: &str) -> Option<u64> {
