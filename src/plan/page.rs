@@ -143,7 +143,7 @@ impl PagePlanner<'_> {
         let ended = !page.more;
         let swept = full_since.filter(|_| ended);
         if let Some(before) = swept {
-            offer_the_missing(&mut planner, page, rules, before, &list);
+            offer_the_missing(&mut planner, page, rules.entities, before, &list);
         }
         if ended {
             listing::end_starts(&mut planner, page, rules, &list, &begun);

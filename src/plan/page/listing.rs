@@ -7,11 +7,10 @@ use crate::model::entity::Key;
 use crate::model::error::Code;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::{Joined, NO_SPACES, Role};
-use crate::model::table::{Table, concerns};
+use crate::model::table::{Table, concerns, tables};
 use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{is_own, letters, offer_space};
-use crate::plan::page::moved::may_live_elsewhere;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
@@ -289,6 +288,24 @@ pub(super) fn end_starts(
             entities: rules.entities.map(<[String]>::to_vec),
         },
     );
+}
+
+/// Returns true if a row may have been moved, as far as a pull that has ended tells: one of its id
+/// lives in another table that the user may read.
+fn may_live_elsewhere(
+    replica: &Replica,
+    page: &PullPage<'_>,
+    list: &[Joined],
+    key: &Key<'_>,
+) -> bool {
+    let entity = Table(key.entity).entity();
+    let mut tables = tables(replica.entities(), entity).filter(|(table, _)| *table != key.entity);
+    let mut changes = page.changes.iter().filter(|change| {
+        let readable = (change.space.as_deref()).is_none_or(|space| is_in(list, space));
+        change.entity == entity && change.id == key.id && readable && !change.is_of(key.entity)
+    });
+    changes.any(|change| !change.deleted)
+        || tables.any(|(_, rows)| rows.get(key.id).is_some_and(|row| !row.deleted))
 }
 
 /// Notes how far the main pull has told everything. Without shared spaces, nothing asks for it.

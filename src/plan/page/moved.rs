@@ -7,7 +7,7 @@ use crate::log::spaces::{Limbo, SpaceEvent};
 use crate::model::entity::Key;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::Joined;
-use crate::model::table::{Table, tables};
+use crate::model::table::Table;
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
 use crate::plan::page::PageRules;
 use crate::plan::page::listing::{is_in, say};
@@ -224,22 +224,4 @@ fn moving(planner: &mut RowPlanner<'_>, row: &Leaving, limbo: Option<Limbo>) {
             limbo,
         },
     );
-}
-
-/// Returns true if a row may have been moved, as far as a pull that has ended tells: one of its id
-/// lives in another table that the user may read.
-pub(super) fn may_live_elsewhere(
-    replica: &Replica,
-    page: &PullPage<'_>,
-    list: &[Joined],
-    key: &Key<'_>,
-) -> bool {
-    let entity = Table(key.entity).entity();
-    let mut tables = tables(replica.entities(), entity).filter(|(table, _)| *table != key.entity);
-    let mut changes = page.changes.iter().filter(|change| {
-        let readable = (change.space.as_deref()).is_none_or(|space| is_in(list, space));
-        change.entity == entity && change.id == key.id && readable && !change.is_of(key.entity)
-    });
-    changes.any(|change| !change.deleted)
-        || tables.any(|(_, rows)| rows.get(key.id).is_some_and(|row| !row.deleted))
 }

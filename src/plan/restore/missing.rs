@@ -11,7 +11,6 @@ use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::PullPage;
 use crate::model::space::Joined;
 use crate::model::table::{Table, concerns, tables};
-use crate::plan::page::PageRules;
 use crate::plan::row_planner::{RemoteRow, RowPlanner};
 use crate::state::outbox::Queued;
 
@@ -19,7 +18,7 @@ use crate::state::outbox::Queued;
 pub(in crate::plan) fn offer_the_missing(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
-    rules: &PageRules<'_>,
+    entities: Option<&[String]>,
     before: Seq,
     list: &[Joined],
 ) {
@@ -29,7 +28,7 @@ pub(in crate::plan) fn offer_the_missing(
     }
     let is_listed = |space: &str| list.iter().any(|joined| joined.space == space);
     let concerned =
-        |table: &str| concerns(rules.entities, table) && Table(table).space().is_none_or(is_listed);
+        |table: &str| concerns(entities, table) && Table(table).space().is_none_or(is_listed);
     let was_sent = |entity: &str, id: &str| {
         page.changes
             .iter()
