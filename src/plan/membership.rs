@@ -28,10 +28,14 @@ pub(crate) fn is_given_up(replica: &Replica, space: &str) -> bool {
 }
 
 /// Returns true if the last pending operation of an entity ends its space, or the user's own
-/// membership: that is done once the user may not read the space.
+/// membership: that is done once the user may not read the space. Not if they never could, as far
+/// as is known here: such an operation is that of another user, who was adopted.
 pub(crate) fn is_end(replica: &Replica, key: &Key<'_>) -> bool {
     let (table, last) = (Table(key.entity), replica.outbox().last(key));
+    let role = table.space().and_then(|space| replica.spaces().role(space));
+    let was_member = role.is_some() || replica.row(key).is_some();
     last.is_some_and(|op| op.kind == OperationKind::Delete)
+        && was_member
         && (table.entity() == SPACE
             || table.entity() == MEMBER
                 && (key.id.strip_suffix(replica.user_id()))

@@ -133,7 +133,7 @@ impl<'a> DeadLetterPlan<'a> {
         let (replica, key) = (self.replica, Key::new(&first.op.entity, &first.op.id));
         let chain = replica.outbox().onward(first);
         let base = replica
-            .base_of(&key)
+            .base_of_op(&first.op)
             .map(|base| base.map(Rc::from))
             .unwrap_or_else(|segment| {
                 self.missing.push(segment);

@@ -8,7 +8,7 @@ use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
-use crate::model::protocol::{PushReply, Verdict};
+use crate::model::protocol::{PushReply, PushVerdict, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
@@ -99,7 +99,12 @@ impl Planner for VerdictPlanner<'_> {
             .filter(|(op, verdict)| creates_space(op) && verdict.status == "applied")
             .map(|(op, _)| op.id.clone())
             .collect();
-        for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
+        // What is refused first: the others are decided without what waits on that.
+        let verdicts = || self.sent.iter().zip(&self.reply.results);
+        let is_refused = |verdict: &PushVerdict<'_>| verdict.status == "rejected";
+        let refused = verdicts().filter(|(_, verdict)| is_refused(verdict));
+        let others = verdicts().filter(|(_, verdict)| !is_refused(verdict));
+        for (op, verdict) in refused.chain(others) {
             let held = (!op.links.is_empty() || op.kind == OperationKind::Delete)
                 && unmet
                     .iter()
@@ -177,6 +182,10 @@ impl Settling<'_> {
                 }
             }
             Verdict::Conflict { version, row, .. } => {
+                let here = self.replica.row(&Key::new(&op.entity, &op.id));
+                let gone = here.filter(|here| here.deleted && row.is_none());
+                // A start said so already, as of the space's version.
+                let version = gone.map_or(version, |here| here.version.max(version));
                 let row = RemoteRow::of(op, version, row, soft);
                 if !self.may_file(&row) {
                     self.put_off(op, Some(0), None, false);
@@ -195,6 +204,9 @@ impl Settling<'_> {
             Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ended(op) => {}
             Verdict::Rejected { code, message, row } => {
                 self.dead.reject(op, code, message);
+                for gone in &self.dead.gone {
+                    self.rows.buried.insert(gone, ());
+                }
                 if let (Some(row), Some(version)) = (row, row_version) {
                     let row = RemoteRow::of(op, version, Some(row), false);
                     if self.may_file(&row) {

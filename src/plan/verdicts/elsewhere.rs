@@ -14,10 +14,13 @@ use crate::plan::verdicts::Settling;
 use crate::state::rows::Row;
 
 impl Settling<'_> {
-    /// Returns true if the user may read the space of a table, as far as is known here.
+    /// Returns true if the user may read the space of a table, as far as is known here. Before the
+    /// first list, nothing contradicts the verdict; the list drops what it does not name.
     fn is_readable(&self, table: &str) -> bool {
+        let spaces = self.replica.spaces();
         Table(table).space().is_none_or(|space| {
-            self.replica.spaces().role(space).is_some()
+            spaces.listed_at() == 0
+                || spaces.role(space).is_some()
                 || self.made.iter().any(|made| made == space)
                 || awaits_creation(self.replica, space)
         })
@@ -55,8 +58,10 @@ impl Settling<'_> {
             HandedOver::WithRow => {}
         }
         let here = self.replica.row(&key);
-        if here.is_none_or(|here| here.version < left || (here.version == left && !here.deleted)) {
-            let tombstone = RemoteRow::of(op, left, None, there.soft);
+        if here.is_none_or(|here| here.version <= left || here.deleted) {
+            // One that kept a base does so no more.
+            let version = here.map_or(left, |here| here.version.max(left));
+            let tombstone = RemoteRow::of(op, version, None, there.soft);
             self.rows.write_row(&tombstone, Tombstones::Apply);
         }
         true
