@@ -244,3 +244,32 @@ fn the_end_of_what_has_ended_already_is_done() {
         a.at_rest();
     }
 }
+
+#[test]
+fn nothing_of_a_space_that_has_ended_stays_behind_one_of_its_id() {
+    for pulls_between in [false, true] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        a.makes(TEAM);
+        a.run(a.engine.spaces().set_role("ann", TEAM, "bob", Role::Reader))
+            .unwrap();
+        a.creates(Some(TEAM), "x", "rome");
+        a.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+        if pulls_between {
+            a.sync();
+        }
+        assert!(a.run(a.engine.spaces().delete("ann", TEAM)).unwrap());
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        a.makes(TEAM);
+        a.engine.remote().seen.take();
+        a.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+        let pulls = a.engine.remote().seen.take();
+        let pulls = pulls.iter().filter(|one| one.path == "/pull").count();
+        assert_eq!(pulls, 1, "nothing is left that a digest would find");
+        // An id of a space is never used again.
+        assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
+        assert_eq!(spaces(&a), json!([]));
+        assert!(a.places().is_empty());
+        a.at_rest();
+    }
+}

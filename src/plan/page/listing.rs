@@ -66,10 +66,12 @@ pub(super) fn plan_list(
         }
     }
     let has = |space: &str| list.iter().any(|joined| joined.space == space);
-    // No list of this epoch has had a space that waits to be made.
+    // A space waits to be made if the remote has not had it in this epoch, by its lists and its
+    // verdicts. One that it has had has ended, and its id is never used again.
     let waits = |space: &str| {
-        let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
-        !lacks && !was_listed && awaits_creation(replica, space)
+        let is_told = spaces.listed_at() > 0 || spaces.made().contains(space);
+        let was_there = is_told && spaces.role(space).is_some();
+        !lacks && !was_there && awaits_creation(replica, space)
     };
     let left: Vec<String> = (here(replica).keys())
         .filter(|space| !has(space) && !waits(space))
