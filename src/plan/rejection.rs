@@ -199,9 +199,6 @@ impl<'a> DeadLetterPlan<'a> {
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
-        if self.dead_letters.is_empty() {
-            return Vec::new();
-        }
         let is_rejected = |op_id: &&String| {
             self.dead_letters
                 .iter()
@@ -218,9 +215,11 @@ impl<'a> DeadLetterPlan<'a> {
             .filter(|op_id| !is_rejected(op_id))
             .cloned()
             .collect();
-        events.push(Event::DeadLetters {
-            dead_letters: self.dead_letters.clone(),
-        });
+        if !self.dead_letters.is_empty() {
+            events.push(Event::DeadLetters {
+                dead_letters: self.dead_letters.clone(),
+            });
+        }
         if !dropped.is_empty() {
             events.push(Event::Dequeue { ops: dropped });
         }

@@ -12,7 +12,7 @@ use crate::model::protocol::{PushReply, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::membership::{NOT_MEMBER, is_end};
+use crate::plan::membership::NOT_MEMBER;
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
@@ -192,7 +192,7 @@ impl Settling<'_> {
             Verdict::Rejected { code, .. } if held => {
                 self.put_off(op, Some(0), Some(code), held);
             }
-            Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ended(op) => {}
+            Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ends(op) => {}
             Verdict::Rejected { code, message, row } => {
                 self.dead.reject(op, code, message);
                 if let (Some(row), Some(version)) = (row, row_version) {
@@ -204,23 +204,6 @@ impl Settling<'_> {
             }
             Verdict::Retry { after_ms } => self.put_off(op, after_ms, code, held),
         }
-    }
-
-    /// Settles the end of a space, or of the user's own membership, for one who is no member. It
-    /// leaves no row where there was none.
-    fn ended(&mut self, op: &Operation) -> bool {
-        let key = Key::new(&op.entity, &op.id);
-        let ended = is_end(self.replica, &key);
-        match self.replica.row_version(&key) {
-            Some(version) if ended && op.kind == OperationKind::Delete => {
-                self.rows.applied(op, version, RowWritten::No);
-            }
-            _ if ended => self.rows.push_event(Event::Dequeue {
-                ops: vec![op.op_id.clone()],
-            }),
-            _ => {}
-        }
-        ended
     }
 
     fn put_off(&mut self, op: &Operation, after_ms: Option<u64>, code: Option<&str>, held: bool) {

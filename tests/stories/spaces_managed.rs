@@ -1,6 +1,6 @@
 //! The spaces of a user as an app manages them: made, named, shared, left.
 
-use crate::support::spaces::{Peer, TEAM};
+use crate::support::spaces::{Peer, TEAM, team};
 use crate::support::world::{Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::model::space::Role;
@@ -269,6 +269,36 @@ fn nothing_of_a_space_that_has_ended_stays_behind_one_of_its_id() {
         // An id of a space is never used again.
         assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
         assert_eq!(spaces(&a), json!([]));
+        assert!(a.places().is_empty());
+        a.at_rest();
+    }
+}
+
+#[test]
+fn an_end_that_was_refused_before_its_author_is_a_member_again_is_sent_again() {
+    for ends in [true, false] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        let bob = team(&world);
+        bob.sets_role(TEAM, "ann", "owner");
+        a.sync();
+        match ends {
+            true => a.run(a.engine.spaces().delete("ann", TEAM)).unwrap(),
+            false => a.run(a.engine.spaces().leave("ann", TEAM)).unwrap(),
+        };
+        bob.removes(TEAM, "ann");
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        assert_eq!(spaces(&a), json!([]));
+        bob.invites(TEAM, "ann", "owner");
+        a.engine.remote().seen.take();
+        a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+        let pulls = a.engine.remote().seen.take();
+        let pulls = pulls.iter().filter(|one| one.path == "/pull").count();
+        assert_eq!(pulls, 1, "nothing is missing that a digest would find");
+        world.clock.advance(60_000);
+        a.sync();
+        a.sync();
+        assert_eq!((spaces(&a), a.buried()), (json!([]), Vec::new()));
         assert!(a.places().is_empty());
         a.at_rest();
     }
