@@ -96,7 +96,10 @@ impl Planner for VerdictPlanner<'_> {
         };
         let verdicts = self.sent.iter().zip(&self.reply.results);
         settling.made = verdicts
-            .filter(|(op, verdict)| creates_space(op) && verdict.status == "applied")
+            .filter(|(op, verdict)| {
+                let tells = verdict.status == "conflict" && verdict.row.is_some();
+                creates_space(op) && (tells || verdict.status == "applied")
+            })
             .map(|(op, _)| op.id.clone())
             .collect();
         for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
@@ -124,7 +127,7 @@ struct Settling<'a> {
     rows: RowPlanner<'a>,
     dead: DeadLetterPlan<'a>,
     settled: Settled,
-    /// Spaces that this push made.
+    /// Spaces that this push made, or has found made.
     made: Vec<String>,
 }
 
@@ -185,6 +188,9 @@ impl Settling<'_> {
                 } else if self.is_behind(op, version) {
                     self.put_off(op, Some(0), None, held);
                 } else if self.replica.outbox().get(&op.op_id).is_some() {
+                    if row.body.is_some() && creates_space(op) {
+                        self.say_made(op);
+                    }
                     self.rows.apply_remote_row(&row, Tombstones::Apply);
                 }
             }
@@ -272,10 +278,7 @@ impl Settling<'_> {
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
             if creates_space(op) {
-                let space = op.id.clone();
-                self.rows.push_event(Event::Space {
-                    what: SpaceEvent::Made { space },
-                });
+                self.say_made(op);
             }
             if !is_known && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);

@@ -1,7 +1,8 @@
 //! The spaces of a user as an app manages them: made, named, shared, left.
 
-use crate::support::spaces::{Peer, TEAM, team};
-use crate::support::world::{Tab, World};
+use super::spaces_letters::sends_and_closes;
+use crate::support::spaces::{CLUB, Peer, TEAM, team};
+use crate::support::world::{ONE_TRY, Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
@@ -302,4 +303,26 @@ fn an_end_that_was_refused_before_its_author_is_a_member_again_is_sent_again() {
         assert!(a.places().is_empty());
         a.at_rest();
     }
+}
+
+#[test]
+fn a_space_whose_creation_met_what_this_device_had_sent_is_its_users() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), phone.open());
+    a.sync();
+    a.makes(CLUB);
+    a.creates(Some(CLUB), "y", "rome");
+    sends_and_closes(&world, &phone, b);
+    a.run(a.engine.spaces().rename("ann", CLUB, "trips"))
+        .unwrap();
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(
+        spaces(&a),
+        json!([{ "spaceId": CLUB, "role": "owner", "name": "trips" }])
+    );
+    a.creates(Some(CLUB), "z", "oslo");
+    a.sync();
+    assert_eq!(a.titles(), ["oslo", "rome"]);
+    a.at_rest();
 }

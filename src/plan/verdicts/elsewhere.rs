@@ -29,6 +29,14 @@ impl Settling<'_> {
         space.is_some_and(|space| self.replica.spaces().role(space).is_some())
     }
 
+    /// Notes that the user owns the space that an operation creates: until a list has it.
+    pub(super) fn say_made(&mut self, op: &Operation) {
+        let space = op.id.clone();
+        self.rows.push_event(Event::Space {
+            what: SpaceEvent::Made { space },
+        });
+    }
+
     /// Returns true for what ends a space, or the user's own membership. Its author is no member:
     /// that is as it should be, unless they become one again before they hear of it. So the next
     /// list settles it, or what it ends is sent again.
