@@ -10,6 +10,8 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Coalesced, Operation, coalesce, join_links, joined_fields};
+use crate::model::table::Table;
+use crate::plan::membership::is_end;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
@@ -70,7 +72,7 @@ pub(super) struct DeadLetterPlan<'a> {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) missing: Vec<BodyId>,
     /// The remote gave no verdict: it may have applied what was sent.
-    pub(super) unanswered: bool,
+    unanswered: bool,
 }
 
 impl<'a> DeadLetterPlan<'a> {
@@ -89,6 +91,23 @@ impl<'a> DeadLetterPlan<'a> {
             dead_letters: Vec::new(),
             missing: Vec::new(),
             unanswered: false,
+        }
+    }
+
+    /// Rejects what is pending in spaces that the user is not in, without a verdict on each. What
+    /// ends such a space, or the user's membership in it, is done.
+    pub(super) fn leave(&mut self, of: &dyn Fn(&str) -> bool, code: &str, message: &str) {
+        self.unanswered = true;
+        for queued in self.replica.outbox().iter() {
+            let op = &queued.op;
+            if !op.tables().filter_map(|table| Table(table).space()).any(of) || (self.stands)(op) {
+                continue;
+            }
+            if is_end(self.replica, &Key::new(&op.entity, &op.id)) {
+                self.gone.push(op.op_id.clone());
+            } else {
+                self.reject(op, code, message);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::protocol::{PushReply, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::membership::NOT_MEMBER;
+use crate::plan::membership::{IS_LEFT, NOT_MEMBER};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
@@ -93,6 +93,7 @@ impl Planner for VerdictPlanner<'_> {
             dead: DeadLetterPlan::new(replica, self.context.now, self.rules, &stands),
             settled: Settled::default(),
             made: Vec::new(),
+            refused: Vec::new(),
         };
         let verdicts = self.sent.iter().zip(&self.reply.results);
         settling.made = verdicts
@@ -129,6 +130,8 @@ struct Settling<'a> {
     settled: Settled,
     /// Spaces that this push made, or has found made.
     made: Vec<String>,
+    /// Spaces that no list has, and that others have or had when this push was to make them.
+    refused: Vec<String>,
 }
 
 impl Settling<'_> {
@@ -200,6 +203,9 @@ impl Settling<'_> {
             }
             Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ends(op) => {}
             Verdict::Rejected { code, message, row } => {
+                if code == NOT_MEMBER && creates_space(op) && !self.is_listed(op) {
+                    self.refused.push(op.id.clone());
+                }
                 self.dead.reject(op, code, message);
                 if let (Some(row), Some(version)) = (row, row_version) {
                     let row = RemoteRow::of(op, version, Some(row), false);
@@ -295,10 +301,18 @@ impl Settling<'_> {
         let Self {
             replica,
             mut rows,
-            dead,
+            mut dead,
             mut settled,
+            refused,
             ..
         } = self;
+        if !refused.is_empty() {
+            dead.leave(
+                &|space| refused.iter().any(|one| one == space),
+                NOT_MEMBER,
+                IS_LEFT,
+            );
+        }
         if !dead.missing.is_empty() {
             return Plan::Needs(dead.missing);
         }
@@ -307,6 +321,12 @@ impl Settling<'_> {
             .retain(|put_off| !dead.gone.contains(&put_off.op_id));
         for event in dead.events() {
             rows.push_event(event);
+        }
+        // Late verdicts may have filed rows there while it was to be made.
+        for space in refused {
+            rows.push_event(Event::Space {
+                what: SpaceEvent::Leave { space },
+            });
         }
         settled.dead_letters = dead.dead_letters;
         for letter in &settled.dead_letters {

@@ -2,7 +2,7 @@
 
 use super::spaces_letters::sends_and_closes;
 use crate::support::spaces::{CLUB, Peer, TEAM, team};
-use crate::support::world::{ONE_TRY, Tab, World};
+use crate::support::world::{Fault, ONE_TRY, Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
@@ -325,4 +325,27 @@ fn a_space_whose_creation_met_what_this_device_had_sent_is_its_users() {
     a.sync();
     assert_eq!(a.titles(), ["oslo", "rome"]);
     a.at_rest();
+}
+
+#[test]
+fn nothing_stays_of_a_space_that_is_made_again_after_a_loss_and_that_others_have() {
+    for size in [100, 1] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let a = phone.open();
+        let bob = team(&world);
+        a.sync();
+        a.creates(Some(TEAM), "y", "mine");
+        phone.evict();
+        phone.fault("/push", Fault::ReplyLost);
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
+        a.makes(TEAM);
+        bob.removes(TEAM, "ann");
+        let options = format!(r#"{{"direction":"pullThenPush","overrideBatchSize":{size}}}"#);
+        a.sync_with(&options).unwrap();
+        assert_eq!(a.places(), [], "{size}");
+        assert_eq!((spaces(&a), a.pending()), (json!([]), 0));
+        assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
+        a.at_rest();
+    }
 }
