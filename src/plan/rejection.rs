@@ -27,11 +27,20 @@ pub struct Rules<'a> {
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
-/// Rejects an operation for a reason other than a verdict.
+/// What is rejected without a verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Rejects<'a> {
+    /// One operation.
+    One(&'a Operation),
+    /// What is pending in shared spaces, where the remote has none.
+    Shared,
+}
+
+/// Rejects operations for a reason other than a verdict.
 #[allow(missing_debug_implementations)]
 pub struct RejectionPlanner<'a> {
-    /// The operation.
-    pub op: &'a Operation,
+    /// The operations.
+    pub what: Rejects<'a>,
     /// The reason as a code.
     pub code: &'a str,
     /// The reason as a message for people.
@@ -43,12 +52,15 @@ pub struct RejectionPlanner<'a> {
 }
 
 impl Planner for RejectionPlanner<'_> {
-    /// The dead letters of the operation and its dependents.
+    /// The dead letters of the operations and their dependents.
     type Output = Vec<DeadLetter>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
         let mut dead = DeadLetterPlan::new(replica, self.now, self.rules, &|_| false);
-        dead.reject(self.op, self.code, self.message);
+        match self.what {
+            Rejects::One(op) => dead.reject(op, self.code, self.message),
+            Rejects::Shared => dead.leave(&|_| true, self.code, self.message),
+        }
         if !dead.missing.is_empty() {
             return Ok(Plan::Needs(dead.missing));
         }
@@ -159,7 +171,7 @@ impl<'a> DeadLetterPlan<'a> {
                 None
             });
         let mut op = first.op.clone();
-        let mut kept = (self.rules.keeps)(key.entity) && op.to.is_none();
+        let mut kept = (self.rules.keeps)(key.entity) && op.to.is_none() && !self.unanswered;
         let mut apart = Vec::new();
         for later in chain.iter().map(|queued| &queued.op).skip(1) {
             let kind = match coalesce(op.kind, later.kind) {

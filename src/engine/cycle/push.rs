@@ -21,7 +21,7 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
 use crate::plan::local_only::LocalOnlyPlanner;
-use crate::plan::rejection::{RejectionPlanner, Rules};
+use crate::plan::rejection::{RejectionPlanner, Rejects, Rules};
 use crate::plan::row_planner::{Decisions, name};
 use crate::plan::verdicts::{Settled, VerdictPlanner};
 use crate::ports::host::Host;
@@ -173,7 +173,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 confirm_refusal(self.cycle).await?;
                 for op in batch {
                     // It can never be sent, not even alone.
-                    self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
+                    self.reject(Rejects::One(op), "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
                         .await?;
                 }
                 return Ok(BatchAnswer::Again);
@@ -184,7 +184,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             |op: &&Operation| error.code() == Code::Corrupt && error.entity_id() == Some(&op.id);
         if let Some(op) = batch.iter().find(unreadable) {
             // It would break every request that contains it.
-            self.reject(op, "corrupt", error.message()).await?;
+            self.reject(Rejects::One(op), "corrupt", error.message())
+                .await?;
             return Ok(BatchAnswer::Again);
         }
         self.failed(batch, ids, error).await?;
@@ -208,7 +209,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             // A remote that refuses a user says so in the same way.
             if error.status() != Some(403) {
                 let why = error.cause().unwrap_or(error.message());
-                return self.reject(op, "rejected", why).await;
+                return self.reject(Rejects::One(op), "rejected", why).await;
             }
         }
         self.search(batch, ids, error)
@@ -419,10 +420,10 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .await
     }
 
-    /// Turns an operation that can never be sent into a dead letter.
-    async fn reject(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
+    /// Turns operations that can never be sent into dead letters.
+    async fn reject(&self, what: Rejects<'_>, code: &str, message: &str) -> Result<()> {
         let mut planner = RejectionPlanner {
-            op,
+            what,
             code,
             message,
             rules: &Rules {

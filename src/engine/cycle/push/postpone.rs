@@ -7,6 +7,7 @@ use crate::engine::cycle::push::Push;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::retry_after::LONGEST_WAIT_MS;
 use crate::model::space::NO_SPACES;
+use crate::plan::rejection::Rejects;
 use crate::plan::verdicts::{Postponed, Settled};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -50,21 +51,17 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
     /// Makes dead letters of what was written into shared spaces before it was known that the remote
     /// has none.
     pub(super) async fn reject_shared(&self) -> Result<()> {
-        let shared = self
-            .cycle
-            .db
-            .read(|replica| match replica.spaces().support() {
-                Some(false) => (replica.outbox().iter().map(|queued| &queued.op))
-                    .filter(|op| op.is_shared())
-                    .cloned()
-                    .collect(),
-                _ => Vec::new(),
-            });
-        for op in &shared {
-            self.reject(op, Code::Unsupported.as_str(), NO_SPACES)
-                .await?;
+        let waits = self.cycle.db.read(|replica| {
+            replica.spaces().support() == Some(false)
+                && replica.outbox().iter().any(|queued| queued.op.is_shared())
+        });
+        match waits {
+            true => {
+                let code = Code::Unsupported.as_str();
+                self.reject(Rejects::Shared, code, NO_SPACES).await
+            }
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Starts an operation's backoff: as long as the remote asked, else longer with each attempt.
