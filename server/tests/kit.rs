@@ -17,11 +17,17 @@ mod kit {
     mod app;
     mod attaching;
     mod conversations;
+    mod cursors;
+    mod faults;
     mod histories;
     mod input;
+    mod locale;
     mod operating;
+    mod postgrest;
     mod project;
+    mod replica;
     mod servers;
+    mod sessions;
     mod spaces;
     mod statements;
     mod storm;

@@ -10,7 +10,8 @@ declare
   part text;
 begin
   foreach part in array coalesce(parts[2:], '{}') loop
-    made := made || upper(left(part, 1)) || substr(part, 2);
+    -- Not by the database's language, in which the upper case of i may be another letter.
+    made := made || upper(left(part, 1) collate "C") || substr(part, 2);
   end loop;
   return made;
 end $f$;

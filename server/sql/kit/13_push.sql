@@ -112,7 +112,8 @@ begin
               jsonb_typeof(op->'after') = 'array' and exists (select from jsonb_array_elements_text(op->'after') a where failed ? a), deferred, ent, shape);
           end if;
         end if;
-      exception when others then
+      -- A canceled query ends the request. `others` leaves out the app's assertions.
+      exception when assert_failure or others then
         get stacked diagnostics state = returned_sqlstate, message = message_text, con = constraint_name;
         if state = 'PGRST' then
           raise;

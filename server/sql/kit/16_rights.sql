@@ -38,7 +38,7 @@ begin
       datum.shape(datum.entity), datum.entity_of(text), datum.fail(int, text, text, int), datum.is_id(text, int), datum.is_none(jsonb),
       datum.whole(jsonb), datum.iso(timestamptz), datum.server_row(), datum.check_request(jsonb), datum.body(json), datum.tag(text),
       datum.unhex(text), datum.cursor_text(text, text, text, text, bigint, bigint, text, bigint, datum.reading[]),
-      datum.cursor_read(text, text, text, text), datum.heads(), datum.last_version(), datum.enter(jsonb),
+      datum.cursor_read(text, text, text, text), datum.heads(), datum.last_version(), datum.enter(int, int, jsonb, jsonb), datum.group_of(text, int), datum.group_name(text[]),
       datum.page(text, bigint, bigint, bigint, bigint, text[], int), datum.count_left(datum.reading[], text[], int),
       datum.moved(text, text, text), datum.documents_of(text, text[], text), datum.data_of(text, text[], text),
       datum.change(text, text, bigint, text, text), datum.filter(jsonb), datum.is_table(text), datum.live(text), datum.live_types(),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::app::{ANN, APP, BOB, id};
+use super::postgrest::SECRET;
 use super::project::{op, signed, token};
-use super::servers::SECRET;
 use crate::project;
 
 const PULL: &str = r#"{"clientId":"d","cursor":null,"limit":10}"#;

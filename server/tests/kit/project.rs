@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::servers::{Postgres, Postgrest, SECRET};
+use super::postgrest::{Postgrest, SECRET};
+use super::servers::Postgres;
 
 /// What a project has before its first migration.
 const ROLES: &str = "
