@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, assert_in_step, id};
+use super::app::{ANN, APP, BOB, EVE, RED, assert_in_step, id};
 use super::postgrest::Postgrest;
 use super::project::{Project, op, run_at};
 use super::sessions::Session;
@@ -239,4 +239,60 @@ fn a_statement_over_many_spaces_looks_at_each_place_a_few_times() {
         "{read} places read at the commit of 2000 spaces"
     );
     assert_in_step(&project, "many spaces");
+}
+
+#[test]
+fn transactions_over_the_same_spaces_in_any_order_never_wait_for_each_other_in_a_circle() {
+    let project = project!(APP);
+    run_at(
+        &project.superuser,
+        "do $$ begin execute format('alter database %I set deadlock_timeout = ''100ms''', current_database()); end $$",
+    );
+    project
+        .sql("insert into public.teams select gen_random_uuid(), 't' from generate_series(1, 60)");
+    // While a transaction is open, it holds up nobody who writes in the same spaces.
+    let write = |teams: &str| {
+        format!(
+            "insert into public.tasks (user_id, team_id, title) select '{ANN}', id, 't' from public.teams order by id {teams}"
+        )
+    };
+    let (mut one, mut two) = (Session::at(&project.owner), Session::at(&project.owner));
+    for session in [&mut one, &mut two] {
+        session.run("set lock_timeout = '2s'; begin").unwrap();
+    }
+    one.run(&write("limit 30")).unwrap();
+    two.run(&write("offset 30")).unwrap();
+    one.run(&write("offset 30")).unwrap();
+    two.run(&write("limit 30")).unwrap();
+    one.run("commit").unwrap();
+    two.run("commit").unwrap();
+    // And commits at the same moment take the spaces in one order.
+    thread::scope(|scope| {
+        for direction in ["asc", "desc", "asc", "desc"] {
+            let owner = &project.owner;
+            let statement = write(direction);
+            scope.spawn(move || {
+                let mut session = Session::at(owner);
+                for round in 0..25 {
+                    assert_eq!(session.run(&statement), Ok(()), "{direction} {round}");
+                }
+            });
+        }
+    });
+    assert_in_step(&project, "after many commits at once");
+}
+
+#[test]
+fn each_commit_leaves_a_hint_for_each_space_that_its_members_may_read() {
+    let project = project!(APP);
+    project.sql(&format!(
+        "insert into public.tasks (user_id, team_id, title) values ('{ANN}', '{RED}', 'a'), ('{ANN}', '{RED}', 'b'), ('{ANN}', null, 'c')"
+    ));
+    let hints = |user: &str| project.rows_as(user, "select space from datum.hint order by space");
+    assert_eq!(
+        hints(ANN),
+        json!([{ "space": RED }, { "space": format!("u:{ANN}") }])
+    );
+    assert_eq!(hints(BOB), json!([{ "space": RED }]));
+    assert_eq!(hints(EVE), json!([]));
 }
