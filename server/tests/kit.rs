@@ -16,6 +16,8 @@
 mod kit {
     mod app;
     mod attaching;
+    #[path = "../common/conversation.rs"]
+    mod conversation;
     mod conversations;
     mod cursors;
     mod faults;

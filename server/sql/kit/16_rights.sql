@@ -33,8 +33,7 @@ begin
     execute format('grant usage on schema datum to %I', client);
     execute format('grant select on datum.hint to %I', client);
     execute format('grant execute on function public.datum_pull(json), public.datum_push(json), public.datum_metadata(json) to %I', client);
-    execute format('grant execute on function datum.me(), datum.mine(), datum.role_in(text), datum.role_named(text), datum.wire_space(text), datum.space_of(uuid),
-      datum.space_of(bigint), datum.team_of(text, text), datum.camel(text), datum.is_beside(text), datum.columns(datum.entity),
+    execute format('grant execute on function datum.me(), datum.mine(), datum.role_in(text), datum.wire_space(text), datum.space_of(uuid), datum.space_of(bigint), datum.team_of(text, text), datum.camel(text), datum.is_beside(text), datum.columns(datum.entity),
       datum.shape(datum.entity), datum.entity_of(text), datum.fail(int, text, text, int), datum.is_id(text, int), datum.is_none(jsonb),
       datum.whole(jsonb), datum.iso(timestamptz), datum.server_row(), datum.check_request(jsonb), datum.body(json), datum.tag(text),
       datum.unhex(text), datum.cursor_text(text, text, text, text, bigint, bigint, text, bigint, datum.reading[]),

@@ -199,6 +199,26 @@ fn a_user_reads_no_bookkeeping_and_runs_nothing_of_the_operator() {
 }
 
 #[test]
+fn clients_may_run_what_the_requests_need_and_nothing_else() {
+    let project = project!(APP);
+    // What a function with the caller's rights calls, the caller must be allowed to; one with the rights of its
+    // author ends the chain. The policy of hints calls `mine`, and the expression of a row's space
+    // `space_of`.
+    let differing = project.rows(
+        r"with recursive needed as (
+            select p.oid from pg_proc p where p.oid in (select 'public.datum_pull(json)'::regprocedure union select 'public.datum_push(json)'::regprocedure union select 'public.datum_metadata(json)'::regprocedure union select 'datum.mine()'::regprocedure union select 'datum.space_of(uuid)'::regprocedure union select 'datum.space_of(bigint)'::regprocedure)
+            union
+            select c.oid from needed n join pg_proc p on p.oid = n.oid join pg_proc c on c.pronamespace = 'datum'::regnamespace
+              where not p.prosecdef and p.prosrc ~ ('datum\.' || c.proname || '\('))
+          select p.oid::regprocedure::text as function, n.oid is not null as needed from pg_proc p left join needed n on n.oid = p.oid
+            where p.pronamespace = 'datum'::regnamespace
+              and (n.oid is not null) <> has_function_privilege('authenticated', p.oid, 'execute')
+            order by 1",
+    );
+    assert_eq!(differing, json!([]));
+}
+
+#[test]
 fn leaving_leaves_no_trace() {
     let project =
         project!("create table public.before (id uuid primary key, user_id uuid not null)");
