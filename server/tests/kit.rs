@@ -19,6 +19,7 @@ mod kit {
     #[path = "../common/conversation.rs"]
     mod conversation;
     mod conversations;
+    mod costs;
     mod cursors;
     mod faults;
     mod histories;
