@@ -109,9 +109,12 @@ impl Project {
         }
     }
 
-    /// Returns a project with what a dump of this one has.
-    pub fn restored(&self) -> Self {
+    /// Returns a project with what a dump of this one has; none without PostgreSQL's client programs.
+    pub fn restored(&self) -> Option<Self> {
         let programs = super::servers::programs().unwrap();
+        if !programs.join("pg_dump").exists() || !programs.join("psql").exists() {
+            return None;
+        }
         let dump = std::process::Command::new(programs.join("pg_dump"))
             .arg(&self.superuser)
             .output()
@@ -139,11 +142,11 @@ impl Project {
         std::io::Write::write_all(&mut psql.stdin.take().unwrap(), &dump.stdout).unwrap();
         assert!(psql.wait().unwrap().success());
         let authenticator = self.superuser.replace("postgres@", "authenticator@");
-        Self {
+        Some(Self {
             owner: at(&self.owner),
             superuser: at(&self.superuser),
             api: Postgrest::start(&at(&authenticator)),
-        }
+        })
     }
 
     /// Runs statements as the owner.
