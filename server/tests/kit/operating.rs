@@ -273,3 +273,30 @@ fn a_dump_that_is_restored_goes_on() {
     let (status, reply) = restored.try_pull(ANN, json!({ "cursor": cursor }));
     assert_eq!((status, &reply["code"]), (410, &json!("epochChanged")));
 }
+
+#[test]
+fn pg_cron_sweeps_by_itself_where_it_is() {
+    // The module of Debian's package; without it there is nothing to test.
+    if super::servers::programs().is_none_or(|bin| !bin.join("../lib/pg_cron.so").exists()) {
+        return;
+    }
+    let settings = "-c fsync=off -c shared_preload_libraries=pg_cron -c cron.database_name=scheduled -c cron.host=127.0.0.1";
+    let cluster = super::servers::Postgres::start(settings).unwrap();
+    super::project::make_roles(&cluster);
+    let admin = cluster.url("postgres", "postgres");
+    run_at(&admin, "create database scheduled owner owner");
+    let at = cluster.url("postgres", "scheduled");
+    run_at(
+        &at,
+        "create extension pg_cron; grant usage on schema cron to owner",
+    );
+    let project = super::project::Project::in_database(&cluster, "scheduled", APP);
+    let jobs = "select jobname, command, username from cron.job";
+    let expected = json!([{ "jobname": "datum-sweep", "command": "select datum.sweep()", "username": "owner" }]);
+    assert_eq!(project.rows(jobs), expected);
+    // It is one job, however often the kit runs, and goes with it.
+    project.sql(&kit());
+    assert_eq!(project.rows(jobs), expected);
+    project.sql("select datum.uninstall()");
+    assert_eq!(project.rows(jobs), json!([]));
+}

@@ -92,20 +92,25 @@ impl Project {
     pub fn on(cluster: &Postgres, app: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("project{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let superuser = cluster.url("postgres", &name);
         run_at(
             &cluster.url("postgres", "postgres"),
             &format!("create database {name} owner owner"),
         );
+        Self::in_database(cluster, &name, app)
+    }
+
+    /// Makes a project in a database that is there already.
+    pub fn in_database(cluster: &Postgres, name: &str, app: &str) -> Self {
+        let superuser = cluster.url("postgres", name);
         run_at(&superuser, "alter schema public owner to owner");
-        let owner = cluster.url("owner", &name);
+        let owner = cluster.url("owner", name);
         run_at(&owner, AUTH);
         run_at(&owner, &kit());
         run_at(&owner, app);
         Self {
             owner,
             superuser,
-            api: Postgrest::start(&cluster.url("authenticator", &name)),
+            api: Postgrest::start(&cluster.url("authenticator", name)),
         }
     }
 
