@@ -64,6 +64,11 @@ fn a_language_changes_no_order_no_name_and_no_digest() {
     let plain = Project::on(&plain, NOTES);
     let expected = [written(&plain, "dueItems"), written(&plain, "note")];
     assert_eq!(expected[0].0, KEYS.map(|key| json!(key)));
+    let version = plain.value("select current_setting('server_version_num')::int");
+    if version.as_u64() < Some(150_000) {
+        // A database without languages of ICU.
+        return;
+    }
     for language in ["tr-TR", "sv-SE", "und-u-kn-ks-level1"] {
         let icu = format!("--icu-locale={language}");
         let Some(icu) = cluster(&["--locale=C.UTF-8", "--locale-provider=icu", &icu]) else {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BOB, RED, assert_in_step, id};
+use super::app::{ANN, APP, BOB, RED, assert_in_step, create, id};
 use super::project::{kit, op, run_at};
 use crate::project;
 
@@ -72,28 +72,8 @@ fn what_a_policy_shows_by_another_table_is_told_by_a_touch() {
 #[test]
 fn a_sweep_removes_what_its_time_has_passed_and_old_cursors_with_it() {
     let project = project!(APP);
-    project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
-    project.one(
-        ANN,
-        op(
-            "2",
-            "task",
-            &id(2),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    project.one(ANN, create("1", 1, "t"));
+    project.one(ANN, create("2", 2, "t"));
     let (_, cursor) = project.pull_all(ANN, Value::Null, 10);
     project.sql(&format!("delete from public.tasks where id = '{}'", id(1)));
     let (_, later) = project.pull_all(ANN, cursor.clone(), 10);
@@ -243,17 +223,7 @@ fn leaving_leaves_no_trace() {
 #[test]
 fn a_dump_that_is_restored_goes_on() {
     let project = project!(APP);
-    project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    project.one(ANN, create("1", 1, "t"));
     let (_, cursor) = project.pull_all(ANN, Value::Null, 10);
     let Some(restored) = project.restored() else {
         return;

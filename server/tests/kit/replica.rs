@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BOB, RED, id};
+use super::app::{ANN, APP, BOB, RED, create, id};
 use super::postgrest::Postgrest;
-use super::project::{Project, make_roles, op, run_at, try_rows_at};
+use super::project::{Project, make_roles, run_at, try_rows_at};
 use super::servers::Postgres;
 
 /// Waits until a query says true.
@@ -52,14 +52,7 @@ fn a_replica_that_is_behind_says_so_and_loses_nothing() {
         );
     };
     let write = |op_id: &str, n: usize, space: Value| {
-        let mut create = op(
-            op_id,
-            "task",
-            &id(n),
-            "create",
-            Value::Null,
-            json!({ "title": op_id }),
-        );
+        let mut create = create(op_id, n, op_id);
         create["space"] = space;
         assert_eq!(project.one(ANN, create)["status"], "applied");
     };
@@ -96,18 +89,11 @@ fn a_replica_that_is_behind_says_so_and_loses_nothing() {
     let (status, reply) = behind.try_pull(BOB, json!({ "cursor": middle["cursor"], "limit": 1 }));
     assert_eq!((status, &reply["code"]), (503, &json!("behind")), "{reply}");
     // It takes no push: PostgREST cannot begin it, and a client takes this code as one to try again.
-    let create = op(
-        "fifth",
-        "task",
-        &id(5),
-        "create",
-        Value::Null,
-        json!({ "title": "t" }),
-    );
-    let body = json!({ "clientId": "d", "operations": [create] }).to_string();
+    let fifth = create("fifth", 5, "t");
+    let body = json!({ "clientId": "d", "operations": [fifth] }).to_string();
     let (status, reply) = behind.call(ANN, "push", &body);
     assert_eq!((status, &reply["code"]), (400, &json!("0A000")), "{reply}");
-    assert_eq!(project.one(ANN, create)["status"], "applied");
+    assert_eq!(project.one(ANN, fifth)["status"], "applied");
     run_at(&behind.superuser, "select pg_wal_replay_resume()");
     catch_up();
     // From whichever cursor, and whoever answers, a device has everything in the end.
@@ -123,14 +109,7 @@ fn a_replica_that_is_behind_says_so_and_loses_nothing() {
     run_at(&behind.superuser, "select pg_promote()");
     wait_until(&behind.superuser, "not pg_is_in_recovery()");
     behind.api.call("GET", "/", "", "").unwrap();
-    let create = op(
-        "sixth",
-        "task",
-        &id(6),
-        "create",
-        Value::Null,
-        json!({ "title": "t" }),
-    );
-    assert_eq!(behind.one(ANN, create)["status"], "applied");
+    let sixth = create("sixth", 6, "t");
+    assert_eq!(behind.one(ANN, sixth)["status"], "applied");
     assert_eq!(ids(&behind.pull_all(ANN, cursor, 10).0), [json!(id(6))]);
 }
