@@ -81,6 +81,9 @@ begin
   until_pos := datum.unhex(parts[7]);
   groups := datum.unhex(parts[8]);
   width := datum.unhex(parts[9]);
+  if groups < 0 or width not between 1 and 16 then
+    perform datum.fail(410, 'cursorExpired', 'This is no cursor. Pull again with `cursor` null.');
+  end if;
   digits := convert_to(encode(decode(parts[10], 'base64'), 'hex'), 'UTF8');
   while at + 16 <= length(digits) loop
     n := datum.unhex(encode(substring(digits from at for 4), 'escape'));

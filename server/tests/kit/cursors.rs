@@ -62,3 +62,47 @@ fn a_cursor_of_a_thousand_teams_is_short_and_outlasts_a_change_of_teams() {
         1_000 + 2 * (starts - 1)
     );
 }
+
+#[test]
+fn a_cursor_that_a_user_makes_up_leads_nowhere() {
+    let project = project!(TEAMS);
+    let strange = "20000000-0000-4000-8000-000000000002";
+    project.sql(&format!(
+        "insert into public.tasks (team_id, title) values ('{strange}', 't')"
+    ));
+    let cursor = project.pull(ANN, json!({ "limit": 1 }))["cursor"].clone();
+    let parts: Vec<&str> = cursor.as_str().unwrap().split('.').collect();
+    assert_eq!(project.try_pull(ANN, json!({ "cursor": cursor })).0, 200);
+    // The checksum is no secret: whoever reads the kit can compute it.
+    let forged = |changes: &[(usize, &'static str)]| {
+        let mut parts = parts[..11].to_vec();
+        for (place, value) in changes {
+            parts[*place] = value;
+        }
+        let text = parts.join(".");
+        let sum = project.value(&format!("select left(md5('{ANN} {text}'), 8)"));
+        json!(format!("{text}.{}", sum.as_str().unwrap()))
+    };
+    for changes in [
+        &[(7, "ffffffffffffffff")][..],
+        &[(8, "ffffffffffffffff")][..],
+        &[(8, "0")][..],
+        &[(8, "7fffffff")][..],
+        &[(9, "AAAA")][..],
+        &[(9, "////////////////")][..],
+        &[(10, "no")][..],
+        &[(10, "000000000000:ffffffffffffffff:ffffffffffffffff")][..],
+        // A group that leads back to before the beginning.
+        &[(8, "ffffffffffffffff"), (9, "//8AAAAAAAA=")],
+    ] {
+        let (status, reply) =
+            project.try_pull(ANN, json!({ "cursor": forged(changes), "limit": 1 }));
+        assert!(
+            [200, 400, 410].contains(&status),
+            "{changes:?}: {status} {reply}"
+        );
+        for change in reply["changes"].as_array().into_iter().flatten() {
+            assert_ne!(change["space"], json!(strange));
+        }
+    }
+}
