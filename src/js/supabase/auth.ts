@@ -1,5 +1,6 @@
 import type { AuthChangeEvent, Session, SupabaseClient } from "@supabase/supabase-js";
 import type { Datum, LogoutResult, SyncResult, UserSwitchStrategy } from "datum-sync";
+import { checkMethod, checkOptions } from "./checks.js";
 import type { Client } from "./client.js";
 import { isUnreachable } from "./session.js";
 
@@ -243,6 +244,11 @@ class Connection {
  * });
  */
 export function connectAuth(datum: Datum<any>, client: SupabaseClient<any, any, any>, options: AuthOptions = {}): () => void {
+  const words = "connectAuth(datum, client) needs the instance, and the client that createClient of supabase-js has returned.";
+  checkMethod(datum, "switchUser", words);
+  checkMethod(client, "rpc", words);
+  const [fn, ms] = [["function"], ["ms"]];
+  checkOptions("connectAuth", options, { flush: ms, wipe: ["boolean", "false"], fresh: ["boolean", "false"], timeout: ms, strategy: ["string", "function"], onSignedIn: fn, onSignedOut: fn, onError: fn });
   const connection = new Connection(datum, client, options);
   return () => connection.end();
 }

@@ -1,5 +1,6 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { RemoteAdapter } from "datum-sync";
+import { checkMethod, checkOptions, checkTables } from "./checks.js";
 import { functionsRemote } from "./functions.js";
 import { Account } from "./session.js";
 import { tablesRemote, type TablesOptions } from "./tables.js";
@@ -43,6 +44,9 @@ export interface SupabaseRemoteOptions {
  * connectAuth(datum, supabase);
  */
 export function supabaseRemote(client: SupabaseClient<any, any, any>, options: SupabaseRemoteOptions = {}): RemoteAdapter {
+  checkMethod(client, "rpc", "supabaseRemote needs the client that createClient of supabase-js has returned.");
+  checkOptions("supabaseRemote", options, { tables: ["object"], compareEvery: ["ms", "false"], userId: ["function"] });
+  if (options.tables !== undefined) checkTables(options.tables);
   const account = new Account(client, options.userId);
   return options.tables === undefined ? functionsRemote(client, account, options.compareEvery ?? 86_400_000) : tablesRemote(client, account, options.tables);
 }

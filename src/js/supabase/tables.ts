@@ -41,7 +41,7 @@ export function tablesRemote(client: Client, account: Account, options: TablesOp
   const pusher = new Pusher(client, account, mappings);
   const address = (client as unknown as { supabaseUrl?: unknown }).supabaseUrl;
   return {
-    ...metadataIn(options.metadata === undefined ? "sync_metadata" : options.metadata, client, account),
+    ...metadataIn(options.metadata === undefined ? "sync_metadata" : options.metadata, client, account, (userId) => puller.digests(userId, mappings.keys())),
     serverId: options.serverId ?? (typeof address === "string" ? new URL(address).origin : "supabase"),
     pull: (request, signal) => puller.pull(request, signal),
     push: (request, signal) => pusher.push(request, signal),

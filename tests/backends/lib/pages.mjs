@@ -1,5 +1,6 @@
 // A page in Chromium with the packed package and the real supabase-js, on a web host of another origin than the project.
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +19,7 @@ import { createClient, navigatorLock } from "@supabase/supabase-js";
 import { Datum } from "datum-sync";
 import { connectAuth, signedInUser, supabaseRemote } from "datum-sync/supabase";
 const given = JSON.parse(new URL(location.href).searchParams.get("given") ?? "{}");
-const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [] });
+const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [], log: [] });
 const supabase = (app.supabase = createClient("${project.url}", "${project.anonKey}", given.isLocked ? { auth: { lock: navigatorLock } } : {}));
 supabase.auth.onAuthStateChange((event) => void app.authEvents.push(event));
 app.datum = await Datum.initialize({
@@ -26,10 +27,12 @@ app.datum = await Datum.initialize({
   remote: supabaseRemote(supabase, given.remote),
   initialUserId: () => signedInUser(supabase),
   retry: { maxAttempts: 1 },
+  logger: { log: (entry) => app.log.push(entry) },
   ...given.config,
 });
 app.tasks = app.datum.manager("tasks");
-app.disconnect = connectAuth(app.datum, supabase, {
+Object.assign(app, { Datum, supabaseRemote, connectAuth });
+if (!given.isAlone) app.disconnect = connectAuth(app.datum, supabase, {
   ...given.auth,
   onSignedIn: (user, result) => app.signedIn.push({ user, isSuccess: result?.isSuccess ?? null, fetched: result?.remoteFetched ?? null }),
   onSignedOut: (user, result) => app.signedOut.push({ user, unsynced: result.unsynced.length, wiped: result.wiped }),
@@ -42,6 +45,7 @@ app.signIn = async (email) => {
 };
 app.sync = (options) => app.datum.synchronize(app.datum.currentUserId, options).then((result) => ({ pushed: result.pushedCount, pulled: result.pulledCount, failed: result.failedCount }), (error) => ({ code: error.code }));
 app.titles = async () => (await app.tasks.readAll()).map((task) => task.title).sort();
+app.patterns = given.patterns ? await import("./patterns.js") : undefined;
 document.title = "ready";
 </script>`;
 
@@ -52,7 +56,13 @@ export async function startPages(project) {
   await mkdir(site);
   await cp(installed.installed, join(site, "datum-sync"), { recursive: true });
   const [from, to] = [tool("../node_modules/@supabase/supabase-js/dist/index.mjs"), join(site, "supabase-js.js")];
-  await promisify(execFile)(tool("../../e2e/node_modules/.bin/esbuild"), [from, "--bundle", "--format=esm", "--platform=browser", "--log-level=error", `--outfile=${to}`]);
+  const esbuild = (args) => promisify(execFile)(tool("../../e2e/node_modules/.bin/esbuild"), [...args, "--bundle", "--format=esm", "--platform=browser", "--log-level=error"]);
+  await esbuild([from, `--outfile=${to}`]);
+  // The modules of the guide's pages, each under its name.
+  const patterns = tool("../../../www/src/patterns/");
+  const names = readdirSync(patterns).map((file) => file.replace(/\.ts$/, ""));
+  await writeFile(join(site, "patterns.ts"), names.map((name) => `export * as ${name.replace(/-(.)/g, (_, letter) => letter.toUpperCase())} from ${JSON.stringify(join(patterns, name))};`).join("\n"));
+  await esbuild([join(site, "patterns.ts"), "--external:datum-sync", "--external:datum-sync/supabase", "--external:@supabase/supabase-js", `--outfile=${join(site, "patterns.js")}`]);
   await writeFile(join(site, "index.html"), page(project));
   const [host, browser] = [await serveFolder(site), await launch()];
   atEnd(async () => {
