@@ -225,6 +225,9 @@ class Connection {
   }
 }
 
+/** By instance, so that a module that is replaced, or an effect that runs twice, follows once. */
+const connections = new WeakMap<object, Connection>();
+
 /**
  * Lets an instance follow the sign-ins of a Supabase client, in this tab and others:
  *
@@ -234,6 +237,8 @@ class Connection {
  * - Signed out, here or in another tab, or because the session was ended: {@link Datum.logout} and {@link Datum.pauseSync}. What was not
  *   pushed is kept for the next sign-in.
  * - A renewed token: goes on if the old one was refused.
+ *
+ * A second call for the same instance ends the first one.
  *
  * @returns A function that ends it and changes nothing else.
  *
@@ -249,6 +254,8 @@ export function connectAuth(datum: Datum<any>, client: SupabaseClient<any, any, 
   checkMethod(client, "rpc", words);
   const [fn, ms] = [["function"], ["ms"]];
   checkOptions("connectAuth", options, { flush: ms, wipe: ["boolean", "false"], fresh: ["boolean", "false"], timeout: ms, strategy: ["string", "function"], onSignedIn: fn, onSignedOut: fn, onError: fn });
+  connections.get(datum)?.end();
   const connection = new Connection(datum, client, options);
+  connections.set(datum, connection);
   return () => connection.end();
 }
