@@ -216,3 +216,19 @@ test("after disconnecting, sign-ins and sign-outs concern nobody, and the client
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.deepEqual([await device.user(), await device.page.evaluate(() => window.isBack), (await device.told()).signedIn], [null, true, []]);
 });
+
+test("a second connection of an instance ends the first one: a sign-in is followed once", async () => {
+  const user = await add("nora");
+  const device = await pages.device();
+  await device.page.evaluate(() => {
+    window.counts = [0, 0];
+    const { connectAuth, datum, supabase } = window.app;
+    for (const n of [0, 1]) connectAuth(datum, supabase, { onSignedIn: () => window.counts[n]++ });
+  });
+  await device.signIn("nora@example.test");
+  await device.eventually(() => window.counts[1] === 1);
+  await device.creates("Once");
+  assert.equal(await device.signOut(), null);
+  await device.eventually(() => window.app.datum.currentUserId === null);
+  assert.deepEqual([await device.page.evaluate(() => window.counts), (await device.told()).signedIn, fullPulls(user), await rows(user)], [[0, 1], [], 1, ["Once"]]);
+});

@@ -21,10 +21,10 @@ before(async () => {
   pages = await startPages(project);
 });
 
-/** Opens a page that runs these blocks, and signs in first. */
+/** Opens a page that runs these blocks. It asks who signs in. */
 async function open(name, ...blocks) {
   const code = blocks.map((name) => block("ts", name)).join("\n").replace("https://YOUR-PROJECT.supabase.co", project.url).replace("YOUR-PUBLISHABLE-KEY", project.anonKey);
-  const typescript = code.replace(/^const datum = /m, 'await supabase.auth.signInWithPassword({ email: "reader@example.test", password: "correct horse" });\nconst datum = (globalThis.datum = ').replace(/^}\);$/m, "}));");
+  const typescript = code.replace(/^const datum = /m, "const datum = (globalThis.datum = ").replace(/^}\);$/m, "}));");
   const script = execFileSync(here("../e2e/node_modules/.bin/esbuild"), ["--loader=ts", "--format=esm", "--target=es2022"], { input: typescript, encoding: "utf8" });
   const imports = { "datum-sync": "./datum-sync/index.js", "datum-sync/supabase": "./datum-sync/supabase/index.js", "@supabase/supabase-js": "./supabase-js.js" };
   const html = `<!doctype html><title>document</title><link rel="icon" href="data:,"><div id="app"></div><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${script}</script>`;
@@ -32,6 +32,7 @@ async function open(name, ...blocks) {
   const context = await pages.browser.newContext();
   const page = await context.newPage();
   const errors = [];
+  page.on("dialog", (dialog) => dialog.accept(dialog.message() === "Email" ? "reader@example.test" : "correct horse"));
   page.on("pageerror", (error) => errors.push(String(error)));
   await page.goto(`${pages.host.url}/${name}.html`);
   return { page, context, errors };
@@ -44,8 +45,12 @@ test("an existing project syncs after one file, one attach and the code of the p
   await project.migrate(readFileSync(join(installed.installed, "supabase/datum.sql"), "utf8"));
   await project.migrate(block("sql", "attach"));
   await project.reload();
-  const { page, errors } = await open("first", "app", "signin", "use");
-  await page.waitForFunction(() => document.querySelector("#app").textContent.includes("There before") && document.querySelector("#app").textContent.includes("Buy bread"));
+  const { page, errors } = await open("first", "app", "signin", "login", "use");
+  const input = page.getByPlaceholder("What is to be done?");
+  await page.waitForFunction(() => document.querySelector("#app").textContent.includes("There before"));
+  await input.fill("Buy bread");
+  await input.press("Enter");
+  await page.waitForFunction(() => document.querySelector("#app").textContent.includes("Buy bread"));
   await eventually(page, async (user) => (await globalThis.datum.pendingCount(user)) === 0, user);
   const stored = async () => (await project.query("select title from public.tasks order by title")).rows.map(({ title }) => title);
   assert.deepEqual(await stored(), ["Buy bread", "There before"]);
