@@ -34,11 +34,9 @@ const IMPORTS = { "datum-sync": "./datum-sync/index.js", "datum-sync/supabase": 
 async function openScript(name, script) {
   const html = `<!doctype html><title>document</title><link rel="icon" href="data:,"><div id="app"></div><script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script><script type="module">${script}</script>`;
   writeFileSync(join(pages.site, `${name}.html`), html);
-  const context = await pages.browser.newContext();
+  const { context, errors } = await pages.browser.device();
   const page = await context.newPage();
-  const errors = [];
   page.on("dialog", (dialog) => dialog.accept(dialog.message() === "Email" ? "reader@example.test" : "correct horse"));
-  page.on("pageerror", (error) => errors.push(String(error)));
   await page.goto(`${pages.host.url}/${name}.html`);
   return { page, context, errors };
 }

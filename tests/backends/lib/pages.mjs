@@ -1,11 +1,12 @@
-// A page in Chromium with the packed package and the real supabase-js, on a web host of another origin than the project.
+// A page in any engine with the packed package and the real supabase-js, on a web host of another origin than the project.
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { device, eventually, launch } from "../../e2e/lib/browser.mjs";
+import { eventually } from "../../e2e/lib/browser.mjs";
+import { openEngine } from "../../e2e/lib/pages.mjs";
 import { serveFolder } from "../../e2e/lib/static.mjs";
 import { atEnd } from "./cleanup.mjs";
 import { loadPackage } from "./package.mjs";
@@ -19,7 +20,9 @@ import { createClient, navigatorLock } from "@supabase/supabase-js";
 import { Datum } from "datum-sync";
 import { connectAuth, signedInUser, supabaseRemote } from "datum-sync/supabase";
 const given = JSON.parse(new URL(location.href).searchParams.get("given") ?? "{}");
-const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [], log: [] });
+const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [], log: [], errors: [] });
+addEventListener("error", (event) => app.errors.push(String(event.error?.stack ?? event.message)));
+addEventListener("unhandledrejection", (event) => app.errors.push(String(event.reason?.stack ?? event.reason)));
 const supabase = (app.supabase = createClient("${project.url}", "${project.anonKey}", given.isLocked ? { auth: { lock: navigatorLock } } : {}));
 supabase.auth.onAuthStateChange((event) => void app.authEvents.push(event));
 app.datum = await Datum.initialize({
@@ -49,8 +52,8 @@ app.patterns = given.patterns ? await import("./patterns.js") : undefined;
 document.title = "ready";
 </script>`;
 
-/** Serves the page of a project, in Chromium. */
-export async function startPages(project) {
+/** Serves the page of a project. */
+export async function startPages(project, engine = "chromium") {
   const installed = await loadPackage();
   const site = join(installed.root, "site");
   await mkdir(site);
@@ -64,17 +67,18 @@ export async function startPages(project) {
   await writeFile(join(site, "patterns.ts"), names.map((name) => `export * as ${name.replace(/-(.)/g, (_, letter) => letter.toUpperCase())} from ${JSON.stringify(join(patterns, name))};`).join("\n"));
   await esbuild([join(site, "patterns.ts"), "--external:datum-sync", "--external:datum-sync/supabase", "--external:@supabase/supabase-js", `--outfile=${join(site, "patterns.js")}`]);
   await writeFile(join(site, "index.html"), page(project));
-  const [host, browser] = [await serveFolder(site), await launch()];
-  atEnd(async () => {
-    await browser.close();
-    await host.stop();
-  });
-  const address = (given) => `${host.url}/?given=${encodeURIComponent(JSON.stringify(given))}`;
+  const [host, browser] = [await serveFolder(site), await openEngine(engine)];
+  const hosts = [host];
+  const stop = async () => {
+    await browser.stop();
+    for (const one of hosts.splice(0)) await one.stop();
+  };
+  atEnd(stop);
   const ready = (page) => page.waitForFunction(() => document.title === "ready");
-  const hands = (page, given) => ({
+  const hands = (page, given, url) => ({
     page,
     ready: () => ready(page),
-    load: async () => (await page.goto(address(given)), await ready(page)),
+    load: async () => (await page.goto(`${url}/?given=${encodeURIComponent(JSON.stringify(given))}`), await ready(page)),
     reload: async () => (await page.reload(), await ready(page)),
     signIn: (email) => page.evaluate((email) => window.app.signIn(email), email),
     signOut: (options) => page.evaluate((options) => window.app.supabase.auth.signOut(options).then(({ error }) => error?.message ?? null), options),
@@ -90,17 +94,20 @@ export async function startPages(project) {
     host,
     browser,
     site,
-    /** A device: a browser context with a page. */
+    stop,
+    /** A device: a browser context with a page. But for Chromium, storage is an origin's: then each device has one of its own. */
     async device(given = {}) {
-      const { context, page, errors } = await device(browser);
-      const first = hands(page, given);
+      const { context, errors } = await browser.device();
+      if (engine !== "chromium") hosts.push(await serveFolder(site));
+      const { url } = hosts.at(-1);
+      const first = hands(await context.newPage(), given, url);
       await first.load();
       return {
         ...first,
         context,
         errors,
         async tab() {
-          const another = hands(await context.newPage(), given);
+          const another = hands(await context.newPage(), given, url);
           await another.load();
           return another;
         },
