@@ -88,15 +88,32 @@ test("a reader connects a project, makes an account, writes offline, and signs o
   assert.equal(wide, 0);
 });
 
-test("what is wrong with a project is said, and can be mended", async () => {
+test("what is wrong with a project is said, and can be mended, by keyboard alone", async () => {
   const bare = await startProject({ isPlain: true, migrations: ["create table public.tasks(id uuid primary key default gen_random_uuid(), user_id uuid default auth.uid(), title text not null, done boolean)"] });
   const { page, errors } = await device(browser);
   const at = (testid) => page.getByTestId(testid);
   const logs = (text) => at("log").locator("p").filter({ hasText: text }).last().waitFor();
+  const reach = async (testid) => {
+    for (let n = 0; (await page.evaluate(() => document.activeElement?.dataset.testid)) !== testid; n++) {
+      assert.ok(n < 80, `Tab leads to ${testid}`);
+      await page.keyboard.press("Tab");
+    }
+  };
+  const types = async (testid, text) => {
+    await reach(testid);
+    await page.keyboard.press("Control+A");
+    await page.keyboard.press("Delete");
+    await page.keyboard.type(text);
+  };
+  const presses = async (testid) => {
+    await at(testid).and(page.locator("[data-ready]:not([aria-busy])")).waitFor();
+    await reach(testid);
+    await page.keyboard.press("Enter");
+  };
   const connects = async (url, key) => {
-    await at("url").fill(url);
-    await at("key").fill(key);
-    await at("key").press("Enter");
+    await types("url", url);
+    await types("key", key);
+    await page.keyboard.press("Enter");
   };
   await page.goto(`${host.url}/guide/supabase/`);
   await connects("", "");
@@ -105,27 +122,32 @@ test("what is wrong with a project is said, and can be mended", async () => {
   await logs("Invalid");
   await picture(page, "wrong-project");
   await connects(bare.url, "sb_publishable_wrong");
-  await at("email").fill("reader@example.test");
-  await at("password").fill("correct horse");
-  await at("password").press("Enter");
+  await at("email").waitFor();
+  await types("email", "reader@example.test");
+  await types("password", "correct horse");
+  await page.keyboard.press("Enter");
   await logs("Invalid API key");
   await picture(page, "wrong-key");
-  await at("another").click();
+  const loaded = page.waitForEvent("load");
+  await presses("another");
+  await loaded;
   await connects(bare.url, bare.anonKey);
   await at("email").waitFor();
-  await at("sign-up").click();
+  await types("email", "reader@example.test");
+  await types("password", "correct horse");
+  await presses("sign-up");
   await logs("Run the SQL kit's migration");
   await picture(page, "no-kit");
   await page.setViewportSize({ width: 1280, height: 900 });
-  await at("write").click();
+  await presses("write");
   await bare.migrate(kit());
   await bare.migrate("select datum.attach('public.tasks')");
   await bare.reload();
-  await at("write").click();
+  await presses("write");
   await logs("Sent 2");
   await bare.gateway.faults.add({ on: /rest\/v1/, kind: "refuse", times: 1_000 });
-  await at("write").click();
-  await at("sign-out").click();
+  await presses("write");
+  await presses("sign-out");
   await at("unsent").filter({ hasText: "1 change on this device" }).waitFor();
   await picture(page, "unsent");
   assert.deepEqual(errors, []);

@@ -59,8 +59,10 @@ class Comparisons {
 /** The adapter over the SQL kit's functions: requests and replies are the protocol's. */
 export function functionsRemote(client: Client, account: Account, compareEvery: number | false): RemoteAdapter {
   const comparisons = new Comparisons(compareEvery);
+  // The app's own tables may be in another schema (`db.schema`); before 2.39 there is no way back from it.
+  const api = typeof client.schema === "function" ? (client.schema("public") as unknown as Client) : client;
   const call = async (name: string, userId: string, body: object, signal?: AbortSignal) => {
-    const build = () => client.rpc(name as never, body as never) as unknown as Builder;
+    const build = () => api.rpc(name as never, body as never) as unknown as Builder;
     return reply(await account.ask(userId, build, signal), name);
   };
   const metadata = (userId: string, body: object) => call("datum_metadata", userId, { ...body, userId }) as Promise<MetadataReply>;

@@ -13,6 +13,7 @@ export function tablesRemote(client: Client, account: Account, options: TablesOp
   const mappings = new Map(Object.entries(options.entities).map(([entity, table]) => [entity, new Mapping(entity, typeof table === "string" ? { table } : table)]));
   const puller = new Puller(client, account, mappings, options.overlap ?? 60_000, options.reconcile ?? 3_600_000);
   const pusher = new Pusher(client, account, mappings);
+  const { schemaName: schema = "public" } = ((client as unknown as { rest?: { schemaName?: string } }).rest ?? {});
   const address = (client as unknown as { supabaseUrl?: unknown }).supabaseUrl;
   return {
     ...metadataIn(options.metadata === undefined ? "sync_metadata" : options.metadata, client, account, (userId) => puller.digests(userId, mappings.keys())),
@@ -21,7 +22,7 @@ export function tablesRemote(client: Client, account: Account, options: TablesOp
     push: (request, signal) => pusher.push(request, signal),
     subscribe(userId, hint) {
       const ends = [...mappings.values()].map(({ table, userId: owner }) =>
-        listen(client, userId, { event: "*", schema: "public", table, ...(owner === null ? {} : { filter: `${owner}=eq.${userId}` }) }, hint),
+        listen(client, userId, { event: "*", schema, table, ...(owner === null ? {} : { filter: `${owner}=eq.${userId}` }) }, hint),
       );
       return () => ends.forEach((end) => end());
     },

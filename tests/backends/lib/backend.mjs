@@ -71,6 +71,10 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
       async reload() {
         await query("notify pgrst, 'reload schema'");
         await new Promise((resolve) => setTimeout(resolve, 300));
+        const { rows } = await query("select to_regproc('public.datum_pull') is not null as known");
+        // A busy machine takes longer. Without a right to call it, a function is refused by another status than an unknown one.
+        const isKnown = () => fetch(`${postgrest.url}/rpc/datum_pull`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).then(({ status }) => status !== 404);
+        for (const end = Date.now() + 20_000; (await isKnown()) !== rows[0].known && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 100));
       },
       stop,
     };
