@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     context::{Context, LIMIT},
     engines::Engine,
-    failure::{Because, Result},
+    failure::{Because, Failure, Result},
     node,
     pack::{self, Kind},
     process,
@@ -20,6 +20,9 @@ use crate::{
 /// The tests of `tests/e2e` that run over Supabase too, besides the reference server. `tabs`, `crash`,
 /// `storage` and `lost` can, and take minutes.
 const OVER_SUPABASE: [&str; 5] = ["adopt", "engines", "network", "sharing", "sync"];
+
+const HAS_POSTGREST: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+const NO_POSTGREST: &str = "the packaged PostgREST is for Linux x64 only";
 
 /// How long one file of tests may take, in milliseconds: to Node 20 a file is a test.
 const FILE_LIMIT: &str = "--test-timeout=600000";
@@ -40,6 +43,11 @@ pub enum Backends {
 pub fn run(context: &Context, command: &Backends) -> Result<bool> {
     match command {
         Backends::Up { migrations } => {
+            if !HAS_POSTGREST {
+                return Err(Failure::new(format!(
+                    "{NO_POSTGREST}: use a Supabase project, or `supabase start` of Supabase's own tool"
+                )));
+            }
             install(context)?;
             let mut command = script(context, "up");
             command.args(migrations);
@@ -70,9 +78,9 @@ pub fn test(
     filter: Option<&str>,
     engines: &[Engine],
 ) -> Result<(bool, Tally)> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        let why = "- backends: not run, since the packaged PostgREST is for Linux x64 only";
-        context.console.say(why);
+    if !HAS_POSTGREST {
+        let why = format!("- backends: not run, since {NO_POSTGREST}");
+        context.console.say(&why);
         return Ok((true, Tally::default()));
     }
     let matches = |path: &PathBuf| filter.is_none_or(|part| path.to_string_lossy().contains(part));
