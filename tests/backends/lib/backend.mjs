@@ -35,7 +35,11 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
       await client.connect();
       await client.query(text).finally(() => client.end());
     };
-    for (const text of migrations) await migrate(text);
+    for (const [migration, text] of migrations.entries()) {
+      await migrate(text).catch((error) => {
+        throw Object.assign(error, { migration });
+      });
+    }
     const postgrest = await startPostgrest({ port: ports.postgrest, database: `postgres://authenticator@127.0.0.1:${ports.postgres}/postgres`, secret: SECRET, folder: postgres.folder, maxRows });
     started.push(postgrest);
     const gateway = await startGateway({ port: ports.gateway, postgrest: postgrest.url, database: postgres.url, secret: SECRET, tokenSeconds });
