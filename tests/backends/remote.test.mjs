@@ -184,6 +184,23 @@ test("an answer that never comes ends with the cycle's time, and a stopped cycle
   assert.equal((await device.sync({ direction: "pullOnly", signal: end.signal })).wasCancelled, true);
 });
 
+test("a request that Supabase leaves without an answer ends by itself, and a slow answer does not", async () => {
+  const device = await newDevice(project, { email: "silent@example.test", remote: { timeout: 400 } });
+  await device.tasks.createMany(Array.from({ length: 300 }, (_, n) => ({ title: `Task ${n}`, note: "x".repeat(500) })));
+  await device.sync();
+  const silent = fault("hang", /datum_pull/, { times: 1_000 });
+  const started = Date.now();
+  assert.equal(await device.failure({ direction: "pullOnly", timeout: 60_000 }), "timeout");
+  assert.ok(Date.now() - started < 20_000, `${Date.now() - started} ms`);
+  silent.times = 0;
+  project.gateway.faults.clear();
+  const dripping = fault("drip", /datum_pull/, { times: 1_000, ms: 50, parts: 20 });
+  const slow = await newDevice(project, { email: "silent@example.test", remote: { timeout: 400 } });
+  await slow.sync();
+  dripping.times = 0;
+  assert.equal((await slow.titles()).length, 300);
+});
+
 test("metadata tells of both devices, and is cleared", async () => {
   const [phone, laptop] = [await newDevice(project, { email: "meta@example.test" }), await newDevice(project, { email: "meta@example.test" })];
   assert.equal(await phone.datum.getRemoteSyncMetadata(phone.user), null);

@@ -99,7 +99,8 @@ Times mean something only on a quiet machine.",
   up FILE…           starts PostgreSQL, PostgREST and a gateway in the background, and runs the
                      SQL files in the new project; prints the address and the key
   down               ends them, and removes their data
-  test FILTER        runs the tests in tests/backends, or the files whose names contain FILTER
+  test FILTER        runs the tests in tests/backends, and some of tests/e2e over Supabase, or the
+                     files whose names contain FILTER
 
 They listen on 127.0.0.1, ports 15532, 13100 and 13101; DATUM_POSTGRES_PORT,
 DATUM_POSTGREST_PORT and DATUM_GATEWAY_PORT name others.",
