@@ -148,7 +148,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             let settled = self.settle(&batch, &reply).await?;
             self.found(&ids);
             cycle.batch_size.succeeded(batch.len(), took);
-            self.after_verdicts(&settled);
+            self.after_verdicts(&settled, batch.len());
             pushed = pushed.saturating_add(batch.len() as u64);
             let waiting = cycle.db.read(|replica| replica.outbox().len() as u64);
             let total = pushed.saturating_add(waiting);
@@ -156,12 +156,12 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
     }
 
-    fn after_verdicts(&mut self, settled: &Settled) {
+    fn after_verdicts(&mut self, settled: &Settled, sent: usize) {
         for (conflict, _) in &settled.incoming.resolved {
             self.clashes
                 .count(&name(&conflict.entity, &conflict.entity_id));
         }
-        self.postpone(settled);
+        self.postpone(settled, sent);
         self.cycle.count_pushed(settled);
     }
 

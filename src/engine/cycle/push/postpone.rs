@@ -19,8 +19,11 @@ use crate::util::time;
 const DEFAULT_REST_MS: u64 = 1000;
 
 impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
-    /// Postpones the operations that the remote did not decide.
-    pub(super) fn postpone(&mut self, settled: &Settled) {
+    /// Postpones the operations that the remote did not decide, of those that were sent.
+    pub(super) fn postpone(&mut self, settled: &Settled, sent: usize) {
+        // It had no time for the rest: they are sent again in this very cycle, as long as each
+        // request decides something.
+        let goes_on = settled.retry.len() < sent;
         for Postponed {
             op_id,
             after_ms,
@@ -43,7 +46,8 @@ impl<S: Store, R: Remote, H: Host> Push<'_, S, R, H> {
             // It is sent in this very cycle, as soon as its dependency is.
             let after_ms = if *held { Some(0) } else { *after_ms };
             self.rest(op_id, after_ms, &error.with_retry_after(after_ms));
-            if !held {
+            let at_once = goes_on && after_ms == Some(0);
+            if !held && !at_once {
                 self.resting.insert(op_id, ());
             }
         }
