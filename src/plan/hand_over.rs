@@ -79,7 +79,8 @@ pub(super) fn hand_over(
         if op.kind == OperationKind::Create {
             next.kind = OperationKind::Update;
         }
-        if delivery == Delivery::Refused {
+        // What was sent, and put off, is known by its id in the other space.
+        if delivery == Delivery::Refused || op.attempts > 0 {
             next.op_id = planner.op_id();
         }
         planner.commit.queue(next.clone(), vec![op.op_id.clone()]);

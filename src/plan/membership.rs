@@ -9,6 +9,9 @@ use crate::state::replica::Replica;
 /// The code of one who may not read a space: a stranger, or who has left it.
 pub(crate) const NOT_MEMBER: &str = "notMember";
 
+/// Why what is pending in a space becomes letters without a verdict.
+pub(crate) const IS_LEFT: &str = "The user may not read this space any more, or it has ended.";
+
 /// Returns true if the creation of a space is pending.
 pub(crate) fn awaits_creation(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "./lib/test.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { plainSite } from "./lib/plain.mjs";
-import { client } from "./lib/server.mjs";
 
 const ROWS = 2_000;
 let browser, site;
@@ -16,10 +15,11 @@ after(async () => {
 
 /** Runs in the page before any other script: counts the engine's calls to the browser. */
 function count() {
-  const counts = { writing: 0, reading: 0, storeRequests: 0, out: 0, in: 0, requests: [] };
+  const none = () => ({ writing: 0, reading: 0, storeRequests: 0, out: 0, in: 0, chunks: 0, requests: [] });
+  const counts = none();
   window.countsSinceStart = () => structuredClone(counts);
   window.counted = async (work) => {
-    Object.assign(counts, { writing: 0, reading: 0, storeRequests: 0, out: 0, in: 0, requests: [] });
+    Object.assign(counts, none());
     await work();
     return structuredClone(counts);
   };
@@ -39,6 +39,11 @@ function count() {
   window.fetch = (input, init) => {
     counts.requests.push(new URL(input.url ?? input).pathname.split("/").at(-1));
     return fetch(input, init);
+  };
+  const { read } = ReadableStreamDefaultReader.prototype;
+  ReadableStreamDefaultReader.prototype.read = function () {
+    counts.chunks += 1;
+    return read.call(this);
   };
   const counting = (functions, way) =>
     Object.fromEntries(
@@ -71,7 +76,7 @@ async function visit(user, config, { context, page, errors } = {}) {
 const task = (n) => ({ id: `task-${String(n).padStart(5, "0")}`, title: `task ${n}`, done: false, note: "call the supplier about the order".repeat(4) });
 
 async function seeded(user) {
-  const remote = await client(site.server.url, user);
+  const remote = await site.target.client(user);
   for (let first = 0; first < ROWS; first += 500) {
     const operations = Array.from({ length: 500 }, (_, at) => ({ opId: `seed-${first + at}`, entity: "tasks", id: task(first + at).id, kind: "create", baseVersion: null, data: task(first + at) }));
     const { results } = await remote.push(operations);
@@ -85,7 +90,9 @@ async function counting(user) {
   return { ...it, of: (work) => it.page.evaluate(`window.counted(${work})`) };
 }
 
-const crossings = (counts) => counts.out + counts.in;
+/** A body comes in as many chunks as the machine and the network make of it, each read by some forty calls. */
+const CALLS_PER_CHUNK = 40;
+const crossings = (counts) => counts.out + counts.in - CALLS_PER_CHUNK * counts.chunks;
 const TIMEOUT = { timeout: 60_000 };
 
 test("a first pull crosses the border once per page, not per entity, and writes each page once", TIMEOUT, async () => {
@@ -98,7 +105,7 @@ test("a first pull crosses the border once per page, not per entity, and writes 
   assert.deepEqual(first.requests.filter((name) => name !== "pull"), ["token", "metadata"]);
   assert.ok(first.writing <= pages + 1 && first.reading === 0, JSON.stringify(first));
   assert.ok(first.storeRequests <= 2 * pages + 2, "one record and one body per page");
-  assert.ok(crossings(first) < 1_300, JSON.stringify(first));
+  assert.ok(crossings(first) < 1_100, JSON.stringify(first));
   assert.deepEqual(errors, []);
 });
 

@@ -8,7 +8,7 @@ use crate::model::error::Code;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::{Joined, NO_SPACES, Role};
 use crate::model::table::{Table, concerns, tables};
-use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
+use crate::plan::membership::{IS_LEFT, NOT_MEMBER, awaits_creation};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{is_own, letters, offer_space};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
@@ -66,10 +66,12 @@ pub(super) fn plan_list(
         }
     }
     let has = |space: &str| list.iter().any(|joined| joined.space == space);
-    // No list of this epoch has had a space that waits to be made.
+    // A space waits to be made if the remote has not had it in this epoch, by its lists and its
+    // verdicts. One that it has had has ended, and its id is never used again.
     let waits = |space: &str| {
-        let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
-        !lacks && !was_listed && awaits_creation(replica, space)
+        let is_told = spaces.listed_at() > 0 || spaces.made().contains(space);
+        let was_there = is_told && spaces.role(space).is_some();
+        !lacks && !was_there && awaits_creation(replica, space)
     };
     let left: Vec<String> = (here(replica).keys())
         .filter(|space| !has(space) && !waits(space))
@@ -84,10 +86,7 @@ pub(super) fn plan_list(
         .partition(|space| forgets && !lacks && is_own(replica, space));
     let why = match lacks {
         true => (Code::Unsupported.as_str(), NO_SPACES),
-        false => (
-            NOT_MEMBER,
-            "The user may not read this space any more, or it has ended.",
-        ),
+        false => (NOT_MEMBER, IS_LEFT),
     };
     bury(planner, rules, &left, why);
     for space in left.iter().filter(|_| forgets) {
@@ -166,27 +165,14 @@ fn bury(
     if left.is_empty() {
         return;
     }
-    let replica = planner.replica;
-    let of = |space: Option<&str>| left.iter().any(|gone| Some(&**gone) == space);
+    let of = |space: &str| left.iter().any(|gone| gone == space);
     let keeps = Rules {
         soft: rules.soft,
         keeps: &|_| false,
         policies: rules.policies,
     };
-    let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
-    dead.unanswered = true;
-    for queued in replica.outbox().iter() {
-        if !queued.op.tables().any(|table| of(Table(table).space())) {
-            continue;
-        }
-        if is_end(replica, &Key::new(&queued.op.entity, &queued.op.id)) {
-            planner.push_event(Event::Dequeue {
-                ops: vec![queued.op.op_id.clone()],
-            });
-        } else {
-            dead.reject(&queued.op, code, why);
-        }
-    }
+    let mut dead = DeadLetterPlan::new(planner.replica, planner.context.now, &keeps, &|_| false);
+    dead.leave(&of, code, why);
     for segment in &dead.missing {
         planner.missing.insert(*segment, ());
     }
