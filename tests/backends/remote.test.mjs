@@ -118,6 +118,7 @@ for (const [name, kind, more, code] of [
   ["a gateway's page under 502", "html", { status: 502 }, "serverError"],
   ["429", "status", { status: 429, body: { message: "slow down" } }, "rateLimited"],
   ["503", "status", { status: 503, body: { message: "no" } }, "serverError"],
+  ["a replica that takes no writes", "status", { status: 400, body: { code: "0A000", message: "cannot set transaction read-write mode during recovery" } }, "serverError"],
   ["403 of PostgREST", "status", { status: 403, body: { code: "42501", message: "permission denied for function datum_push" } }, "forbidden"],
   ["426", "status", { status: 426, body: { code: "clientOutdated", message: "older than the least schema" } }, "clientOutdated"],
   ["a statement that took too long", "status", { status: 500, body: { code: "57014", message: "canceling statement due to statement timeout" } }, "timeout"],

