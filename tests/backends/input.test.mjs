@@ -103,7 +103,8 @@ test("a reply without some of its parts, or of another form, is `protocol` or `n
 
 test("what is no client, instance or option is refused by name", () => {
   const { connectAuth, supabaseRemote } = library;
-  for (const wrong of [() => supabaseRemote(), () => supabaseRemote({}), () => supabaseRemote(newClient(project), { compareEvery: "daily" }), () => supabaseRemote(newClient(project), { timeout: -1 }), () => connectAuth({}, newClient(project))]) {
+  for (const wrong of [() => supabaseRemote(), () => supabaseRemote({}), () => supabaseRemote(newClient(project), { compareEvery: "daily" }), () => supabaseRemote(newClient(project), { timeout: -1 }), () => supabaseRemote(newClient(project), { timeout: 0 }), () => supabaseRemote(newClient(project), { timeout: NaN }), () => connectAuth({}, newClient(project))]) {
     assert.throws(wrong, { name: "DatumError", code: "invalidConfig" }, String(wrong));
   }
+  for (const right of [{}, { timeout: Infinity, compareEvery: 0 }, { compareEvery: false, tables: undefined }]) supabaseRemote(newClient(project), right);
 });

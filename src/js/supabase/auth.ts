@@ -2,6 +2,7 @@ import type { AuthChangeEvent, Session, SupabaseClient } from "@supabase/supabas
 import type { Datum, LogoutResult, SyncResult, UserSwitchStrategy } from "datum-sync";
 import { checkMethod, checkOptions } from "./checks.js";
 import type { Client } from "./client.js";
+import { LONGEST_MS } from "./exchange.js";
 import { isUnreachable } from "./session.js";
 
 const FLUSH_MS = 5_000;
@@ -212,7 +213,7 @@ class Connection {
     try {
       if ((await this.#datum.pendingCount(user)) === 0) return;
       const end = new AbortController();
-      const timer = setTimeout(() => end.abort(), wait);
+      const timer = setTimeout(() => end.abort(), Math.min(wait, LONGEST_MS));
       await this.#datum.synchronize(user, { direction: "pushOnly", signal: end.signal }).finally(() => clearTimeout(timer));
     } catch (error) {
       // What was not pushed stays for the next sign-in.

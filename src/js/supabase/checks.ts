@@ -12,14 +12,17 @@ export function checkMethod(value: unknown, method: string, message: string): vo
   if (typeof (value as Record<string, unknown> | null | undefined)?.[method] !== "function") refuse(message);
 }
 
-/** Throws unless the options are of these kinds: `ms` is a number of milliseconds. */
+const WORDS: Readonly<Record<string, string>> = { ms: "a number of milliseconds", positive: "a number of milliseconds above 0" };
+
+/** Throws unless the options are of these kinds. */
 export function checkOptions(where: string, options: unknown, kinds: Readonly<Record<string, readonly string[]>>): void {
   if (!isObject(options)) return refuse(`${where} must be an object.`);
   for (const [name, value] of Object.entries(options)) {
     const kind = kinds[name];
     if (kind === undefined) return refuse(`${where} has no option \`${name}\`; there are ${Object.keys(kinds).join(", ")}.`);
-    const is = value === null ? "null" : value === false ? "false" : typeof value === "number" ? (value >= 0 ? "ms" : "a number below 0") : isObject(value) ? "object" : typeof value;
-    if (value !== undefined && !kind.includes(is)) return refuse(`${where}: \`${name}\` is ${is}; it must be ${kind.map((one) => (one === "ms" ? "a number of milliseconds" : one)).join(" or ")}.`);
+    const is = value === null ? "null" : value === false ? "false" : typeof value === "number" ? (value > 0 ? "positive" : value === 0 ? "ms" : String(value)) : isObject(value) ? "object" : typeof value;
+    const fits = kind.includes(is) || (is === "positive" && kind.includes("ms"));
+    if (value !== undefined && !fits) return refuse(`${where}: \`${name}\` is ${is === "ms" ? "0" : is}; it must be ${kind.map((one) => WORDS[one] ?? one).join(" or ")}.`);
   }
 }
 

@@ -1,6 +1,9 @@
 import { DatumError } from "datum-sync";
 import { abortable, type Builder } from "./client.js";
 
+/** A timer of more ends at once. */
+export const LONGEST_MS = 2 ** 31 - 1;
+
 /** An answer as it came, whatever answered. */
 export interface Answer {
   status: number;
@@ -20,7 +23,7 @@ export async function exchange(builder: Builder, silence: number, signal?: Abort
   let timer: ReturnType<typeof setTimeout> | undefined;
   const isAlive = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => end.abort(new DatumError("timeout", `Supabase was silent for ${silence / 1_000} s.`)), silence);
+    timer = setTimeout(() => end.abort(new DatumError("timeout", `Supabase was silent for ${silence / 1_000} s.`)), Math.min(silence, LONGEST_MS));
   };
   signal?.throwIfAborted();
   signal?.addEventListener("abort", stop, { once: true });

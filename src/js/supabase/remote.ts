@@ -51,7 +51,7 @@ export interface SupabaseRemoteOptions {
  */
 export function supabaseRemote(client: SupabaseClient<any, any, any>, options: SupabaseRemoteOptions = {}): RemoteAdapter {
   checkMethod(client, "rpc", "supabaseRemote needs the client that createClient of supabase-js has returned.");
-  checkOptions("supabaseRemote", options, { tables: ["object"], compareEvery: ["ms", "false"], timeout: ["ms"], userId: ["function"] });
+  checkOptions("supabaseRemote", options, { tables: ["object"], compareEvery: ["ms", "false"], timeout: ["positive"], userId: ["function"] });
   if (options.tables !== undefined) checkTables(options.tables);
   const account = new Account(client, options.userId, options.timeout ?? 30_000);
   return options.tables === undefined ? functionsRemote(client, account, options.compareEvery ?? 86_400_000) : tablesRemote(client, account, options.tables);
