@@ -160,7 +160,9 @@ fn what_the_remote_had_no_time_for_is_sent_in_the_same_cycle() {
         let results: Vec<Value> = operations.iter().enumerate().map(verdict).collect();
         count.set(count.get() + 1);
         let answer = json!({ "results": results }).to_string();
-        faults.borrow_mut().push_back(("/push", Fault::Answered(answer)));
+        faults
+            .borrow_mut()
+            .push_back(("/push", Fault::Answered(answer)));
     }));
     let result = a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
     assert_eq!((answers.get(), result.pending_operations), (3, 0));
