@@ -24,11 +24,14 @@ import { b5, b9 } from "./suites/remote.mjs";
 import { b6 } from "./suites/open.mjs";
 import { b10 } from "./suites/size.mjs";
 import { b11 } from "./suites/server.mjs";
+import { b12 } from "./suites/kit.mjs";
 
 // Goes through "exit", where all child processes are ended.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
 
-const SUITES = [b1, b2, b3, b4, b5, b6, b9, b10, b11];
+const SUITES = [b1, b2, b3, b4, b5, b6, b9, b10, b11, b12];
+/** Measured only if it is named. */
+const ON_REQUEST = new Set([b12.id]);
 const text = { type: "string" };
 const { values } = parseArgs({ options: { only: text, who: text, rounds: text, quick: { type: "boolean", default: false }, json: text, charts: text, from: text } });
 
@@ -37,8 +40,10 @@ else await measure();
 
 async function measure() {
   const quick = values.quick;
-  const suites = picked(values.only, SUITES.map((suite) => suite.id), "--only").map((id) => SUITES.find((suite) => suite.id === id));
-  const who = picked(values.who, contestants, "--who");
+  const ids = picked(values.only, SUITES.map((suite) => suite.id), "--only").filter((id) => values.only !== undefined || !ON_REQUEST.has(id));
+  const suites = ids.map((id) => SUITES.find((suite) => suite.id === id));
+  const known = ids.includes(b12.id) ? [...contestants, "kit"] : contestants;
+  const who = picked(values.who, known, "--who");
   const rounds = Number(values.rounds ?? (quick ? 1 : 7));
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error("--rounds takes a whole number from 1");
 

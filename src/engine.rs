@@ -226,7 +226,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Fails with [`Code::NoUser`] if there is neither.
     pub fn user_or_current(&self, named: Option<String>) -> Result<String> {
         named.or_else(|| self.current_user()).ok_or_else(|| {
-            Error::new(Code::NoUser, "No user is signed in: give `initialUserId` in the config, or `userId` in the options of this call.")
+            Error::new(Code::NoUser, "No user is signed in: sign in first (`switchUser`, or `initialUserId` in the config), or give `userId` in the options of this call.")
         })
     }
 

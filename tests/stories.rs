@@ -80,6 +80,8 @@ mod scopes;
 mod spaces_adopted;
 #[path = "stories/spaces_chains.rs"]
 mod spaces_chains;
+#[path = "stories/spaces_forgotten.rs"]
+mod spaces_forgotten;
 #[path = "stories/spaces_found.rs"]
 mod spaces_found;
 #[path = "stories/spaces_input.rs"]

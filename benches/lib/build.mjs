@@ -9,7 +9,7 @@ const HERE = fileURLToPath(new URL("..", import.meta.url));
 /** The folder of the packed package; the tarball's files are beside it. */
 const OURS = dirname(process.env.DATUM_TARBALL ?? "");
 const WASM = "datum_sync_bg.wasm";
-const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
+const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js"), "datum-sync/supabase": join(OURS, "supabase", "index.js"), "@supabase/supabase-js": join(HERE, "..", "tests", "backends", "node_modules", "@supabase", "supabase-js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
 /** `pouchdbready` is PouchDB against a server that has its responses ready. */
 export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
@@ -20,11 +20,11 @@ export async function buildPages(dist, wanted) {
   await cp(join(HERE, "page", "index.html"), join(dist, "index.html"));
   await build({ ...settings, entryPoints: ["page/page.js"], outdir: dist });
   if (wanted.has("pouchdbready")) wanted.add("pouchdb");
-  for (const who of contestants.filter((who) => wanted.has(who) && who !== "pouchdbready")) {
+  for (const who of [...contestants, "kit"].filter((who) => wanted.has(who) && who !== "pouchdbready")) {
     // With splitting, because the engine's inlined copy is loaded only if the wasm file is missing.
     await build({ ...settings, entryPoints: [`contestants/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
   }
-  if (wanted.has("datum")) await cp(join(OURS, WASM), join(dist, WASM));
+  if (wanted.has("datum") || wanted.has("kit")) await cp(join(OURS, WASM), join(dist, WASM));
 }
 
 /** What an app imports from each package; the contestants import the same. */

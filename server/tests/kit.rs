@@ -16,12 +16,21 @@
 mod kit {
     mod app;
     mod attaching;
+    #[path = "../common/conversation.rs"]
+    mod conversation;
     mod conversations;
+    mod costs;
+    mod cursors;
+    mod faults;
     mod histories;
     mod input;
+    mod locale;
     mod operating;
+    mod postgrest;
     mod project;
+    mod replica;
     mod servers;
+    mod sessions;
     mod spaces;
     mod statements;
     mod storm;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::engine::database::group_commit::WriteQueue;
+pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
 use crate::engine::database::memory::{Memory, OnSpaces};
 use crate::engine::database::open_instances::OpenInstances;
@@ -185,9 +186,9 @@ impl<S: Store, H: Host> Database<S, H> {
         }
     }
 
-    /// Calls `on_spaces` now, and after each change.
-    pub(super) fn on_spaces(&self, on_spaces: Rc<dyn Fn(&Replica)>) {
-        self.memory.set_on_spaces(OnSpaces(on_spaces));
+    /// Calls `look` now, and after each change.
+    pub(super) fn on_spaces(&self, look: Rc<dyn Fn(&Replica) -> News>) {
+        self.memory.set_on_spaces(OnSpaces(look));
     }
 
     /// Calls `on_log_end` when the log is gone.

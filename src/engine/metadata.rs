@@ -78,7 +78,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
             ));
         };
         let unknown = |why| Ok((MetadataComparison::Unknown, why));
-        let Some(bytes) = self.engine.remote.metadata(user_id).await? else {
+        let Some(bytes) = self.engine.remote.compared_metadata(user_id).await? else {
             return unknown("The remote keeps no metadata, so there is nothing to compare with.");
         };
         // What devices have said of themselves says nothing about the rows that the remote has.

@@ -27,7 +27,7 @@ pub(super) fn tell_spaces<S: Store, H: Host + 'static>(
         let spaces = replica.spaces();
         let now = (replica.place().lost, spaces.changed_at());
         if seen.replace(Some(now)) == Some(now) {
-            return;
+            return None;
         }
         let mut latest = KnownSpaces::of(replica);
         // A log that was begun anew has no list until it has pulled one.
@@ -36,14 +36,19 @@ pub(super) fn tell_spaces<S: Store, H: Host + 'static>(
         }
         let before = known.replace(latest);
         if is_first.replace(false) || replica.cursors().is_empty() {
-            return;
+            return None;
         }
-        for (topic, joined) in news(replica, &before) {
-            events.tell(topic, &user_id, None, host.now_ms(), &mut |out| {
-                put_text(out, "spaceId", &joined.space);
-                put_text(out, "role", joined.role.name());
-            });
-        }
+        let news = news(replica, before);
+        let (events, host, user_id) = (Rc::clone(&events), Rc::clone(&host), user_id.clone());
+        let tell = move || {
+            for (topic, joined) in news {
+                events.tell(topic, &user_id, None, host.now_ms(), &mut |out| {
+                    put_text(out, "spaceId", &joined.space);
+                    put_text(out, "role", joined.role.name());
+                });
+            }
+        };
+        Some(Box::new(tell))
     }));
 }
 
@@ -70,26 +75,24 @@ impl KnownSpaces {
 }
 
 /// Returns how the list differs from an earlier one. Who has made a space knows of it.
-fn news<'a>(replica: &'a Replica, before: &'a KnownSpaces) -> Vec<(Topic, &'a Joined)> {
+fn news(replica: &Replica, before: KnownSpaces) -> Vec<(Topic, Joined)> {
     let (list, made) = (replica.spaces().list(), replica.spaces().made());
-    let of = |list: &'a [Joined], joined: &Joined| {
+    let of = |list: &[Joined], joined: &Joined| {
         let mut same = list.iter().filter(|one| one.space == joined.space);
         same.next().map(|one| one.role)
     };
     let mut news = Vec::new();
     for joined in list {
-        match of(&before.list, joined) {
+        let topic = match of(&before.list, joined) {
             None if !made.contains(&joined.space) && !before.own.contains(&joined.space) => {
-                news.push((Topic::SpaceJoined, joined))
+                Topic::SpaceJoined
             }
-            Some(role) if role != joined.role => news.push((Topic::RoleChanged, joined)),
-            _ => {}
-        }
+            Some(role) if role != joined.role => Topic::RoleChanged,
+            _ => continue,
+        };
+        news.push((topic, joined.clone()));
     }
-    let left = before
-        .list
-        .iter()
-        .filter(|joined| of(list, joined).is_none());
+    let left = (before.list.into_iter()).filter(|joined| of(list, joined).is_none());
     news.extend(left.map(|joined| (Topic::SpaceLeft, joined)));
     news
 }

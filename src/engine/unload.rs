@@ -8,7 +8,7 @@ use crate::model::config::Options;
 use crate::model::operation::OperationKind;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
-use crate::state::outbox::Queued;
+use crate::state::outbox::{Queued, SentState};
 
 /// The largest request that is sent as the page closes, in bytes.
 const MOST_BYTES: usize = 60 << 10;
@@ -50,7 +50,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
         // Operations in flight do not need a second request.
         let waits = |queued: &Queued| {
             queued.in_flight
-                || (queued.maybe_sent && !alone)
+                || (queued.sent == SentState::Maybe && !alone)
                 || self.engine.config.of(&queued.op.entity).is_none()
                 || queued.fails_alone
                 || (queued.op.kind == OperationKind::Delete && !settings.include_deletes)

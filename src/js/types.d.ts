@@ -421,8 +421,11 @@ export interface RemoteAdapter {
   /**
    * Returns the last record that any device passed to `putSyncMetadata`. A backend with digests ({@link PullPage.digests}) may add them, as of
    * now: `compareSyncMetadata` compares with them.
+   *
+   * `purpose` may save work: `"compare"` needs the digests, `"read"` the record. Before `putSyncMetadata` it is `"put"`, for the other devices'
+   * times; a backend that keeps a record for each device may return null then.
    */
-  getSyncMetadata?(userId: string): Promise<(SyncMetadata & { digests?: PullPage["digests"] }) | null>;
+  getSyncMetadata?(userId: string, purpose?: "read" | "compare" | "put"): Promise<(SyncMetadata & { digests?: PullPage["digests"] }) | null>;
   /** Stores the user's record. Its `devices` include those of the record from `getSyncMetadata`. */
   putSyncMetadata?(metadata: SyncMetadata): Promise<void>;
   /** Deletes that record. */

@@ -68,7 +68,8 @@ fn parked(replica: &Replica, id: &str) -> Result<Plan<Conflict>> {
         Ok(body) => body.map(Rc::from),
         Err(segment) => return Ok(Plan::Needs(vec![segment])),
     };
-    let last = replica.outbox().last(&key);
+    let ops = onward(replica, &key);
+    let last = ops.last();
     Ok(Plan::Ready(Conflict {
         id: parked.id.clone(),
         entity: parked.entity.clone(),
@@ -131,26 +132,65 @@ fn decided(
             receipt: receipt.after_conflict(context.now, merging, conflict.remote_version),
         });
     }
-    let ops: Vec<&Operation> = replica
-        .outbox()
-        .chain(&key)
-        .map(|queued| &queued.op)
-        .collect();
-    let chain: Vec<String> = ops.iter().map(|op| op.op_id.clone()).collect();
-    match (body, ops.last()) {
+    let all = onward(replica, &key);
+    let edits: Vec<&Operation> = all.iter().copied().filter(|op| op.to.is_none()).collect();
+    let chain: Vec<String> = edits.iter().map(|op| op.op_id.clone()).collect();
+    let base = conflict.remote.as_ref().map(|_| conflict.remote_version);
+    // Where there is nothing to move, it is made where it was to go.
+    let table = match base {
+        Some(_) => edits.first().map(|first| &*first.entity),
+        None => all
+            .last()
+            .map(|last| last.to.as_deref().unwrap_or(&last.entity)),
+    };
+    let outcome = match &body {
+        Some(body) => body.clone(),
+        None => conflict.remote.clone(),
+    };
+    match (body, edits.last()) {
         (Some(body), Some(last)) => {
             let kind = winner_kind(body.is_some(), conflict.remote.is_some());
+            let key = Key::new(table.unwrap_or(key.entity), key.id);
             let op = Operation {
-                base_version: conflict.remote.as_ref().map(|_| conflict.remote_version),
+                base_version: base,
                 soft: last.soft,
-                links: all_links(&ops),
+                links: all_links(&edits),
                 ..Operation::new(context.op_id(0), key, kind, body, last.queued_at)
             };
             commit.queue(op, chain);
         }
         _ => commit.events.push(Event::Dequeue { ops: chain }),
     }
+    // A move is no side of the conflict: it takes the outcome along.
+    let mut met = conflict.remote.clone();
+    let mut first = base;
+    for op in all {
+        if op.to.is_none() {
+            met.clone_from(&outcome);
+        } else if base.is_none() {
+            let ops = vec![op.op_id.clone()];
+            commit.events.push(Event::Dequeue { ops });
+        } else {
+            let op = Operation {
+                base_version: first.take().or(op.base_version),
+                body: met.clone(),
+                ..op.clone()
+            };
+            commit.queue(op, Vec::new());
+        }
+    }
     commit
+}
+
+/// The pending operations of the row of `key`, also where a move takes it.
+fn onward<'a>(replica: &'a Replica, key: &Key<'_>) -> Vec<&'a Operation> {
+    let first = replica.outbox().chain(key).next();
+    let queued = first.map(|first| replica.outbox().onward(first));
+    queued
+        .unwrap_or_default()
+        .into_iter()
+        .map(|queued| &queued.op)
+        .collect()
 }
 
 /// Checks a merged entity from the app and returns the body to store. What is equal to a side's

@@ -42,19 +42,25 @@ pub(super) fn hand_over(
     let Some(first) = outbox.chain(key).next() else {
         return HandedOver::Not;
     };
-    let queued: Vec<&Queued> = outbox.onward(first);
-    let is_own = |one: &Queued| queued.iter().any(|own| own.op.op_id == one.op.op_id);
+    let mut queued: Vec<&Queued> = outbox.onward(first);
+    queued.retain(|one| planner.is_open(one));
+    let is_own = |one: &Queued| {
+        !planner.is_open(one) || queued.iter().any(|own| own.op.op_id == one.op.op_id)
+    };
     if first.op.entity != key.entity
-        || queued
-            .iter()
-            .any(|one| one.blocked_by.is_some() || !planner.is_open(one))
+        || !planner.is_open(first)
+        || queued.iter().any(|one| one.blocked_by.is_some())
         || (delivery == Delivery::Maybe && queued.iter().any(|one| one.may_be_sent()))
         || !outbox.chain(&there.key()).all(is_own)
     {
         return HandedOver::Not;
     }
-    let Some(base) = planner.held(key) else {
-        return HandedOver::Not;
+    let base: Option<Rc<str>> = match planner.replica.base_of_op(&first.op) {
+        Ok(base) => base.map(Rc::from),
+        Err(segment) => {
+            planner.missing.insert(segment, ());
+            return HandedOver::Not;
+        }
     };
     let mut chain: Vec<Operation> = Vec::new();
     for Queued { op, .. } in &queued {
@@ -73,7 +79,8 @@ pub(super) fn hand_over(
         if op.kind == OperationKind::Create {
             next.kind = OperationKind::Update;
         }
-        if delivery == Delivery::Refused {
+        // What was sent, and put off, is known by its id in the other space.
+        if delivery == Delivery::Refused || op.attempts > 0 {
             next.op_id = planner.op_id();
         }
         planner.commit.queue(next.clone(), vec![op.op_id.clone()]);

@@ -15,6 +15,7 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::space::Role;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::restore::written_at;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
 use crate::state::replica::Replica;
@@ -53,12 +54,15 @@ impl Planner for MovePlanner {
                 match replica.body_of(row) {
                     Some(ViewBody::Text(text)) => {
                         offered = offered.saturating_add(1);
+                        // It has the entity's age, so that what was written there since wins.
+                        let offset = replica.facts().clock_offset;
+                        let age = written_at(text, offset).unwrap_or(self.context.now);
                         let op = Operation::new(
                             self.context.op_id(offered),
                             key,
                             OperationKind::Create,
                             Some(Rc::from(text)),
-                            self.context.now,
+                            age,
                         );
                         commit.queue(op, Vec::new());
                     }

@@ -14,6 +14,7 @@ use crate::model::protocol::{PullPage, WireRow};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::page::moved::{Changes, plan_moves};
+use crate::plan::restore::missing::offer_the_missing;
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
 };
@@ -142,7 +143,7 @@ impl PagePlanner<'_> {
         let ended = !page.more;
         let swept = full_since.filter(|_| ended);
         if let Some(before) = swept {
-            planner.offer_the_missing(page, rules, before, &list);
+            offer_the_missing(&mut planner, page, rules.entities, before, &list);
         }
         if ended {
             listing::end_starts(&mut planner, page, rules, &list, &begun);

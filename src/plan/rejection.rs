@@ -10,6 +10,8 @@ use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Coalesced, Operation, coalesce, join_links, joined_fields};
+use crate::model::table::Table;
+use crate::plan::membership::is_end;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
@@ -25,11 +27,20 @@ pub struct Rules<'a> {
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
-/// Rejects an operation for a reason other than a verdict.
+/// What is rejected without a verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Rejects<'a> {
+    /// One operation.
+    One(&'a Operation),
+    /// What is pending in shared spaces, where the remote has none.
+    Shared,
+}
+
+/// Rejects operations for a reason other than a verdict.
 #[allow(missing_debug_implementations)]
 pub struct RejectionPlanner<'a> {
-    /// The operation.
-    pub op: &'a Operation,
+    /// The operations.
+    pub what: Rejects<'a>,
     /// The reason as a code.
     pub code: &'a str,
     /// The reason as a message for people.
@@ -41,12 +52,15 @@ pub struct RejectionPlanner<'a> {
 }
 
 impl Planner for RejectionPlanner<'_> {
-    /// The dead letters of the operation and its dependents.
+    /// The dead letters of the operations and their dependents.
     type Output = Vec<DeadLetter>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
         let mut dead = DeadLetterPlan::new(replica, self.now, self.rules, &|_| false);
-        dead.reject(self.op, self.code, self.message);
+        match self.what {
+            Rejects::One(op) => dead.reject(op, self.code, self.message),
+            Rejects::Shared => dead.leave(&|_| true, self.code, self.message),
+        }
         if !dead.missing.is_empty() {
             return Ok(Plan::Needs(dead.missing));
         }
@@ -70,7 +84,7 @@ pub(super) struct DeadLetterPlan<'a> {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) missing: Vec<BodyId>,
     /// The remote gave no verdict: it may have applied what was sent.
-    pub(super) unanswered: bool,
+    unanswered: bool,
 }
 
 impl<'a> DeadLetterPlan<'a> {
@@ -89,6 +103,23 @@ impl<'a> DeadLetterPlan<'a> {
             dead_letters: Vec::new(),
             missing: Vec::new(),
             unanswered: false,
+        }
+    }
+
+    /// Rejects what is pending in spaces that the user is not in, without a verdict on each. What
+    /// ends such a space, or the user's membership in it, is done.
+    pub(super) fn leave(&mut self, of: &dyn Fn(&str) -> bool, code: &str, message: &str) {
+        self.unanswered = true;
+        for queued in self.replica.outbox().iter() {
+            let op = &queued.op;
+            if !op.tables().filter_map(|table| Table(table).space()).any(of) || (self.stands)(op) {
+                continue;
+            }
+            if is_end(self.replica, &Key::new(&op.entity, &op.id)) {
+                self.gone.push(op.op_id.clone());
+            } else {
+                self.reject(op, code, message);
+            }
         }
     }
 
@@ -133,14 +164,14 @@ impl<'a> DeadLetterPlan<'a> {
         let (replica, key) = (self.replica, Key::new(&first.op.entity, &first.op.id));
         let chain = replica.outbox().onward(first);
         let base = replica
-            .base_of(&key)
+            .base_of_op(&first.op)
             .map(|base| base.map(Rc::from))
             .unwrap_or_else(|segment| {
                 self.missing.push(segment);
                 None
             });
         let mut op = first.op.clone();
-        let mut kept = (self.rules.keeps)(key.entity) && op.to.is_none();
+        let mut kept = (self.rules.keeps)(key.entity) && op.to.is_none() && !self.unanswered;
         let mut apart = Vec::new();
         for later in chain.iter().map(|queued| &queued.op).skip(1) {
             let kind = match coalesce(op.kind, later.kind) {
@@ -199,9 +230,6 @@ impl<'a> DeadLetterPlan<'a> {
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
-        if self.dead_letters.is_empty() {
-            return Vec::new();
-        }
         let is_rejected = |op_id: &&String| {
             self.dead_letters
                 .iter()
@@ -218,9 +246,11 @@ impl<'a> DeadLetterPlan<'a> {
             .filter(|op_id| !is_rejected(op_id))
             .cloned()
             .collect();
-        events.push(Event::DeadLetters {
-            dead_letters: self.dead_letters.clone(),
-        });
+        if !self.dead_letters.is_empty() {
+            events.push(Event::DeadLetters {
+                dead_letters: self.dead_letters.clone(),
+            });
+        }
         if !dropped.is_empty() {
             events.push(Event::Dequeue { ops: dropped });
         }

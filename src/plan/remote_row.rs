@@ -26,6 +26,7 @@ use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::plan::hand_over::move_on;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::state::outbox::Queued;
+use crate::state::rows::RowBody;
 
 /// The pending operations of one entity, and the config of its type.
 struct PendingEdits<'a> {
@@ -153,19 +154,34 @@ impl RowPlanner<'_> {
             summed: false,
         };
         let before = self.commit.events.len();
-        if pending.chain.is_empty() {
-            self.write_row(row, Tombstones::Apply);
-        } else {
-            self.meet_pending(row, &pending, all.first());
+        let moves_only = pending.chain.is_empty();
+        let mut forgotten = None;
+        if let (Some(receipt), Some(theirs)) =
+            (self.replica.receipts().suspect(&row.key()), row.body)
+        {
+            let Some(held) = self.held(&row.key()) else {
+                return;
+            };
+            let same = (held.as_deref()).is_some_and(|held| same_content(held, theirs));
+            forgotten = Some((receipt, held)).filter(|_| !same);
         }
-        if gone {
+        match forgotten {
+            Some((receipt, held)) => {
+                self.apply_restored_row(receipt, held, &pending.chain, row, Tombstones::Apply);
+            }
+            None if moves_only => self.write_row(row, Tombstones::Apply),
+            None => self.meet_pending(row, &pending, all.first()),
+        }
+        if gone || moves_only {
+            // What is offered again is an edit behind the moves.
             let table = last.to.as_ref().unwrap_or(&last.entity);
             for event in self.commit.events.iter_mut().skip(before) {
                 if let Event::Queue { op, .. } = event {
                     op.entity.clone_from(table);
                 }
             }
-        } else {
+        }
+        if !gone {
             move_on(self, before, &all, row);
         }
     }
@@ -185,10 +201,14 @@ impl RowPlanner<'_> {
         let known = self.replica.row(&key);
         // An operation that was salvaged from a lost log may sit on a row that it was not made
         // against.
-        let stranger = first.is_none_or(|op| {
-            op.base_version != known.filter(|row| !row.deleted).map(|row| row.version)
+        let stranger = first.is_none_or(|op| match (known, op.base_version) {
+            // Its tombstone may keep what the operation was made on.
+            (Some(row), Some(base)) if row.deleted => {
+                row.body == RowBody::None || base >= row.version
+            }
+            (known, base) => base != known.filter(|row| !row.deleted).map(|row| row.version),
         });
-        let stored = match self.replica.base_of(&key) {
+        let stored = match first.map_or(Ok(None), |op| self.replica.base_of_op(op)) {
             _ if stranger => None,
             Ok(base) => base,
             Err(segment) => return self.missing.insert(segment, ()),

@@ -10,17 +10,13 @@
 use std::rc::Rc;
 
 use crate::conflict::{self, Conflict, Resolution, same_content};
-use crate::log::address::Seq;
 use crate::log::commit::{Commit, Event};
 use crate::log::receipt::{Receipt, Restored};
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::{Key, times};
 use crate::model::error::Result;
-use crate::model::operation::{Operation, OperationKind, UNKNOWN};
-use crate::model::protocol::PullPage;
-use crate::model::space::Joined;
-use crate::model::table::{Table, concerns, tables};
-use crate::plan::page::PageRules;
+use crate::model::operation::{Operation, OperationKind};
+use crate::model::table::Table;
 use crate::plan::remote_row::earlier_field_hashes;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
 use crate::plan::{Plan, Planned, Planner};
@@ -28,6 +24,8 @@ use crate::state::receipts::KEEP_MS;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::time;
+
+pub(super) mod missing;
 
 /// Plans the start of a new epoch. Plans nothing if another tab has already started it.
 #[derive(Debug)]
@@ -169,168 +167,6 @@ impl RowPlanner<'_> {
         }
     }
 
-    /// Offers again, at the end of a full pull, the entities that the server did not send.
-    pub(super) fn offer_the_missing(
-        &mut self,
-        page: &PullPage<'_>,
-        rules: &PageRules<'_>,
-        before: Seq,
-        list: &[Joined],
-    ) {
-        let replica = self.replica;
-        if replica.receipts().restored().is_none() {
-            return;
-        }
-        let is_listed = |space: &str| list.iter().any(|joined| joined.space == space);
-        let concerned = |table: &str| {
-            concerns(rules.entities, table) && Table(table).space().is_none_or(is_listed)
-        };
-        let was_sent = |entity: &str, id: &str| {
-            page.changes
-                .iter()
-                .any(|change| change.is_of(entity) && change.id == id)
-        };
-        for (entity, id, receipt) in replica.receipts().suspects() {
-            if concerned(entity) && !was_sent(entity, id) {
-                self.offer_missing(&Key::new(entity, id), receipt, page);
-            }
-        }
-        let buried = std::mem::take(&mut self.buried);
-        // An operation on a row that the server lacks has no base; by the time it is sent, its base
-        // version may belong to another row.
-        for queued in replica
-            .outbox()
-            .iter()
-            .filter(|queued| queued.op.base_version.is_some() && queued.blocked_by.is_none())
-            .filter(|queued| !buried.contains(&queued.op.op_id))
-        {
-            let (op, key) = (&queued.op, Key::new(&queued.op.entity, &queued.op.id));
-            let first = replica.outbox().chain(&key).next();
-            let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
-            let unseen = is_first
-                && !was_sent(&op.entity, &op.id)
-                && replica.row(&key).is_none_or(|row| row.stamp <= before);
-            if concerned(&op.entity)
-                && unseen
-                && (op.body.is_none() || replica.receipts().suspect(&key).is_none())
-            {
-                if let (OperationKind::Move, Some(to)) = (op.kind, &op.to) {
-                    // There is nothing to move: it is made where it was to go.
-                    let there = Operation {
-                        entity: to.clone(),
-                        kind: OperationKind::Create,
-                        base_version: None,
-                        to: None,
-                        op_id: self.op_id(),
-                        ..op.clone()
-                    };
-                    self.commit.queue(there, vec![op.op_id.clone()]);
-                    continue;
-                }
-                self.push_event(Event::Rebase {
-                    op_id: op.op_id.clone(),
-                    version: None,
-                });
-            }
-        }
-    }
-
-    /// Offers a forgotten move again: the row lives where it came from. Its content is never offered
-    /// without that, or there would be two.
-    fn offer_move(&mut self, key: &Key<'_>, page: &PullPage<'_>, held: Option<&str>) -> bool {
-        let (replica, table) = (self.replica, Table(key.entity));
-        let found = page.changes.iter().find(|change| {
-            change.id == key.id && change.entity == table.entity() && !change.is_of(key.entity)
-        });
-        let told = found.map(|change| {
-            let name = Table::name(&change.entity, change.space.as_deref());
-            (
-                name.into_owned(),
-                change.version,
-                change.data.filter(|_| !change.deleted),
-            )
-        });
-        let (from, version, body) = match told {
-            Some((from, version, Some(body))) => (from, version, Some(Rc::from(body))),
-            Some(_) => return false,
-            None => {
-                let all = tables(replica.entities(), table.entity());
-                let mut others = all.map(|(name, _)| name).filter(|name| *name != key.entity);
-                let row = others.find_map(|name| {
-                    let row = replica.row(&Key::new(name, key.id))?;
-                    (!row.deleted && row.version != UNKNOWN).then_some((name, row.version))
-                });
-                let Some((name, version)) = row else {
-                    return false;
-                };
-                let Some(body) = self.held(&Key::new(name, key.id)) else {
-                    return true;
-                };
-                (name.to_owned(), version, body)
-            }
-        };
-        let now = self.context.now;
-        let op = Operation {
-            base_version: Some(version),
-            to: Some(key.entity.to_owned()),
-            ..Operation::new(
-                self.op_id(),
-                Key::new(&from, key.id),
-                OperationKind::Move,
-                body.clone(),
-                now,
-            )
-        };
-        self.count_offer(true);
-        self.commit.queue(op, Vec::new());
-        let same = body.as_deref().zip(held);
-        if let (Some(held), false) = (held, same.is_some_and(|(a, b)| same_content(a, b))) {
-            let op = Operation {
-                base_version: Some(version),
-                ..Operation::new(
-                    self.op_id(),
-                    *key,
-                    OperationKind::Update,
-                    Some(Rc::from(held)),
-                    now,
-                )
-            };
-            self.commit.queue(op, Vec::new());
-        }
-        true
-    }
-
-    fn offer_missing(&mut self, key: &Key<'_>, receipt: &Receipt, page: &PullPage<'_>) {
-        let outbox = self.replica.outbox();
-        if outbox.chain(key).any(|queued| queued.blocked_by.is_some()) {
-            return;
-        }
-        let row = RemoteRow {
-            entity: key.entity,
-            id: key.id,
-            version: 0,
-            body: None,
-            soft: false,
-            confirmed_absent: false,
-        };
-        let chain: Vec<&Operation> = outbox.chain(key).map(|queued| &queued.op).collect();
-        let Some(held) = self.held(key) else { return };
-        if chain.is_empty() && !receipt.whole && self.offer_move(key, page, held.as_deref()) {
-            return;
-        }
-        let offer;
-        let (last, body) = match chain.last() {
-            Some(last) => (*last, last.body.clone()),
-            None => {
-                offer = self.offer(&row, receipt, held.clone());
-                (&offer, held)
-            }
-        };
-        if body.is_some() {
-            self.offer_again(last, &chain, &row, body);
-        }
-    }
-
     /// Queues our state for the server, in place of the pending operations.
     fn offer_again(
         &mut self,
@@ -374,8 +210,7 @@ impl RowPlanner<'_> {
     ) -> Operation {
         let written = body
             .as_deref()
-            .and_then(modified_at)
-            .map(|at| at.saturating_add_signed(self.offset().saturating_neg()));
+            .and_then(|body| written_at(body, self.offset()));
         let kind = if body.is_some() {
             OperationKind::Update
         } else {
@@ -423,6 +258,11 @@ impl RowPlanner<'_> {
     fn offset(&self) -> i64 {
         self.replica.facts().clock_offset
     }
+}
+
+/// Returns when an entity was written, by this device's clock, which is off by `offset`.
+pub(super) fn written_at(body: &str, offset: i64) -> Option<u64> {
+    modified_at(body).map(|at| at.saturating_add_signed(offset.saturating_neg()))
 }
 
 fn modified_at(body: &str) -> Option<u64> {

@@ -53,6 +53,7 @@ pub struct Incoming {
 }
 
 /// A row from the remote, in a page or in a verdict.
+#[derive(Clone, Copy)]
 pub(super) struct RemoteRow<'a> {
     pub(super) entity: &'a str,
     pub(super) id: &'a str,
@@ -167,6 +168,16 @@ impl<'a> RowPlanner<'a> {
         self.put_row(row.entity, entry, row.body);
     }
 
+    /// Writes the tombstone of a row that may have been moved. While an edit of it waits for the
+    /// remote's word about that, the tombstone keeps what the edit was made on.
+    pub(super) fn write_left(&mut self, row: &RemoteRow<'_>) {
+        let first = self.replica.outbox().chain(&row.key()).next();
+        let waits = first
+            .is_some_and(|first| first.op.entity == row.entity && first.op.base_version.is_some());
+        let soft = row.soft || waits;
+        self.write_row(&RemoteRow { soft, ..*row }, Tombstones::Apply);
+    }
+
     pub(super) fn put_row(&mut self, entity: &str, entry: Entry, body: Option<&str>) {
         self.segments
             .entry(entity)
@@ -190,11 +201,7 @@ impl<'a> RowPlanner<'a> {
 
     /// Records that the remote applied an operation at this version.
     pub(super) fn applied(&mut self, op: &Operation, version: u64, row: RowWritten) {
-        let base = self
-            .replica
-            .base_of(&Key::new(&op.entity, &op.id))
-            .ok()
-            .flatten();
+        let base = self.replica.base_of_op(op).ok().flatten();
         let field_hashes = match op.body.as_deref() {
             Some(body) if !op.creates_all() => {
                 conflict::changed_field_hashes(base, body, &op.fields)

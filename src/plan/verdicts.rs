@@ -8,11 +8,11 @@ use crate::log::spaces::SpaceEvent;
 use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
-use crate::model::protocol::{PushReply, Verdict};
+use crate::model::protocol::{PushReply, PushVerdict, Verdict};
 use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::membership::{NOT_MEMBER, is_end};
+use crate::plan::membership::{IS_LEFT, NOT_MEMBER};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
@@ -93,13 +93,22 @@ impl Planner for VerdictPlanner<'_> {
             dead: DeadLetterPlan::new(replica, self.context.now, self.rules, &stands),
             settled: Settled::default(),
             made: Vec::new(),
+            refused: Vec::new(),
         };
         let verdicts = self.sent.iter().zip(&self.reply.results);
         settling.made = verdicts
-            .filter(|(op, verdict)| creates_space(op) && verdict.status == "applied")
+            .filter(|(op, verdict)| {
+                let tells = verdict.status == "conflict" && verdict.row.is_some();
+                creates_space(op) && (tells || verdict.status == "applied")
+            })
             .map(|(op, _)| op.id.clone())
             .collect();
-        for (op, verdict) in self.sent.iter().zip(&self.reply.results) {
+        // What is refused first: the others are decided without what waits on that.
+        let verdicts = || self.sent.iter().zip(&self.reply.results);
+        let is_refused = |verdict: &PushVerdict<'_>| verdict.status == "rejected";
+        let refused = verdicts().filter(|(_, verdict)| is_refused(verdict));
+        let others = verdicts().filter(|(_, verdict)| !is_refused(verdict));
+        for (op, verdict) in refused.chain(others) {
             let held = (!op.links.is_empty() || op.kind == OperationKind::Delete)
                 && unmet
                     .iter()
@@ -124,8 +133,10 @@ struct Settling<'a> {
     rows: RowPlanner<'a>,
     dead: DeadLetterPlan<'a>,
     settled: Settled,
-    /// Spaces that this push made.
+    /// Spaces that this push made, or has found made.
     made: Vec<String>,
+    /// Spaces that no list has, and that others have or had when this push was to make them.
+    refused: Vec<String>,
 }
 
 impl Settling<'_> {
@@ -177,6 +188,10 @@ impl Settling<'_> {
                 }
             }
             Verdict::Conflict { version, row, .. } => {
+                let here = self.replica.row(&Key::new(&op.entity, &op.id));
+                let gone = here.filter(|here| here.deleted && row.is_none());
+                // A start said so already, as of the space's version.
+                let version = gone.map_or(version, |here| here.version.max(version));
                 let row = RemoteRow::of(op, version, row, soft);
                 if !self.may_file(&row) {
                     self.put_off(op, Some(0), None, false);
@@ -185,6 +200,9 @@ impl Settling<'_> {
                 } else if self.is_behind(op, version) {
                     self.put_off(op, Some(0), None, held);
                 } else if self.replica.outbox().get(&op.op_id).is_some() {
+                    if row.body.is_some() && creates_space(op) {
+                        self.say_made(op);
+                    }
                     self.rows.apply_remote_row(&row, Tombstones::Apply);
                 }
             }
@@ -192,9 +210,15 @@ impl Settling<'_> {
             Verdict::Rejected { code, .. } if held => {
                 self.put_off(op, Some(0), Some(code), held);
             }
-            Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ended(op) => {}
+            Verdict::Rejected { code, .. } if code == NOT_MEMBER && self.ends(op) => {}
             Verdict::Rejected { code, message, row } => {
+                if code == NOT_MEMBER && creates_space(op) && !self.is_listed(op) {
+                    self.refused.push(op.id.clone());
+                }
                 self.dead.reject(op, code, message);
+                for gone in &self.dead.gone {
+                    self.rows.buried.insert(gone, ());
+                }
                 if let (Some(row), Some(version)) = (row, row_version) {
                     let row = RemoteRow::of(op, version, Some(row), false);
                     if self.may_file(&row) {
@@ -204,23 +228,6 @@ impl Settling<'_> {
             }
             Verdict::Retry { after_ms } => self.put_off(op, after_ms, code, held),
         }
-    }
-
-    /// Settles the end of a space, or of the user's own membership, for one who is no member. It
-    /// leaves no row where there was none.
-    fn ended(&mut self, op: &Operation) -> bool {
-        let key = Key::new(&op.entity, &op.id);
-        let ended = is_end(self.replica, &key);
-        match self.replica.row_version(&key) {
-            Some(version) if ended && op.kind == OperationKind::Delete => {
-                self.rows.applied(op, version, RowWritten::No);
-            }
-            _ if ended => self.rows.push_event(Event::Dequeue {
-                ops: vec![op.op_id.clone()],
-            }),
-            _ => {}
-        }
-        ended
     }
 
     fn put_off(&mut self, op: &Operation, after_ms: Option<u64>, code: Option<&str>, held: bool) {
@@ -289,10 +296,7 @@ impl Settling<'_> {
             // this one.
             let row = RemoteRow::of(op, version, row.or(op.body.as_deref()), soft);
             if creates_space(op) {
-                let space = op.id.clone();
-                self.rows.push_event(Event::Space {
-                    what: SpaceEvent::Made { space },
-                });
+                self.say_made(op);
             }
             if !is_known && self.may_file(&row) {
                 self.rows.write_row(&row, Tombstones::Apply);
@@ -309,10 +313,18 @@ impl Settling<'_> {
         let Self {
             replica,
             mut rows,
-            dead,
+            mut dead,
             mut settled,
+            refused,
             ..
         } = self;
+        if !refused.is_empty() {
+            dead.leave(
+                &|space| refused.iter().any(|one| one == space),
+                NOT_MEMBER,
+                IS_LEFT,
+            );
+        }
         if !dead.missing.is_empty() {
             return Plan::Needs(dead.missing);
         }
@@ -321,6 +333,12 @@ impl Settling<'_> {
             .retain(|put_off| !dead.gone.contains(&put_off.op_id));
         for event in dead.events() {
             rows.push_event(event);
+        }
+        // Late verdicts may have filed rows there while it was to be made.
+        for space in refused {
+            rows.push_event(Event::Space {
+                what: SpaceEvent::Leave { space },
+            });
         }
         settled.dead_letters = dead.dead_letters;
         for letter in &settled.dead_letters {

@@ -48,6 +48,15 @@ pub trait Remote {
     /// As for `pull`.
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>>;
 
+    /// As [`Self::metadata`], with digests of the rows as of now. A remote whose metadata always
+    /// has them needs nothing else.
+    ///
+    /// # Errors
+    /// As for [`Self::metadata`].
+    async fn compared_metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
+        self.metadata(user_id).await
+    }
+
     /// Stores this device's metadata. Succeeds if the remote keeps none.
     ///
     /// # Errors

@@ -133,6 +133,14 @@ impl LazyRows {
         RowLookup::Missing
     }
 
+    /// The tables of the deferred rows, each as often as it has steps.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(|step| match step {
+            Deferred::Segment { entity, .. } => &**entity,
+            Deferred::Applied { op, .. } => &*op.entity,
+        })
+    }
+
     /// Returns the segments of one type in order of id, if they hold all of its rows, all rows are
     /// plain, and the ranges of ids do not overlap.
     #[must_use]

@@ -13,17 +13,26 @@ use crate::util::collections::vec_map::VecMap;
 pub mod order;
 mod slots;
 
+/// Whether an operation may have reached the remote, as far as this instance knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SentState {
+    /// No tab can have sent it.
+    Never,
+    /// Another tab may have sent it: it was pending while that one might push. What is coalesced
+    /// into it names it, so that a late answer still fits.
+    Elsewhere,
+    /// It was sent without an answer, or read from the log, which does not say. Nothing is coalesced
+    /// into it.
+    Maybe,
+}
+
 /// A queued operation, and this instance's knowledge about its delivery.
 #[derive(Debug, Clone)]
 pub struct Queued {
     pub op: Operation,
     /// The operation is part of a running push.
     pub in_flight: bool,
-    /// The operation may have reached the remote: it was sent without an answer, or read from the
-    /// log, which does not say. Nothing is coalesced into it, so that a late answer still fits.
-    pub maybe_sent: bool,
-    /// Another tab may have sent it: it was pending while that one might push.
-    pub sent_elsewhere: bool,
+    pub sent: SentState,
     /// The parked conflict that must be decided first.
     pub blocked_by: Option<String>,
     /// Start and end of its backoff after the verdict "retry", in milliseconds since 1970.
@@ -42,7 +51,7 @@ impl Queued {
     /// Returns false if no tab can have sent it.
     #[must_use]
     pub const fn may_be_sent(&self) -> bool {
-        self.maybe_sent || self.in_flight || self.sent_elsewhere
+        !matches!(self.sent, SentState::Never) || self.in_flight
     }
 
     /// Returns the end of the backoff while it lasts.
@@ -177,7 +186,7 @@ impl Outbox {
         let unsent = if exactly {
             chain.next().is_some()
         } else {
-            !last.in_flight && !last.maybe_sent
+            !last.in_flight && last.sent < SentState::Maybe
         };
         Some((last.op.clone(), unsent || last.blocked_by.is_some()))
     }
@@ -198,14 +207,21 @@ impl Outbox {
 
     /// Adds an operation: in the slot of the first one that it replaces, or at the end. The caller
     /// blocks it if a conflict of its entity is parked.
-    pub fn queue(&mut self, op: Operation, replaces: &[String], maybe_sent: bool) {
-        let (mut slot, mut before, mut sent_elsewhere) = (None, None, !self.alone);
+    pub fn queue(&mut self, op: Operation, replaces: &[String], is_read: bool) {
+        let (mut slot, mut before) = (None, None);
+        let mut sent = match is_read {
+            true => SentState::Maybe,
+            false => self.not_here(),
+        };
         // An id that is queued already names the same write, so it is queued only once.
         for old in replaces.iter().chain([&op.op_id]) {
             if let Some((at, queued)) = self.take(old) {
                 slot = Some(slot.map_or(at, |first: u64| first.min(at)));
-                sent_elsewhere |= queued.sent_elsewhere;
-                before = Some(queued).filter(|queued| queued.op.op_id == op.op_id);
+                let is_same = queued.op.op_id == op.op_id;
+                if is_same || queued.sent == SentState::Elsewhere {
+                    sent = sent.max(queued.sent);
+                }
+                before = Some(queued).filter(|_| is_same);
             }
         }
         let slot = slot.unwrap_or_else(|| self.queue.end());
@@ -221,16 +237,14 @@ impl Outbox {
         let queued = match before {
             Some(before) => Queued {
                 op,
-                maybe_sent: maybe_sent || before.maybe_sent,
-                sent_elsewhere,
+                sent,
                 blocked_by: None,
                 ..before
             },
             None => Queued {
                 op,
                 in_flight: false,
-                maybe_sent,
-                sent_elsewhere,
+                sent,
                 blocked_by: None,
                 rest: (0, 0),
                 last_error: None,
@@ -260,12 +274,11 @@ impl Outbox {
 
     /// Takes over what an older state of this instance knew about deliveries.
     pub fn inherit(&mut self, older: &Self) {
-        let alone = self.alone;
+        let least = self.not_here();
         for queued in self.queue.iter_mut() {
             if let Some(old) = older.get(&queued.op.op_id) {
-                queued.sent_elsewhere = old.sent_elsewhere || !alone;
+                queued.sent = old.sent.max(least);
                 queued.in_flight = old.in_flight;
-                queued.maybe_sent = old.maybe_sent;
                 queued.rest = old.rest;
                 queued.last_error.clone_from(&old.last_error);
                 queued.fails_alone = old.fails_alone;
@@ -306,7 +319,15 @@ impl Outbox {
     pub fn take_turn(&mut self, own: bool) {
         self.alone = own;
         for queued in self.queue.iter_mut().filter(|_| !own) {
-            queued.sent_elsewhere = true;
+            queued.sent = queued.sent.max(SentState::Elsewhere);
+        }
+    }
+
+    /// What becomes of an operation that this instance has not sent.
+    const fn not_here(&self) -> SentState {
+        match self.alone {
+            true => SentState::Never,
+            false => SentState::Elsewhere,
         }
     }
 
@@ -315,18 +336,22 @@ impl Outbox {
         for op_id in op_ids {
             self.with(op_id, |queued| {
                 queued.in_flight = true;
-                queued.maybe_sent = true;
+                queued.sent = SentState::Maybe;
                 queued.op.attempts = queued.op.attempts.saturating_add(1);
             });
         }
     }
 
-    /// Takes back [`Self::mark_sending`]: the operations had no effect, and `unsent` were not sent
-    /// before either.
-    pub fn mark_untaken(&mut self, op_ids: &[String], unsent: &[String]) {
+    /// Takes back [`Self::mark_sending`]: the operations had no effect, and `before` is how some of
+    /// them were.
+    pub fn mark_untaken(&mut self, op_ids: &[String], before: &[(String, SentState)]) {
+        let least = self.not_here();
         for op_id in op_ids {
+            let before = before.iter().find(|(other, _)| other == op_id);
             self.with(op_id, |queued| {
-                queued.maybe_sent &= !unsent.contains(op_id);
+                if let Some((_, sent)) = before {
+                    queued.sent = least.max(*sent);
+                }
                 queued.op.attempts = queued.op.attempts.saturating_sub(1);
             });
         }
@@ -335,7 +360,7 @@ impl Outbox {
     /// Marks operations as sent without waiting for the answer, as on page unload.
     pub fn mark_left(&mut self, op_ids: &[String]) {
         for op_id in op_ids {
-            self.with(op_id, |queued| queued.maybe_sent = true);
+            self.with(op_id, |queued| queued.sent = SentState::Maybe);
         }
     }
 
@@ -369,11 +394,8 @@ impl Outbox {
 
     /// Marks an operation as having had no effect on the remote.
     pub fn mark_unsent(&mut self, op_id: &str) {
-        let sent_elsewhere = !self.alone;
-        self.with(op_id, |queued| {
-            queued.maybe_sent = false;
-            queued.sent_elsewhere = sent_elsewhere;
-        });
+        let sent = self.not_here();
+        self.with(op_id, |queued| queued.sent = sent);
     }
 
     /// Notes the error of a push that failed as a whole.

@@ -48,7 +48,16 @@ pub fn any_shared(replica: &Replica) -> bool {
         .outbox
         .entities()
         .chain(replica.kept_rejections.entities());
-    !replica.spaces.list().is_empty() || over.any(|table| Table(table).space().is_some())
+    let is_shared = |table: &str| Table(table).space().is_some();
+    // Before the first list, there may be rows of spaces that nothing else tells of.
+    let has_rows = || {
+        let mut all = replica.entities.iter();
+        all.any(|(table, rows)| is_shared(table) && rows.iter().next().is_some())
+    };
+    !replica.spaces.list().is_empty()
+        || over.any(is_shared)
+        || replica.lazy_rows.tables().any(is_shared)
+        || has_rows()
 }
 
 /// Returns the one table that is selected, if it is one.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::log::address::{BodyId, Seq};
 use crate::log::directory::Directory;
 use crate::model::entity::{Key, OwnedKey};
+use crate::model::operation::Operation;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody, Rows};
 use crate::state::view::{View, ViewBody};
@@ -115,11 +116,21 @@ impl Replica {
     /// # Errors
     /// Returns the segment to fetch first.
     pub(crate) fn base_of(&self, key: &Key) -> Result<Option<&str>, BodyId> {
-        match self
-            .row(key)
-            .filter(|row| !row.is_deleted())
-            .and_then(|row| self.body_of(row))
-        {
+        self.text_of(self.row(key).filter(|row| !row.is_deleted()))
+    }
+
+    /// Returns what a pending operation was made on: as [`Self::base_of`], or what the row's
+    /// tombstone keeps of it.
+    ///
+    /// # Errors
+    /// Returns the segment to fetch first.
+    pub(crate) fn base_of_op(&self, op: &Operation) -> Result<Option<&str>, BodyId> {
+        let row = self.row(&Key::new(&op.entity, &op.id));
+        self.text_of(row.filter(|row| !row.is_deleted() || op.base_version.is_some()))
+    }
+
+    fn text_of<'a>(&'a self, row: Option<&'a Row>) -> Result<Option<&'a str>, BodyId> {
+        match row.and_then(|row| self.body_of(row)) {
             None => Ok(None),
             Some(ViewBody::Text(text)) => Ok(Some(text)),
             Some(ViewBody::Absent { segment, .. }) => Err(segment),

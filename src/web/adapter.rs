@@ -115,10 +115,10 @@ impl CustomRemote {
         }
     }
 
-    /// Returns the record that the app keeps, if it keeps one.
-    async fn record(&self, user_id: &str) -> Result<Option<AdapterMetadata>> {
+    /// Returns the record that the app keeps, if it keeps one, and the purpose needs it.
+    async fn record(&self, user_id: &str, purpose: &str) -> Result<Option<AdapterMetadata>> {
         const NAME: &str = "getSyncMetadata";
-        let value = match self.call(NAME, &[&user_id.into()]).await {
+        let value = match self.call(NAME, &[&user_id.into(), &purpose.into()]).await {
             Called::Missing => return Ok(None),
             Called::Value(value) if value.is_undefined() || value.is_null() => return Ok(None),
             Called::Value(value) => value,
@@ -126,6 +126,19 @@ impl CustomRemote {
         };
         let text = stringify(&value, NAME)?;
         read_kept(text.as_bytes(), "What `remote.getSyncMetadata` resolved to").map(Some)
+    }
+
+    /// Returns that record as the protocol has it.
+    async fn reply(&self, user_id: &str, purpose: &str) -> Result<Option<Vec<u8>>> {
+        let Some(mut record) = self.record(user_id, purpose).await? else {
+            return Ok(None);
+        };
+        let reply = MetadataReply {
+            digests: record.digests.take(),
+            devices: metadata::devices(record),
+            ..MetadataReply::default()
+        };
+        Ok(Some(serialize::to_string(&reply).into_bytes()))
     }
 }
 
@@ -158,15 +171,11 @@ impl Remote for CustomRemote {
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
-        let Some(mut record) = self.record(user_id).await? else {
-            return Ok(None);
-        };
-        let reply = MetadataReply {
-            digests: record.digests.take(),
-            devices: metadata::devices(record),
-            ..MetadataReply::default()
-        };
-        Ok(Some(serialize::to_string(&reply).into_bytes()))
+        self.reply(user_id, "read").await
+    }
+
+    async fn compared_metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
+        self.reply(user_id, "compare").await
     }
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
@@ -175,7 +184,7 @@ impl Remote for CustomRemote {
             return Ok(());
         }
         // The app keeps one record for all devices: the other devices' times are carried over.
-        let merged = metadata::merge(user_id, self.record(user_id).await?, metadata);
+        let merged = metadata::merge(user_id, self.record(user_id, "put").await?, metadata);
         match self
             .call(NAME, &[&parse(&serialize::to_string(&merged))?])
             .await

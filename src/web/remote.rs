@@ -122,6 +122,13 @@ impl Remote for WebRemote {
         }
     }
 
+    async fn compared_metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
+        match &*self.current() {
+            Kind::Http(remote) => remote.compared_metadata(user_id).await,
+            Kind::Custom(remote) => remote.compared_metadata(user_id).await,
+        }
+    }
+
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
         match &*self.current() {
             Kind::Http(remote) => remote.put_metadata(user_id, metadata).await,

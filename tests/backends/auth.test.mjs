@@ -1,29 +1,28 @@
-// Sign-ins through the real supabase-js in Chromium: what `connectAuth` makes of them, in one tab and in two.
+// Sign-ins through the real supabase-js, in every engine: what `connectAuth` makes of them, in one tab and in two.
 import assert from "node:assert/strict";
-import { before, test } from "../e2e/lib/test.mjs";
+import { before } from "../e2e/lib/test.mjs";
+import { inEngines } from "./lib/engines.mjs";
 import { startPages } from "./lib/pages.mjs";
 import { startProject } from "./lib/project.mjs";
 
-let project, pages;
-before(async () => {
-  project = await startProject();
-  pages = await startPages(project);
-});
+const { test, inEach } = inEngines();
+let project, pages, engine;
+before(async () => (project = await startProject()));
 
-const add = (name) => project.gateway.accounts.add(`${name}@example.test`, "correct horse");
+const add = (name) => project.gateway.accounts.add(`${engine}-${name}@example.test`, "correct horse");
 const rows = async (user) => (await project.query("select title from public.tasks where user_id = $1 order by title", [user])).rows.map(({ title }) => title);
 const pulls = (user) => project.gateway.requests.filter(({ path, method }) => method === "POST" && path.endsWith("datum_pull")).map(({ text }) => JSON.parse(text)).filter(({ userId }) => userId === user);
 const fullPulls = (user) => pulls(user).filter(({ cursor }) => cursor === null).length;
 /** Makes the access token of a page's session an expired one. */
 const expire = (tab) =>
   tab.page.evaluate(() => {
-    const key = Object.keys(localStorage).find((key) => key.endsWith("-auth-token"));
+    const key = Object.keys(localStorage).find((key) => /^sb-.*-auth-token$/.test(key));
     localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage.getItem(key)), expires_at: 1, expires_in: 0 }));
   });
 /** Signs in, and waits for the end of the first cycle. */
 async function signIn(tab, name) {
   const before = (await tab.told()).signedIn.length;
-  const user = await tab.signIn(`${name}@example.test`);
+  const user = await tab.signIn(`${engine}-${name}@example.test`);
   await tab.eventually((before) => window.app.signedIn.length > before, before);
   return user;
 }
@@ -212,7 +211,29 @@ test("after disconnecting, sign-ins and sign-outs concern nobody, and the client
     window.app.disconnect();
     window.isBack = window.app.supabase.auth.signOut !== window.wrapped;
   });
-  await device.signIn("kai@example.test");
+  await device.signIn(`${engine}-kai@example.test`);
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.deepEqual([await device.user(), await device.page.evaluate(() => window.isBack), (await device.told()).signedIn], [null, true, []]);
+});
+
+test("a second connection of an instance ends the first one: a sign-in is followed once", async () => {
+  const user = await add("nora");
+  const device = await pages.device();
+  await device.page.evaluate(() => {
+    window.counts = [0, 0];
+    const { connectAuth, datum, supabase } = window.app;
+    for (const n of [0, 1]) connectAuth(datum, supabase, { onSignedIn: () => window.counts[n]++ });
+  });
+  await device.signIn(`${engine}-nora@example.test`);
+  await device.eventually(() => window.counts[1] === 1);
+  await device.creates("Once");
+  assert.equal(await device.signOut(), null);
+  await device.eventually(() => window.app.datum.currentUserId === null);
+  assert.deepEqual([await device.page.evaluate(() => window.counts), (await device.told()).signedIn, fullPulls(user), await rows(user)], [[0, 1], [], 1, ["Once"]]);
+});
+
+inEach(async (name) => {
+  engine = name;
+  await pages?.stop();
+  pages = await startPages(project, name);
 });

@@ -1,6 +1,7 @@
 // `node main.mjs up FILE` starts a project in the background and writes its process ids to FILE; `down FILE` ends those; `serve` is
 // what `up` starts. `cargo xtask backends` calls this.
 import { spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,15 +31,34 @@ async function up() {
   child.unref();
   const end = Date.now() + 60_000;
   while (!existsSync(file)) {
-    if (child.exitCode !== null || Date.now() > end) throw new Error(`The backends did not start:\n${readFileSync(log, "utf8")}`);
+    if (child.exitCode !== null || Date.now() > end) throw new Error(`The backends did not start. ${readFileSync(log, "utf8").trim()}`);
     await new Promise((done) => setTimeout(done, 100));
   }
   const { url, anonKey, database } = JSON.parse(readFileSync(file, "utf8"));
   console.log(`Supabase's address:  ${url}\nanon key:            ${anonKey}\nPostgreSQL:          ${database}\nFaults:              curl ${url}/gateway/faults -d '{"on": "datum_push", "kind": "drop"}'`);
 }
 
+/** Says in one line what keeps the backends from starting, if it is one of the usual things. */
+async function checkPorts() {
+  for (const [name, port] of Object.entries(ports)) {
+    await new Promise((resolve, reject) => {
+      const probe = createServer();
+      probe.once("error", () => reject(new Error(`Port ${port} of 127.0.0.1, for ${name}, is in use. DATUM_${name.toUpperCase()}_PORT names another one.`)));
+      probe.listen(port, "127.0.0.1", () => probe.close(resolve));
+    });
+  }
+}
+
 async function serve() {
-  const backend = await startBackend({ ports, migrations: migrations.map((path) => readFileSync(path, "utf8")) });
+  const missing = migrations.find((path) => !existsSync(path));
+  if (missing !== undefined) throw new Error(`There is no ${missing}.`);
+  await checkPorts();
+  const texts = migrations.map((path) => readFileSync(path, "utf8"));
+  const backend = await startBackend({ ports, migrations: texts }).catch((error) => {
+    if (error.migration === undefined) throw error;
+    const line = texts[error.migration].slice(0, Number(error.position ?? 1)).split("\n").length;
+    throw new Error(`${migrations[error.migration]}, line ${line}: ${[error.message, error.detail, error.hint].filter(Boolean).join(" ")}`);
+  });
   const pids = [process.pid, backend.postgrest.pid(), backend.postgres.pid()];
   let isEnding = false;
   const end = async () => {
@@ -65,4 +85,7 @@ async function down() {
   console.log("The backends have ended.");
 }
 
-await { up, serve, down }[command]();
+await { up, serve, down }[command]().catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});

@@ -118,6 +118,7 @@ for (const [name, kind, more, code] of [
   ["a gateway's page under 502", "html", { status: 502 }, "serverError"],
   ["429", "status", { status: 429, body: { message: "slow down" } }, "rateLimited"],
   ["503", "status", { status: 503, body: { message: "no" } }, "serverError"],
+  ["a replica that takes no writes", "status", { status: 400, body: { code: "0A000", message: "cannot set transaction read-write mode during recovery" } }, "serverError"],
   ["403 of PostgREST", "status", { status: 403, body: { code: "42501", message: "permission denied for function datum_push" } }, "forbidden"],
   ["426", "status", { status: 426, body: { code: "clientOutdated", message: "older than the least schema" } }, "clientOutdated"],
   ["a statement that took too long", "status", { status: 500, body: { code: "57014", message: "canceling statement due to statement timeout" } }, "timeout"],
@@ -181,6 +182,23 @@ test("an answer that never comes ends with the cycle's time, and a stopped cycle
   const end = new AbortController();
   setTimeout(() => end.abort(), 100);
   assert.equal((await device.sync({ direction: "pullOnly", signal: end.signal })).wasCancelled, true);
+});
+
+test("a request that Supabase leaves without an answer ends by itself, and a slow answer does not", async () => {
+  const device = await newDevice(project, { email: "silent@example.test", remote: { timeout: 400 } });
+  await device.tasks.createMany(Array.from({ length: 300 }, (_, n) => ({ title: `Task ${n}`, note: "x".repeat(500) })));
+  await device.sync();
+  const silent = fault("hang", /datum_pull/, { times: 1_000 });
+  const started = Date.now();
+  assert.equal(await device.failure({ direction: "pullOnly", timeout: 60_000 }), "timeout");
+  assert.ok(Date.now() - started < 20_000, `${Date.now() - started} ms`);
+  silent.times = 0;
+  project.gateway.faults.clear();
+  const dripping = fault("drip", /datum_pull/, { times: 1_000, ms: 50, parts: 20 });
+  const slow = await newDevice(project, { email: "silent@example.test", remote: { timeout: 400 } });
+  await slow.sync();
+  dripping.times = 0;
+  assert.equal((await slow.titles()).length, 300);
 });
 
 test("metadata tells of both devices, and is cleared", async () => {

@@ -150,6 +150,21 @@ async fn an_adapter_may_know_the_digests_of_its_rows() {
 }
 
 #[wasm_bindgen_test]
+async fn an_adapter_is_told_what_its_metadata_is_for() {
+    let remote = adapter(
+        "getSyncMetadata: async (user, purpose) => void seen.push(purpose), putSyncMetadata: async () => {}",
+    );
+    remote.metadata("ada").await.unwrap();
+    remote.compared_metadata("ada").await.unwrap();
+    let device = DeviceMetadata {
+        device_id: "phone".into(),
+        ..DeviceMetadata::default()
+    };
+    remote.put_metadata("ada", &device).await.unwrap();
+    holds("seen.join() === 'read,compare,put'");
+}
+
+#[wasm_bindgen_test]
 async fn what_an_adapter_returns_is_checked_as_a_servers_reply_is() {
     for value in [
         "undefined",

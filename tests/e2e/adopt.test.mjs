@@ -28,7 +28,7 @@ for (const engine of engines()) {
       const { datum, tasks } = window.app;
       for (const title of ["first", "second"]) await tasks.create({ title });
       return datum.switchUser({ newUserId, strategy: "adopt" });
-    }, member);
+    }, site.id(member));
     assert.deepEqual(
       [result.success, result.previousUserId, result.adopted, result.unsyncedOperations, result.error],
       [true, visitor, { added: 2, merged: 0 }, 2, undefined],

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "./lib/test.mjs";
 import { device, launch } from "./lib/browser.mjs";
 import { plainSite } from "./lib/plain.mjs";
-import { client } from "./lib/server.mjs";
 
 const ROWS = 2_000;
 let browser, site;
@@ -83,7 +82,7 @@ async function visit(user, config, { context, page, errors } = {}) {
 const task = (n) => ({ id: `task-${String(n).padStart(5, "0")}`, title: `task ${n}`, done: false, note: "call the supplier about the order".repeat(4) });
 
 async function seeded(user) {
-  const remote = await client(site.server.url, user);
+  const remote = await site.target.client(user);
   for (let first = 0; first < ROWS; first += 500) {
     const operations = Array.from({ length: 500 }, (_, at) => ({ opId: `seed-${first + at}`, entity: "tasks", id: task(first + at).id, kind: "create", baseVersion: null, data: task(first + at) }));
     const { results } = await remote.push(operations);

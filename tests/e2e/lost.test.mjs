@@ -144,10 +144,10 @@ const deleteDatabases = (page, part) =>
 
 for (const whole of [true, false]) {
   test(`storage that is evicted between two visits, ${whole ? "all of it" : "one user's only"}, is reported with what was lost`, async () => {
-    const user = whole ? "gone" : "gone-in-part";
+    const user = site.id(whole ? "gone" : "gone-in-part");
     const { context, page, protocol, errors } = await open(user);
     const pulls = [];
-    page.on("request", (request) => request.method() === "POST" && request.url().endsWith("/pull") && pulls.push(request.postDataJSON()));
+    page.on("request", (request) => request.method() === "POST" && /[/_]pull$/.test(request.url()) && pulls.push(request.postDataJSON()));
     assert.equal(await create(page, "synced"), "written");
     assert.equal((await sync(page)).isSuccess, true);
     assert.equal(await create(page, "waiting"), "written");
@@ -221,18 +221,18 @@ test("persistence is requested once there is data, when the app asks, or never",
 });
 
 test("a database that another tab deletes is released, and pending writes are saved again", async () => {
-  const user = "deleted";
+  const user = site.id("deleted");
   const { context, pages, page, errors } = await open(user, 2);
   assert.equal(await create(page, "waiting"), "written");
-  const deleted = await pages[1].evaluate(async () => {
-    const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes("deleted"));
+  const deleted = await pages[1].evaluate(async (user) => {
+    const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes(user));
     // As the browser's developer tools do it: it blocks until every connection is closed.
     await Promise.all(names.map((name) => new Promise((resolve, reject) => {
       const request = indexedDB.deleteDatabase(name);
       [request.onsuccess, request.onerror] = [resolve, () => reject(request.error)];
     })));
     return names.length;
-  });
+  }, user);
   assert.equal(deleted, 1);
   assert.equal(await create(page, "afterwards"), "written");
   assert.equal((await sync(page)).isSuccess, true);
@@ -243,11 +243,11 @@ test("a database that another tab deletes is released, and pending writes are sa
 });
 
 test("an upgrade of the database by a newer page is not blocked, and the older page fails with a clear code", async () => {
-  const user = "upgraded";
+  const user = site.id("upgraded");
   const { context, pages, page } = await open(user, 2);
   assert.equal(await create(page, "waiting"), "written");
-  const upgraded = await pages[1].evaluate(async () => {
-    const found = (await indexedDB.databases()).find(({ name }) => name.includes("upgraded"));
+  const upgraded = await pages[1].evaluate(async (user) => {
+    const found = (await indexedDB.databases()).find(({ name }) => name.includes(user));
     const database = await new Promise((resolve, reject) => {
       const request = indexedDB.open(found.name, found.version + 1);
       [request.onsuccess, request.onerror] = [() => resolve(request.result), () => reject(request.error)];
@@ -255,7 +255,7 @@ test("an upgrade of the database by a newer page is not blocked, and the older p
     const records = await new Promise((resolve) => (database.transaction("log").objectStore("log").count().onsuccess = ({ target }) => resolve(target.result)));
     database.close();
     return records;
-  });
+  }, user);
   assert.ok(upgraded > 0, "what was written is there");
   const refused = await create(page, "by the older page");
   assert.ok(["storageBlocked", "clientOutdated", "storageUnavailable", "migration"].includes(refused), refused);

@@ -124,7 +124,7 @@ for (const engine of engines()) {
       }
       await pages[1].close();
       const left = await pages[0].evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
-      assert.ok(!left.some((name) => name.endsWith(`/${user}`)), left.join());
+      assert.ok(!left.some((name) => name.endsWith(`/${site.id(user)}`)), left.join());
       assert.deepEqual(errors, []);
       await context.close();
     });

@@ -1,11 +1,11 @@
-// The main use, in a new app with the packed package, against the real server: one device writes offline, both sync, the
+// The main use, in a new app with the packed package, against the real server or a Supabase project: one device writes offline, both sync, the
 // other one sees it, and a reload loses nothing.
 import assert from "node:assert/strict";
 import { after, before, test } from "./lib/test.mjs";
 import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
-import { client, startServer } from "./lib/server.mjs";
 import { serveFolder } from "./lib/static.mjs";
+import { startTarget } from "./lib/target.mjs";
 
 const FULL = { direction: "pullThenPush", forceFullSync: true };
 let app, browser, host, server;
@@ -14,7 +14,7 @@ before(async () => {
   app = await makeApp();
   await app.build();
   // Page and remote have different origins, as in most apps.
-  [host, server] = await Promise.all([serveFolder(app.dist), startServer()]);
+  [host, server] = await Promise.all([serveFolder(app.dist), startTarget()]);
   browser = await launch();
 });
 
@@ -24,7 +24,7 @@ after(async () => {
   await app?.remove();
 });
 
-const address = (page, user) => `${host.url}/?page=${page}&user=${user}&remote=${encodeURIComponent(server.url)}`;
+const address = (page, user, { url, id, anonKey = "" } = server) => `${host.url}/?${new URLSearchParams({ page, user: id(user), remote: url, key: anonKey })}`;
 
 /** A device with the sync page open. */
 async function open(user) {
@@ -106,7 +106,7 @@ test("a reload keeps rows and pending operations, and each is pushed once", asyn
 
   assert.equal((await synchronize(it.page, FULL)).pushedCount, 1);
   assert.equal(await pending(it.page), 0);
-  const remote = await (await client(server.url, user)).pullAll();
+  const remote = await (await server.client(user)).pullAll();
   assert.deepEqual(remote.map((change) => change.data.title).sort(), ["not yet", "synced"]);
   assert.deepEqual(it.errors, []);
 });
@@ -117,18 +117,18 @@ test("another server at another address gets nothing until the app decides", asy
   await create(it.page, "bread");
   assert.equal((await synchronize(it.page, FULL)).isSuccess, true);
   await create(it.page, "milk");
-  const other = await startServer();
+  const other = await startTarget();
   try {
-    await it.page.goto(address("sync", user).replace(encodeURIComponent(server.url), encodeURIComponent(other.url)));
+    await it.page.goto(address("sync", user, other));
     await ready(it.page);
-    const code = await it.page.evaluate((user) => window.app.datum.synchronize(user).then(() => "none", ({ code }) => code), user);
+    const code = await it.page.evaluate((user) => window.app.datum.synchronize(user).then(() => "none", ({ code }) => code), server.id(user));
     assert.equal(code, "otherServer");
-    assert.deepEqual(await (await client(other.url, user)).pullAll(), []);
+    assert.deepEqual(await (await other.client(user)).pullAll(), []);
     assert.deepEqual([await titles(it.page), await pending(it.page)], [["bread", "milk"], 1]);
-    assert.equal(await it.page.evaluate((user) => window.app.datum.acceptServer(user, "offer"), user), 1);
+    assert.equal(await it.page.evaluate((user) => window.app.datum.acceptServer(user, "offer"), server.id(user)), 1);
     assert.equal((await synchronize(it.page)).isSuccess, true);
-    assert.deepEqual((await (await client(other.url, user)).pullAll()).map(({ data }) => data.title).sort(), ["bread", "milk"]);
-    assert.deepEqual((await (await client(server.url, user)).pullAll()).map(({ data }) => data.title), ["bread"]);
+    assert.deepEqual((await (await other.client(user)).pullAll()).map(({ data }) => data.title).sort(), ["bread", "milk"]);
+    assert.deepEqual((await (await server.client(user)).pullAll()).map(({ data }) => data.title), ["bread"]);
   } finally {
     await it.context.close();
     await other.stop();
@@ -151,21 +151,21 @@ async function withInstances(user, act) {
   const it = await device(browser);
   await it.page.goto(address("instances", user));
   await ready(it.page);
-  const answer = await it.page.evaluate(act);
+  const answer = await it.page.evaluate(act, server.id(user));
   assert.deepEqual(it.errors, []);
   await it.context.close();
   return answer;
 }
 
 test("initializing twice returns one instance; another config needs another name", async () => {
-  const seen = await withInstances("twice", async () => {
+  const seen = await withInstances("twice", async (user) => {
     const { Datum, config } = window.instances;
     const before = Datum.isInitialized;
     const [a, b] = await Promise.all([Datum.initialize(config()), Datum.initialize(config())]);
     const refused = await Datum.initialize(config({ syncTimeout: 1 })).catch((error) => [error.code, error.message]);
     const first = Datum.instance === a;
     await a.close();
-    const closed = await a.pendingCount("twice").catch((error) => error.code);
+    const closed = await a.pendingCount(user).catch((error) => error.code);
     const again = await Datum.initialize(config({ syncTimeout: 1 }));
     return { before, same: a === b, first, refused, closed, reopened: again !== a && Datum.instance === again };
   });
@@ -175,21 +175,21 @@ test("initializing twice returns one instance; another config needs another name
 });
 
 test("two apps with different names on one origin are isolated, and so are their users", async () => {
-  const seen = await withInstances("apart", async () => {
+  const seen = await withInstances("apart", async (user) => {
     const { Datum, config } = window.instances;
     const [a, b] = [await Datum.initialize(config()), await Datum.initialize(config({ name: "two" }))];
     await a.manager("task").create({ id: "t", title: "of a" });
     await b.manager("task").create({ id: "t", title: "of b" });
     await b.manager("task").create({ id: "u" }, { userId: "somebody" });
     const titles = async (datum) => (await datum.manager("task").readAll()).map((task) => task.title);
-    await b.clearUserData("apart");
+    await b.clearUserData(user);
     return [await titles(a), await titles(b), await a.userIds(), await b.userIds()];
   });
-  assert.deepEqual(seen, [["of a"], [], ["apart"], ["somebody"]]);
+  assert.deepEqual(seen, [["of a"], [], [server.id("apart")], ["somebody"]]);
 });
 
 test("all pending promises settle when the instance is closed", async () => {
-  const seen = await withInstances("closing", async () => {
+  const seen = await withInstances("closing", async (user) => {
     const { Datum, config } = window.instances;
     const datum = await Datum.initialize(config({ realtime: true, autoStartSync: true }));
     const tasks = datum.manager("task");
@@ -203,16 +203,16 @@ test("all pending promises settle when the instance is closed", async () => {
       ...Array.from({ length: 20 }, (_, n) => tasks.create({ n })),
       tasks.readAll(),
       tasks.patch("nothing", {}),
-      datum.synchronize("closing"),
-      datum.synchronize("closing", { direction: "pullThenPush", forceFullSync: true }),
-      datum.getRemoteSyncMetadata("closing"),
+      datum.synchronize(user),
+      datum.synchronize(user, { direction: "pullThenPush", forceFullSync: true }),
+      datum.getRemoteSyncMetadata(user),
       datum.checkHealth(),
-      datum.storageSize("closing"),
+      datum.storageSize(user),
       datum.switchUser({ newUserId: "other" }),
-      datum.logout("closing"),
+      datum.logout(user),
       datum.pauseSync(),
       datum.resumeSync(),
-      loop(datum.statusForUser("closing")),
+      loop(datum.statusForUser(user)),
       loop(datum.events()),
       loop(tasks.watchAll()),
       loop(tasks.watchById("x")),

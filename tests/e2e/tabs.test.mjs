@@ -85,7 +85,7 @@ test("a change reaches another tab by message, without polling, within a frame",
     const set = window.setTimeout;
     window.setTimeout = (...given) => (window.timers++, set(...given));
     window.setInterval = () => void window.timers++;
-    const channel = new BroadcastChannel("datum-sync:tabs/watching");
+    const channel = new BroadcastChannel(`datum-sync:tabs/${window.app.user}`);
     channel.onmessage = ({ data }) => typeof data === "number" && (window.messageAt = performance.timeOrigin + performance.now());
     (async () => {
       for await (const tasks of window.app.tasks.watchAll()) window.seen.push([tasks.length, performance.timeOrigin + performance.now() - (window.messageAt ?? 0)]);
@@ -194,7 +194,7 @@ test("a page that returns from the back/forward cache, or is reloaded, continues
 });
 
 test("a pause in one tab applies to the others, and a wipe leaves no data in any", async () => {
-  const user = "everywhere";
+  const user = site.id("everywhere");
   const { context, pages, errors } = await open(user, 2);
   const [a, b] = pages;
   await a.evaluate(() => window.app.datum.pauseSync(window.app.user));
@@ -205,7 +205,7 @@ test("a pause in one tab applies to the others, and a wipe leaves no data in any
   const wiped = await a.evaluate(() => window.app.datum.logout(window.app.user, { flush: 0, wipe: true, force: true }).then((result) => result.wiped, (error) => error.message));
   assert.equal(wiped, true);
   await b.waitForFunction(() => window.app.datum.currentUserId === null);
-  const left = await b.evaluate(async () => [(await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes("everywhere")), await window.app.datum.userIds()]);
+  const left = await b.evaluate(async (user) => [(await indexedDB.databases()).map(({ name }) => name).filter((name) => name.includes(user)), await window.app.datum.userIds()], user);
   assert.deepEqual(left, [[], []]);
   assert.deepEqual(errors, []);
   await context.close();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::sources::{Sources, files, relative, root};
-use super::tests_index::{binaries, is_elsewhere, is_end_to_end, tests};
+use super::tests_index::{binaries, is_elsewhere, is_end_to_end, tests, tests_of_the_kit};
 
 /// The documents that name tests.
 const DOCUMENTS: &[&str] = &[
@@ -82,7 +82,8 @@ fn every_invariant_has_a_test_and_a_mutant() {
 
 #[test]
 fn every_mutant_names_a_test_that_exists() {
-    let tests = tests();
+    let mut tests = tests();
+    tests.extend(tests_of_the_kit());
     let patches = files(&root().join("tests/mutants"), &["patch"]);
     assert!(patches.len() > 20, "the mutants were not found");
     for path in patches {

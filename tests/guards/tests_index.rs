@@ -23,6 +23,22 @@ pub fn tests() -> BTreeSet<String> {
     found
 }
 
+/// The tests of the SQL kit, which stand beside the server's.
+pub fn tests_of_the_kit() -> Vec<String> {
+    let mut found = Vec::new();
+    for path in files(&root().join("server/tests/kit"), &["rs"]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let names = of_file(&syn::parse_file(&text).unwrap(), &|_| String::new());
+        found.extend(
+            names
+                .iter()
+                .map(|name| format!("kit::kit::{module}::{name}")),
+        );
+    }
+    found
+}
+
 /// The binaries that the tests are built into.
 pub fn binaries(tests: &BTreeSet<String>) -> BTreeSet<&str> {
     tests

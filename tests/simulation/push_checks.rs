@@ -25,6 +25,9 @@ struct Seen {
     applied: bool,
     /// The server has answered with a conflict.
     decided: bool,
+    /// The server has refused it. A duplicate that comes when the role has been raised is applied:
+    /// that is no secret of the first answer.
+    refused: bool,
 }
 
 type Place = (String, String, String);
@@ -127,10 +130,13 @@ impl PushChecker {
         alive.get(cursor).is_some_and(|alive| alive.contains(id))
     }
 
-    /// Whether the server has said of an operation that it was applied, and has lost nothing since.
+    /// Whether the server has applied an operation that it had not refused, and has lost nothing
+    /// since.
     pub fn was_applied(&self, op_id: &str) -> bool {
         let operations = self.operations.borrow();
-        operations.get(op_id).is_some_and(|seen| seen.applied)
+        operations
+            .get(op_id)
+            .is_some_and(|seen| seen.applied && !seen.refused)
     }
 
     /// Whether a cursor is that of a pull without a scope.
@@ -216,6 +222,7 @@ impl PushChecker {
             self.roaming.meet(&op["data"], &verdict["row"]);
         }
         seen.decided |= verdict["status"] == "conflict";
+        seen.refused |= verdict["status"] == "rejected";
         if !op["data"].is_null() && !self.lossy.get() {
             let mut content = op.clone();
             content["opId"] = Value::Null;

@@ -204,3 +204,33 @@ fn operations_of_types_that_the_config_does_not_name_stay_and_are_told() {
     assert!(c.sync().is_success);
     assert_eq!((world.server.rows("ann").len(), c.pending()), (2, 0));
 }
+
+/// Its rows have their own age. What others have written there since is newer.
+#[test]
+fn a_device_that_comes_late_to_a_new_server_takes_nothing_back() {
+    let world = World::new();
+    let mut tablet = world.device("tablet");
+    tablet.remote.address = Some(OLD.to_owned());
+    let (mut phone, a) = synced(&world);
+    a.sync();
+    let b = tablet.open();
+    b.sync();
+    let other = MemoryServer::new("epoch-9");
+    let a = moved(&mut phone, &a, &other, NEW);
+    failed(&a, "{}");
+    a.run(a.engine.users().accept_server("ann", true)).unwrap();
+    a.sync();
+    world.clock.advance(60_000);
+    a.patch("acked", r#"{"title":"newer"}"#);
+    a.sync();
+    world.clock.advance(60_000);
+
+    let b = moved(&mut tablet, &b, &other, NEW);
+    failed(&b, "{}");
+    b.run(b.engine.users().accept_server("ann", true)).unwrap();
+    assert!(b.sync().is_success);
+
+    assert_eq!(b.titles(), ["newer", "waits"]);
+    a.sync();
+    assert_eq!(a.titles(), ["newer", "waits"]);
+}

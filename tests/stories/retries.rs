@@ -137,6 +137,38 @@ fn what_the_remote_puts_off_again_and_again_is_asked_for_less_and_less_often() {
     );
 }
 
+/// A remote has a budget of time for each push, and answers the rest with `retry` at once.
+#[test]
+fn what_the_remote_had_no_time_for_is_sent_in_the_same_cycle() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let a = phone.open();
+    fill(&a, 3);
+    let faults = Rc::clone(&phone.remote.faults);
+    let answers = Rc::new(std::cell::Cell::new(0));
+    let count = Rc::clone(&answers);
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        if request.path != "/push" {
+            return;
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let operations = body["operations"].as_array().unwrap();
+        let verdict = |(at, op): (usize, &Value)| match at {
+            0 => json!({ "opId": op["opId"], "status": "applied", "version": count.get() + 1 }),
+            _ => json!({ "opId": op["opId"], "status": "retry", "retryAfterMs": 0 }),
+        };
+        let results: Vec<Value> = operations.iter().enumerate().map(verdict).collect();
+        count.set(count.get() + 1);
+        let answer = json!({ "results": results }).to_string();
+        faults
+            .borrow_mut()
+            .push_back(("/push", Fault::Answered(answer)));
+    }));
+    let result = a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!((answers.get(), result.pending_operations), (3, 0));
+    assert!(result.is_success);
+}
+
 #[test]
 fn an_operation_that_the_remote_fails_over_does_not_block_the_queue() {
     let world = World::new();

@@ -207,3 +207,43 @@ fn a_new_server_gets_the_spaces_of_an_owner_and_no_others() {
         r#"[{"userId":"ann","role":"writer"},{"userId":"carl","role":"owner"}]"#
     );
 }
+
+#[test]
+fn the_end_of_a_space_is_told_if_the_account_is_no_member() {
+    for (order, member) in [
+        ("pushThenPull", false),
+        ("pullThenPush", false),
+        ("pushThenPull", true),
+    ] {
+        let told = format!("{order}, member: {member}");
+        let world = World::new();
+        let a = world.device("phone").open();
+        a.makes(TEAM);
+        a.creates(Some(TEAM), "x", "plan");
+        let id = format!("{TEAM}/bob");
+        let draft = json!({ "id": id, "spaceId": TEAM, "role": "owner" }).to_string();
+        if member {
+            a.write("$member", Write::Create { draft }).unwrap();
+        }
+        a.sync();
+        a.sync();
+        assert!(a.run(a.engine.spaces().delete("ann", TEAM)).unwrap());
+        let b = adopted(a);
+        b.sync_with(&format!(r#"{{"direction":"{order}"}}"#))
+            .unwrap();
+        b.sync();
+        b.sync();
+        assert_eq!(b.pending(), 0, "{told}");
+        let codes: Vec<_> = b.buried().into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, ["notMember"][usize::from(member)..], "{told}");
+        b.at_rest();
+        let laptop = world.device("laptop").open();
+        laptop.sync();
+        let left: &[_] = if member {
+            &[]
+        } else {
+            &[place("plan", Some(TEAM))]
+        };
+        assert_eq!(laptop.places(), left, "{told}");
+    }
+}

@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::support::conflicts::resolvers;
 use crate::support::spaces::{CLUB, TEAM, place, team};
-use crate::support::world::{Fault, ONE_TRY, World};
+use crate::support::world::{Fault, FnResolver, ONE_TRY, World};
+use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::model::config::Options;
 use datum_sync::model::error::Code;
 use datum_sync::model::object_reader::ObjectReader;
@@ -221,4 +223,47 @@ fn a_move_to_a_space_that_is_left_stays_a_letter_when_its_row_comes() {
 
     assert_eq!((a.pending(), a.buried().len()), (0, 1));
     assert_eq!(a.places(), [place("plan b", Some(TEAM))]);
+}
+
+/// The decision is about the edit. The move waits with it.
+#[test]
+fn a_move_outlives_the_decision_of_a_conflict() {
+    for behind in [false, true] {
+        for ours in [true, false] {
+            let told = format!("behind: {behind}, ours: {ours}");
+            let world = World::new();
+            let bob = team(&world);
+            bob.makes(CLUB);
+            bob.invites(CLUB, "ann", "writer");
+            let later = |_: &Conflict| Ok(Resolution::Later);
+            let a = (world.device("phone")).open_with(resolvers(FnResolver(later)));
+            a.sync();
+            if behind {
+                a.moves("x", Some(CLUB));
+                a.patch("x", r#"{"title":"mine"}"#);
+            } else {
+                a.patch("x", r#"{"title":"mine"}"#);
+                a.moves("x", Some(CLUB));
+            }
+            bob.edits(Some(TEAM), "x", "theirs");
+            a.sync_with(PULL_FIRST).unwrap();
+            let list = a.run(a.engine.conflicts().list("ann")).unwrap();
+            let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+            assert_eq!(list.len(), 1, "{told}");
+            assert_eq!(list[0]["local"]["title"], "mine", "{told}");
+            let id = list[0]["id"].as_str().unwrap().to_owned();
+            let side = if ours {
+                Resolution::Local
+            } else {
+                Resolution::Remote
+            };
+            a.run(a.engine.conflicts().resolve(&id, side)).unwrap();
+            assert!(a.sync().is_success, "{told}");
+            a.sync();
+            let title = if ours { "mine" } else { "theirs" };
+            assert_eq!(a.places(), [place(title, Some(CLUB))], "{told}");
+            assert_eq!(a.buried(), [], "{told}");
+            a.at_rest();
+        }
+    }
 }

@@ -194,3 +194,21 @@ fn spaces_that_a_remote_has_no_more_are_left_and_what_waits_is_told() {
     assert_eq!(a.run(a.engine.spaces().list("ann")).unwrap(), "[]");
     sent_none(&phone);
 }
+
+#[test]
+fn all_that_waits_becomes_letters_in_one_commit() {
+    let [one, three] = [1, 3].map(|spaces| {
+        let world = World::new();
+        let phone = careless(&world);
+        let a = phone.open();
+        for _ in 0..spaces {
+            a.run(a.engine.spaces().create("ann", "home")).unwrap();
+        }
+        let before = phone.counts().transactions;
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        let codes: Vec<_> = a.buried().into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, vec!["unsupported"; spaces]);
+        phone.counts().transactions - before
+    });
+    assert_eq!(one, three);
+}

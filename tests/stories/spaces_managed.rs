@@ -1,7 +1,8 @@
 //! The spaces of a user as an app manages them: made, named, shared, left.
 
-use crate::support::spaces::{Peer, TEAM};
-use crate::support::world::{Tab, World};
+use super::spaces_letters::sends_and_closes;
+use crate::support::spaces::{CLUB, Peer, TEAM, team};
+use crate::support::world::{Fault, ONE_TRY, Tab, World};
 use datum_sync::model::error::Code;
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
@@ -241,6 +242,110 @@ fn the_end_of_what_has_ended_already_is_done() {
         assert!(result.is_success, "{told} {result:?}");
         assert!(a.buried().is_empty(), "{told} {:?}", a.dead_letters());
         assert_eq!(spaces(&a), json!([]), "{told}");
+        a.at_rest();
+    }
+}
+
+#[test]
+fn nothing_of_a_space_that_has_ended_stays_behind_one_of_its_id() {
+    for pulls_between in [false, true] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        a.makes(TEAM);
+        a.run(a.engine.spaces().set_role("ann", TEAM, "bob", Role::Reader))
+            .unwrap();
+        a.creates(Some(TEAM), "x", "rome");
+        a.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+        if pulls_between {
+            a.sync();
+        }
+        assert!(a.run(a.engine.spaces().delete("ann", TEAM)).unwrap());
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        a.makes(TEAM);
+        a.engine.remote().seen.take();
+        a.sync_with(r#"{"direction":"pullThenPush"}"#).unwrap();
+        let pulls = a.engine.remote().seen.take();
+        let pulls = pulls.iter().filter(|one| one.path == "/pull").count();
+        assert_eq!(pulls, 1, "nothing is left that a digest would find");
+        // An id of a space is never used again.
+        assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
+        assert_eq!(spaces(&a), json!([]));
+        assert!(a.places().is_empty());
+        a.at_rest();
+    }
+}
+
+#[test]
+fn an_end_that_was_refused_before_its_author_is_a_member_again_is_sent_again() {
+    for ends in [true, false] {
+        let world = World::new();
+        let a = world.device("phone").open();
+        let bob = team(&world);
+        bob.sets_role(TEAM, "ann", "owner");
+        a.sync();
+        match ends {
+            true => a.run(a.engine.spaces().delete("ann", TEAM)).unwrap(),
+            false => a.run(a.engine.spaces().leave("ann", TEAM)).unwrap(),
+        };
+        bob.removes(TEAM, "ann");
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+        assert_eq!(spaces(&a), json!([]));
+        bob.invites(TEAM, "ann", "owner");
+        a.engine.remote().seen.take();
+        a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
+        let pulls = a.engine.remote().seen.take();
+        let pulls = pulls.iter().filter(|one| one.path == "/pull").count();
+        assert_eq!(pulls, 1, "nothing is missing that a digest would find");
+        world.clock.advance(60_000);
+        a.sync();
+        a.sync();
+        assert_eq!((spaces(&a), a.buried()), (json!([]), Vec::new()));
+        assert!(a.places().is_empty());
+        a.at_rest();
+    }
+}
+
+#[test]
+fn a_space_whose_creation_met_what_this_device_had_sent_is_its_users() {
+    let world = World::new();
+    let phone = world.device("phone").with_config(ONE_TRY);
+    let (a, b) = (phone.open(), phone.open());
+    a.sync();
+    a.makes(CLUB);
+    a.creates(Some(CLUB), "y", "rome");
+    sends_and_closes(&world, &phone, b);
+    a.run(a.engine.spaces().rename("ann", CLUB, "trips"))
+        .unwrap();
+    a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(
+        spaces(&a),
+        json!([{ "spaceId": CLUB, "role": "owner", "name": "trips" }])
+    );
+    a.creates(Some(CLUB), "z", "oslo");
+    a.sync();
+    assert_eq!(a.titles(), ["oslo", "rome"]);
+    a.at_rest();
+}
+
+#[test]
+fn nothing_stays_of_a_space_that_is_made_again_after_a_loss_and_that_others_have() {
+    for size in [100, 1] {
+        let world = World::new();
+        let phone = world.device("phone").with_config(ONE_TRY);
+        let a = phone.open();
+        let bob = team(&world);
+        a.sync();
+        a.creates(Some(TEAM), "y", "mine");
+        phone.evict();
+        phone.fault("/push", Fault::ReplyLost);
+        a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
+        a.makes(TEAM);
+        bob.removes(TEAM, "ann");
+        let options = format!(r#"{{"direction":"pullThenPush","overrideBatchSize":{size}}}"#);
+        a.sync_with(&options).unwrap();
+        assert_eq!(a.places(), [], "{size}");
+        assert_eq!((spaces(&a), a.pending()), (json!([]), 0));
+        assert_eq!(a.buried(), [("notMember".to_owned(), false)]);
         a.at_rest();
     }
 }

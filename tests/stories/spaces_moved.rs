@@ -4,6 +4,7 @@ use super::spaces_letters::sends_and_closes;
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, Tab, World};
 use datum_sync::model::error::Code;
+use serde_json::Value;
 
 /// Ann writes in the team and in the club; the team has one row.
 pub(super) fn both(world: &World) -> (Peer, Tab) {
@@ -226,5 +227,35 @@ fn who_leaves_the_space_that_a_row_was_to_go_to_keeps_the_row() {
     a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap();
     assert_eq!(a.places(), [place("plan", Some(TEAM))]);
     assert_eq!(a.buried().len(), 2);
+    a.at_rest();
+}
+
+#[test]
+fn what_was_sent_of_a_moved_row_is_another_operation_where_it_lives() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    let bob = team(&world);
+    a.sync();
+    a.patch("x", r#"{"title":"mine"}"#);
+    // Its conflict names a space that no list has yet.
+    bob.makes(CLUB);
+    bob.invites(CLUB, "ann", "writer");
+    bob.moves(Some(TEAM), "x", Some(CLUB));
+    a.engine.remote().seen.take();
+    a.sync();
+    let seen = a.engine.remote().seen.take();
+    let pushes = seen.iter().filter(|one| one.path == "/push");
+    let sent: Vec<(String, String)> = pushes
+        .map(|push| {
+            let body: Value = serde_json::from_slice(&push.body).unwrap();
+            let op = &body["operations"][0];
+            let text = |name: &str| op[name].as_str().unwrap().to_owned();
+            (text("space"), text("opId"))
+        })
+        .collect();
+    let spaces: Vec<&str> = sent.iter().map(|(space, _)| &**space).collect();
+    assert_eq!(spaces, [TEAM, CLUB]);
+    assert_ne!(sent[0].1, sent[1].1);
+    assert_eq!(a.places(), [place("mine", Some(CLUB))]);
     a.at_rest();
 }

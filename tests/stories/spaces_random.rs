@@ -4,6 +4,7 @@
 use datum_server::rules::store::Space;
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
+use serde_json::json;
 
 use crate::support::spaces::{CLUB, TEAM};
 use crate::support::world::{Device, Fault, Tab, World};
@@ -82,6 +83,35 @@ fn act(dice: &mut Dice, device: &Device, tab: &Tab, step: usize) -> String {
                 "remove {user} {space}: {:?}",
                 tab.run(spaces.remove(&tab.user, space, user))
             )
+        }
+        10 if dice.roll(3) == 0 => {
+            let Some(space) = space else {
+                device.evict();
+                return "evicted".to_owned();
+            };
+            let spaces = tab.engine.spaces();
+            match dice.roll(4) {
+                0 => format!(
+                    "end {space}: {:?}",
+                    tab.run(spaces.delete(&tab.user, space))
+                ),
+                1 => {
+                    let draft = json!({ "id": space, "spaceId": space, "name": title });
+                    let draft = draft.to_string();
+                    format!(
+                        "make {space}: {:?}",
+                        tab.write("$space", Write::Create { draft })
+                    )
+                }
+                2 => format!(
+                    "leave {space}: {:?}",
+                    tab.run(spaces.leave(&tab.user, space))
+                ),
+                _ => format!(
+                    "rename {space}: {:?}",
+                    tab.run(spaces.rename(&tab.user, space, &title))
+                ),
+            }
         }
         _ => {
             if dice.roll(4) == 0 {

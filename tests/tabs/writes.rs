@@ -116,3 +116,31 @@ fn what_is_deleted_while_another_tab_sends_it_does_not_come_back() {
         );
     }
 }
+
+#[test]
+fn what_another_tab_has_settled_is_not_sent_again() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let (a, b) = (RunningTab::new(phone.open()), RunningTab::new(phone.open()));
+    run_together(&[&a, &b], async {
+        for title in ["milk", "bread"] {
+            let draft = format!(r#"{{"title":"{title}"}}"#);
+            write(&a, Write::Create { draft }).await;
+        }
+        let_all_run().await;
+        phone.fault("/push", Fault::Status(503, Some(5_000)));
+        begins(&phone, &a, r#"{"direction":"pushOnly"}"#).await;
+        let_all_run().await;
+        // No lock holds.
+        phone.locks.borrow_mut().clear();
+        b.sync(r#"{"direction":"pushOnly","overrideBatchSize":1}"#);
+        wait_until(&a, || !b.ended.borrow().is_empty()).await;
+        let_all_run().await;
+        assert!(a.ended.borrow().is_empty(), "it waits to send again");
+        phone.remote.seen.take();
+        wait_until(&a, || !a.ended.borrow().is_empty()).await;
+    });
+    let again = phone.remote.seen.take();
+    assert!(again.iter().all(|one| one.path != "/push"), "{again:?}");
+    assert_eq!(a.tab.pending(), 0);
+}

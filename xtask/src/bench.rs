@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    backends,
     context::{Context, LIMIT},
     engines::Engine,
     failure::{Because, Result},
@@ -56,6 +57,9 @@ pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
     }
     let engines = bench.engines();
     tools::browsers(context, &engines)?;
+    if bench.is_named("B12") {
+        backends::install(context)?;
+    }
     // A quick run's times mean nothing: the server of the tests will do.
     let profile = if bench.quick {
         Profile::Dev
@@ -95,13 +99,16 @@ pub fn smoke(context: &Context, server: &Path, tarball: &Path) -> Result<bool> {
 }
 
 impl Bench {
+    /// Whether a row is one of those that are named.
+    fn is_named(&self, id: &str) -> bool {
+        let named = self.only.as_deref().unwrap_or_default();
+        named.split(',').any(|row| row.trim() == id)
+    }
+
     /// The engines that this run needs. The first pull is measured in all of them, unless some are
     /// named; everything else, and every quick run, needs only Chromium.
     fn engines(&self) -> Vec<Engine> {
-        let pulls = self
-            .only
-            .as_deref()
-            .is_none_or(|rows| rows.split(',').any(|row| row.trim() == "B1"));
+        let pulls = self.only.is_none() || self.is_named("B1");
         let others = pulls && !self.quick && !self.alone;
         Engine::ALL
             .into_iter()

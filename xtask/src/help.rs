@@ -55,7 +55,8 @@ The data is thrown away at the end; `serve` keeps it.",
   --alone            measures datum only, in Chromium: a first pull beside a bare fetch, the
                      requests of an idle cycle, the transactions of a create
   --only B1,B3       measures only these suites: B1 B2 first pull, B3 B4 writes, B5 push,
-                     B6 cold open, B9 idle cycle, B10 size, B11 server
+                     B6 cold open, B9 idle cycle, B10 size, B11 server; and B12,
+                     only if it is named: B1 and B5 over the SQL kit, beside the server
   --who datum,dexie  measures only these contestants
   --browser ENGINE   measures the first pull only in chromium, firefox or webkit (repeatable);
                      all three are the default, and everything else runs in Chromium
@@ -98,7 +99,8 @@ Times mean something only on a quiet machine.",
   up FILE…           starts PostgreSQL, PostgREST and a gateway in the background, and runs the
                      SQL files in the new project; prints the address and the key
   down               ends them, and removes their data
-  test FILTER        runs the tests in tests/backends, or the files whose names contain FILTER
+  test FILTER        runs the tests in tests/backends, and some of tests/e2e over Supabase, or the
+                     files whose names contain FILTER
 
 They listen on 127.0.0.1, ports 15532, 13100 and 13101; DATUM_POSTGRES_PORT,
 DATUM_POSTGREST_PORT and DATUM_GATEWAY_PORT name others.",

@@ -21,7 +21,7 @@ use crate::{
         workshop::{Expect, Workshop},
     },
     process::Finished,
-    tally,
+    tally, tools,
 };
 
 /// Which mutants to run.
@@ -37,6 +37,14 @@ pub struct Selection {
 /// if the unchanged sources fail.
 pub fn run(context: &Context, selection: &Selection) -> Result<bool> {
     let mutants = select(read(&folder(&context.root))?, &selection.names)?;
+    let of_the_server = |mutant: &Mutant| {
+        let test = mutant.test.as_ref();
+        test.is_some_and(|test| test.is_of_the_server(&context.root))
+    };
+    if mutants.iter().any(of_the_server) {
+        // Without PostgreSQL those tests test nothing.
+        tools::postgres(context)?;
+    }
     let workshop = Workshop::new(context, selection.seeds);
     let mut good = true;
     // A failure of the unchanged sources would count as a find of every mutant.
@@ -242,7 +250,9 @@ mod tests {
         let mutants = read(&folder(&root)).unwrap();
         assert!(mutants.len() >= 14, "{} mutants", mutants.len());
         let mut files = Vec::new();
-        workshop::collect(&root, Path::new("tests"), &mut files).unwrap();
+        for folder in ["tests", "server/tests"] {
+            workshop::collect(&root, Path::new(folder), &mut files).unwrap();
+        }
         let tests: String = files
             .iter()
             .filter(|file| file.extension().is_some_and(|ending| ending == "rs"))
@@ -256,8 +266,9 @@ mod tests {
                 }
                 let test = mutant.test.as_ref()?;
                 let binary = root.join("tests").join(format!("{}.rs", test.binary));
+                let is_there = binary.is_file() || test.is_of_the_server(&root);
                 let function = test.filter.rsplit("::").next()?;
-                let exists = binary.is_file()
+                let exists = is_there
                     && tests
                         .lines()
                         .filter_map(|line| line.split_once("fn "))

@@ -91,11 +91,18 @@ pub fn script(
     tarball: &Path,
     engines: &[Engine],
 ) -> Result<Command> {
-    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
     let mut command = context.command("node");
     command
         .env("DATUM_SERVER", server)
-        .env("DATUM_TARBALL", tarball)
+        .env("DATUM_TARBALL", tarball);
+    drive(context, &mut command, engines)?;
+    Ok(command)
+}
+
+/// Sets the variables by which tests find Chromium, and the engines that they may drive.
+pub fn drive(context: &Context, command: &mut Command, engines: &[Engine]) -> Result<()> {
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    command
         .env("DATUM_ENGINES", names.join(","))
         .env("CHROMIUM", chromium(context)?);
     for engine in engines {
@@ -104,7 +111,7 @@ pub fn script(
             .because(format!("no browser for {}", engine.name()))?;
         command.env(engine.variable(), browser);
     }
-    Ok(command)
+    Ok(())
 }
 
 /// The test files of a folder, one by one: Node 20 takes no patterns, and given the folder it would

@@ -46,7 +46,7 @@ const UNBUNDLED: [&str; 7] = [
 
 /// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
 const SUPABASE: &str = "supabase";
-const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "remote.d.ts", "tables.d.ts"];
+const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "options.d.ts", "remote.d.ts"];
 /// The SQL kit: its files, which the package has as one that is a migration.
 const KIT: &str = "server/sql/kit";
 const MIGRATION: &str = "datum.sql";

@@ -214,6 +214,12 @@ fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
 
 fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let context = report.context;
+    // Tests about the platform run in every engine that the suites run in, the others in Chromium.
+    let engines = if engines.is_empty() {
+        &[Engine::Chromium]
+    } else {
+        engines
+    };
     let mut packed = None;
     report.step("package", || {
         let built = pack::build(context, Kind::Release)?;
@@ -227,13 +233,6 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let tarball = packed?;
     report.step("end to end", || {
         let server = server::build(context, Profile::Dev)?;
-        // Tests about the platform run in every engine that the suites run in, the others in
-        // Chromium.
-        let engines = if engines.is_empty() {
-            &[Engine::Chromium]
-        } else {
-            engines
-        };
         let mut command = node::script(context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
@@ -245,7 +244,9 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
             tally::node(&finished.text).unwrap_or_default(),
         ))
     });
-    report.step("backends", || backends::test(context, &tarball, None));
+    report.step("backends", || {
+        backends::test(context, &tarball, None, engines)
+    });
     Some(tarball)
 }
 

@@ -110,7 +110,7 @@ pub fn browsers(context: &Context, engines: &[Engine]) -> Result<()> {
         }
     }
     if !packages.is_empty() {
-        debian(context, &packages, &programs)?;
+        debian(context, &packages, &programs, OTHER_BROWSERS)?;
     }
     if engines.contains(&Engine::Firefox) {
         cargo_tool(
@@ -150,23 +150,54 @@ pub fn cpp_compiler(context: &Context) -> Result<()> {
     {
         return Ok(());
     }
-    debian(context, &["g++"], &["a C++ compiler"])
+    debian(context, &["g++"], &["a C++ compiler"], OTHER_COMPILERS)
 }
+
+/// Where systems put the versions of PostgreSQL, as `tests/backends/lib/postgres.mjs` looks for
+/// them.
+const POSTGRES: [&str; 4] = [
+    "/usr/lib/postgresql",
+    "/opt/homebrew/opt",
+    "/usr/local/opt",
+    "/usr/pgsql",
+];
+/// What else to install where there is no apt-get.
+const OTHER_POSTGRES: &str = "Fedora:            sudo dnf install postgresql-server
+macOS:             brew install postgresql
+Version 14 or later will do. If it is here, set PG_BIN to the folder of initdb and postgres.";
+const OTHER_BROWSERS: &str = "Fedora:            sudo dnf install chromium chromedriver firefox webkit2gtk4.1 xorg-x11-server-Xvfb xorg-x11-xauth
+macOS:             brew install --cask chromium chromedriver firefox (WebKit is tested on Linux only)";
+const OTHER_COMPILERS: &str = "Fedora:            sudo dnf install gcc-c++
+macOS:             xcode-select --install";
 
 /// Installs PostgreSQL's server, which the backends' tests start.
 pub fn postgres(context: &Context) -> Result<()> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten();
+    let has_server =
+        |folder: &Path| folder.join("initdb").is_file() && folder.join("postgres").is_file();
+    if let Some(folder) = std::env::var_os("PG_BIN").map(PathBuf::from)
+        && !has_server(&folder)
+    {
+        return Err(Failure::new(format!(
+            "PG_BIN is {}, where initdb and postgres are not: it must name the folder that has both, such as /usr/lib/postgresql/15/bin",
+            folder.display()
+        )));
+    }
+    let versions = POSTGRES
+        .iter()
+        .filter_map(|root| std::fs::read_dir(root).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path().join("bin")));
     let found = std::env::var_os("PG_BIN").is_some()
         || context.which("initdb").is_some()
-        || versions
-            .flatten()
-            .any(|version| version.path().join("bin").join("initdb").is_file());
+        || versions.into_iter().any(|folder| has_server(&folder));
     if found {
         return Ok(());
     }
-    debian(context, &["postgresql"], &["PostgreSQL's server"])
+    debian(
+        context,
+        &["postgresql"],
+        &["PostgreSQL's server"],
+        OTHER_POSTGRES,
+    )
 }
 
 /// A program that cargo builds from the registry.
@@ -270,14 +301,12 @@ fn version_in(lock: &str, package: &str) -> Option<String> {
 }
 
 /// Installs Debian packages, or fails with a message that says what to install.
-fn debian(context: &Context, packages: &[&str], programs: &[&str]) -> Result<()> {
+fn debian(context: &Context, packages: &[&str], programs: &[&str], others: &str) -> Result<()> {
     let list = packages.join(" ");
     if context.which("apt-get").is_none() {
         return Err(Failure::new(format!(
             "not installed: {}.\nInstall them with this system's package manager, so that they are on PATH, and run the command again.\n\
-             Debian and Ubuntu: sudo apt-get install {list}\n\
-             Fedora:            sudo dnf install chromium chromedriver firefox webkit2gtk4.1 xorg-x11-server-Xvfb xorg-x11-xauth\n\
-             macOS:             brew install --cask chromium chromedriver firefox (WebKit is tested on Linux only)",
+             Debian and Ubuntu: sudo apt-get install {list}\n{others}",
             programs.join(", ")
         )));
     }

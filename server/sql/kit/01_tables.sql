@@ -49,7 +49,8 @@ create table if not exists datum.entity (
 );
 
 -- The state of each row under sync, and its tombstones. Keys compare as bytes: that is what they are, and
--- locales cost time. `txn` leads to its place in the history.
+-- locales cost time. `txn` and `hash` lead to its place in the history: two numbers make an index entry of half the
+-- size, and of what a large transaction wrote, a space's own rows are together.
 -- A space is the UUID of a shared one, or `u:` and the user.
 create table if not exists datum.row (
   entity text collate "C" not null,
@@ -59,9 +60,10 @@ create table if not exists datum.row (
   deleted boolean not null,
   txn xid8 not null,
   moved_to text collate "C",
+  hash int not null generated always as (hashtext(space)) stored,
   primary key (entity, id, space)
 ) with (fillfactor = 90);
-create index if not exists row_txn on datum.row (txn, space, version);
+create index if not exists row_txn on datum.row (txn, hash, version);
 
 -- One row for each transaction and space. `pos` is null until the transaction comes to its commit, so
 -- nobody else ever sees it null.
@@ -70,6 +72,7 @@ create table if not exists datum.place (
   space text collate "C" not null,
   pos bigint,
   at timestamptz not null default clock_timestamp(),
+  hash int not null generated always as (hashtext(space)) stored,
   primary key (txn, space)
 ) with (fillfactor = 80);
 create index if not exists place_pos on datum.place (space, pos);

@@ -11,7 +11,10 @@ declare
   buckets int[];
   bucket int;
 begin
-  select array_agg(distinct hashtext(p.space) & 255 order by hashtext(p.space) & 255) into buckets from datum.place p where p.txn = new.txn and p.pos is null;
+  -- The first event of a transaction does all of its places, and the others look at their own only.
+  select array_agg(distinct p.hash & 255 order by p.hash & 255) into buckets from datum.place p
+    where p.txn = new.txn and p.pos is null and exists (
+      select from datum.place q where q.txn = new.txn and q.space = new.space and q.pos is null);
   if buckets is null then
     return null;
   end if;
@@ -26,9 +29,7 @@ begin
     update datum.place p set pos = nextval('datum.pos'), at = clock_timestamp()
       where p.txn = new.txn and p.pos is null returning p.space)
   insert into datum.hint (space) select p.space from placed p;
-  if (select s.notify from datum.server s) then
-    perform pg_notify('datum_hint', p.space) from datum.place p where p.txn = new.txn;
-  end if;
+  perform pg_notify('datum_hint', p.space) from datum.server s, datum.place p where s.notify and p.txn = new.txn;
   return null;
 end $f$;
 
@@ -60,17 +61,22 @@ create or replace function datum.mark(e text, i text, s text) returns void
 as $f$
 declare
   x xid8 := pg_current_xact_id();
-  gone text;
+  known record;
+  live boolean := false;
 begin
-  for gone in
-    update datum.row r set deleted = true, version = nextval('datum.version'), txn = x, moved_to = s
-      where r.entity = e and r.id = i and not r.deleted and r.space is distinct from s
-      returning r.space
+  for known in
+    update datum.row r set version = nextval('datum.version'), txn = x, deleted = r.space is distinct from s,
+        moved_to = case when r.space is distinct from s then s end
+      where r.entity = e and r.id = i and (not r.deleted or r.space = s)
+      returning r.space, r.deleted
   loop
-    insert into datum.place as p (txn, space) values (x, gone)
+    insert into datum.place as p (txn, space) values (x, known.space)
       on conflict (txn, space) do update set pos = null where p.pos is not null;
+    live := live or not known.deleted;
   end loop;
-  perform datum.mark_new(e, i, s);
+  if not live then
+    perform datum.mark_new(e, i, s);
+  end if;
 end $f$;
 
 -- Whether commits also tell `datum_hint` by NOTIFY, for a server of one's own that listens. It makes commits

@@ -10,7 +10,8 @@ declare
   part text;
 begin
   foreach part in array coalesce(parts[2:], '{}') loop
-    made := made || upper(left(part, 1)) || substr(part, 2);
+    -- Not by the database's language, in which the upper case of i may be another letter.
+    made := made || upper(left(part, 1) collate "C") || substr(part, 2);
   end loop;
   return made;
 end $f$;
@@ -56,14 +57,12 @@ $$;
 create or replace function datum.shape(e datum.entity) returns jsonb
   language sql stable set search_path = pg_catalog, pg_temp
 as $$
+  with c as materialized (select c.*, row_number() over () n from datum.columns(e) c where c.wire is not null)
   select jsonb_build_object(
     'reads', coalesce((select string_agg(format('jsonb_build_object(%s)', g.pairs), ' || ' order by g.block) from (
-        select p.block, string_agg(format('%L, %s', p.wire, p.reads), ', ' order by p.n) pairs
-        from (select c.wire, c.reads, c.n, (c.n - 1) / 40 block from (
-            select c.*, row_number() over () n from datum.columns(e) c where c.wire is not null) c) p
-        group by p.block) g), '''{}''::jsonb'),
-    'fields', coalesce((select jsonb_object_agg(c.wire, c.col) from datum.columns(e) c where c.wire is not null and c.writable), '{}'),
-    'fixed', coalesce((select jsonb_object_agg(c.wire, c.col) from datum.columns(e) c where c.wire is not null and not c.writable), '{}'))
+        select (c.n - 1) / 40 block, string_agg(format('%L, %s', c.wire, c.reads), ', ' order by c.n) pairs from c group by 1) g), '''{}''::jsonb'),
+    'fields', coalesce((select jsonb_object_agg(c.wire, c.col) from c where c.writable), '{}'),
+    'fixed', coalesce((select jsonb_object_agg(c.wire, c.col) from c where not c.writable), '{}'))
 $$;
 
 -- A table under sync by the name of its entity type. `tbl` is its name now, or null if it is gone.

@@ -7,32 +7,61 @@
 create or replace function datum.made(what text, entity text) returns text language sql immutable
 as $$ select what || '_' || left(md5(entity), 12) $$;
 
--- The statement that records many rows as they stand. The lateral joins and settings keep it from
--- joining the whole table, since plans are made once, with whatever size came first. Keys that were just
--- inserted had no row in another space.
+-- Whether keys that are equal are also spelled alike.
+create or replace function datum.is_plain(key_type text) returns boolean language sql immutable
+as $$ select key_type in ('uuid', 'bigint', 'integer', 'smallint') $$;
+
+-- The condition that a row `_dt` has this key, byte by byte: what a column takes for equal are different ids.
+create or replace function datum.has_key(e datum.entity, i text) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp
+as $$
+  select format('_dt.%I = %s::%s', e.key, i, e.key_type)
+    || case when datum.is_plain(e.key_type) then '' else format(' and _dt.%I::text collate "C" = %s', e.key, i) end
+$$;
+-- The body of the function that records many rows as they stand. The lateral joins and settings keep it from
+-- joining the whole table, whatever size that had when a plan was made. A row is updated by its key and not by its
+-- place in the table, which is another one after somebody else (`datum.touch`) has changed it meanwhile. Keys that
+-- were just inserted had no row in another space.
 create or replace function datum.mark_body(e datum.entity, is_new boolean) returns text language sql immutable
   set search_path = pg_catalog, pg_temp
 as $f$
   select format($q$
-  with k as materialized (select distinct u.i from unnest($1) u(i)),
-  cur as materialized (
-    select k.i as id, l.space from k
-      left join lateral (select %2$s as space from %3$s _dt where _dt.%4$I = k.i::%5$s limit 1) l on true),
-  dead as (
-    update datum.row r set deleted = true, version = nextval('datum.version'), txn = pg_current_xact_id(), moved_to = z.space
-      from (select y.tid, c.space from cur c cross join lateral
-        (select q.ctid tid from datum.row q where %6$s and q.entity = %1$L and q.id = c.id and not q.deleted and q.space is distinct from c.space offset 0) y) z
-      where r.ctid = z.tid returning r.space),
+#variable_conflict use_column
+declare
+  _datum_x xid8 := pg_current_xact_id();
+  _datum_n bigint;
+begin
+$q$ || case when is_new then '' else $q$
+  with cur as materialized (
+    select k.i as id, l.space from (select distinct u.i from unnest(_datum_ids) u(i)) k
+      left join lateral (select %2$s as space from %3$s _dt where %4$s limit 1) l on true),
+  known as (
+    update datum.row r set version = nextval('datum.version'), txn = _datum_x, deleted = r.space is distinct from c.space,
+        moved_to = case when r.space is distinct from c.space then c.space end
+      from (select c.id, y.space held, c.space from cur c cross join lateral (
+          select q.space from datum.row q
+            where q.entity = %1$L and q.id = c.id and (not q.deleted or q.space = c.space) offset 0) y offset 0) c
+      where r.entity = %1$L and r.id = c.id and r.space = c.held
+      returning r.space, r.deleted),
+  placed as (
+    insert into datum.place as p (txn, space) select distinct _datum_x, k.space from known k
+      on conflict (txn, space) do update set pos = null where p.pos is not null)
+  select (select count(c.space) from cur c) - (select count(*) from known k where not k.deleted) into _datum_n;
+  if _datum_n = 0 then return; end if;
+$q$ end || $q$
+  with cur as materialized (
+    select k.i as id, l.space from (select distinct u.i from unnest(_datum_ids) u(i)) k
+      cross join lateral (select %2$s as space from %3$s _dt where %4$s limit 1) l),
   put as (
     insert into datum.row as r (entity, id, space, version, deleted, txn)
-      select %1$L, c.id, c.space, nextval('datum.version'), false, pg_current_xact_id() from cur c where c.space is not null
+      select %1$L, c.id, c.space, nextval('datum.version'), false, _datum_x from cur c where c.space is not null %5$s
       on conflict (entity, id, space) do update
         set version = excluded.version, deleted = false, txn = excluded.txn, moved_to = null
       returning r.space)
-  insert into datum.place as p (txn, space)
-    select pg_current_xact_id(), s.space from (select space from dead union select space from put) s
-    on conflict (txn, space) do update set pos = null where p.pos is not null
-$q$, e.name, e.space, e.tbl, e.key, e.key_type, case when is_new then 'false' else 'true' end) $f$;
+  insert into datum.place as p (txn, space) select distinct _datum_x, s.space from put s
+    on conflict (txn, space) do update set pos = null where p.pos is not null;
+end $q$, e.name, e.space, e.tbl, datum.has_key(e, 'k.i'), case when is_new then '' else format(
+    'and not exists (select from datum.row q where q.entity = %L and q.id = c.id and q.space = c.space and not q.deleted offset 0)', e.name) end) $f$;
 
 -- Makes the functions and triggers of a table.
 create or replace function datum.install(e datum.entity) returns void
@@ -44,12 +73,12 @@ declare
   fn text := format('datum.%I', datum.made('on', e.name));
   parted boolean := (select c.relkind = 'p' from pg_class c where c.oid = e.rel);
 begin
-  execute format($q$create or replace function %s(ids text[]) returns void language sql security definer
-    set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-    as %L$q$, mark, datum.mark_body(e, false));
-  execute format($q$create or replace function %s(ids text[]) returns void language sql security definer
-    set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-    as %L$q$, add, datum.mark_body(e, true));
+  execute format($q$create or replace function %s(_datum_ids text[]) returns void language plpgsql security definer
+    set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+    set enable_material = off set random_page_cost = 0 set plan_cache_mode = force_custom_plan set jit = off as %L$q$, mark, datum.mark_body(e, false));
+  execute format($q$create or replace function %s(_datum_ids text[]) returns void language plpgsql security definer
+    set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+    set enable_material = off set random_page_cost = 0 set plan_cache_mode = force_custom_plan set jit = off as %L$q$, add, datum.mark_body(e, true));
   execute format('revoke all on function %s(text[]), %s(text[]) from public', mark, add);
   if parted then
     execute format($q$create or replace function %1$s() returns trigger language plpgsql security definer
@@ -77,13 +106,13 @@ begin
         else
           select count(*), min(q.k) into _datum_n, _datum_k from (select n.%3$I::text k from _datum_new n limit 2) q;
           if _datum_n = 1 then
-            select o.* operator(pg_catalog.*=) n.*, case when o.%3$I::text = n.%3$I::text then 1 else 2 end into _datum_same, _datum_n
+            select o.* operator(pg_catalog.*=) n.*, case when %9$s then 1 else 2 end into _datum_same, _datum_n
               from _datum_old o, _datum_new n;
           end if;
         end if;
         if _datum_n = 0 or _datum_same then return null; end if;
         if _datum_n = 1 then
-          select %4$s into _datum_s from %5$s _dt where _dt.%3$I = _datum_k::%6$s;
+          select %4$s into _datum_s from %5$s _dt where %6$s;
           if tg_op = 'INSERT' then
             perform datum.mark_new(%7$L, _datum_k, _datum_s);
           else
@@ -100,15 +129,16 @@ begin
             perform %2$s(_datum_c);
           end loop;
         else
-          for _datum_c in select array_agg(q.k) from (
-            select z.k, row_number() over () / 20000 g from (
-              select u.k from (select n.%3$I::text k, n::text img from _datum_new n union all select o.%3$I::text, o::text from _datum_old o) u
-              group by u.k having count(*) = 1 or min(u.img) <> max(u.img)) z) q group by q.g loop
+          for _datum_c in select array_agg(z.k) from (
+            select coalesce(n.%3$I, o.%3$I)::text k, row_number() over () / 20000 g
+              from _datum_new n full join _datum_old o on %9$s
+              where n.%3$I is null or o.%3$I is null or not n.* operator(pg_catalog.*=) o.*) z group by z.g loop
             perform %2$s(_datum_c);
           end loop;
         end if;
         return null;
-      end $t$ $q$, fn, mark, e.key, e.space, e.tbl, e.key_type, e.name, add);
+      end $t$ $q$, fn, mark, e.key, e.space, e.tbl, datum.has_key(e, '_datum_k'), e.name, add,
+      format(case when datum.is_plain(e.key_type) then 'n.%1$I = o.%1$I' else 'n.%1$I::text collate "C" = o.%1$I::text collate "C"' end, e.key));
   end if;
   execute format('revoke all on function %s() from public', fn);
   execute format($q$create or replace function datum.%1$I() returns trigger language plpgsql security definer
@@ -275,7 +305,7 @@ begin
   if e.deleted_type not in ('boolean', 'timestamp with time zone', 'timestamp without time zone') then
     raise exception 'datum.attach: % is %; a mark of deletion must be a boolean or a time', quote_ident(deleted), e.deleted_type;
   end if;
-  owned := case when owner is not null then format('''u:'' || _dt.%I::text', owner) end;
+  owned := case when owner is not null then format('''u:'' || _dt.%I::text collate "C"', owner) end;
   teamed := case when team is not null then format('datum.space_of(_dt.%I%s)', team, case when e.team_type = 'uuid' then '' else '::bigint' end) end;
   e.space := case when team is null then owned when owner is null then teamed else format('coalesce(%s, %s)', teamed, owned) end;
   live := case when deleted is null then null when e.deleted_type = 'boolean' then format('_dt.%I is not true', deleted) else format('_dt.%I is null', deleted) end;
@@ -342,7 +372,7 @@ begin
     select array_agg(z.id) from (
       select y.id, row_number() over () / 20000 g from (
         select coalesce(l.id, r.id) id
-          from (select _dt.%1$I::text id, %2$s as space from %3$s _dt) l
+          from (select _dt.%1$I::text collate "C" id, %2$s as space from %3$s _dt) l
           full join (select q.id, q.space from datum.row q where q.entity = %4$L and not q.deleted) r on r.id = l.id and r.space = l.space
           where (l.id is null or r.id is null) and coalesce(l.space, r.space) is not null
         group by 1) y) z group by z.g$q$, e.key, e.space, e.tbl, e.name)

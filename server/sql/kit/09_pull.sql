@@ -14,11 +14,11 @@ begin
   if datum.role_in(sp) is null then
     return;
   end if;
-  for p in select l.pos, l.txn, l.at from datum.place l
+  for p in select l.pos, l.txn, l.hash, l.at from datum.place l
     where l.space = sp and l.pos >= after + case when ver is null then 1 else 0 end and l.pos <= until_pos order by l.pos
   loop
     return query select p.pos, r.version, r.entity, r.id, r.deleted, r.moved_to, p.at from datum.row r
-      where r.txn = p.txn and r.space = sp and r.version > case when p.pos = after then ver else 0 end
+      where r.txn = p.txn and r.hash = p.hash and r.space = sp and r.version > case when p.pos = after then ver else 0 end
         and (ents is null or r.entity = any (ents)) and not (r.deleted and p.pos <= snap)
       order by r.version limit left_n;
     get diagnostics n = row_count;
@@ -39,7 +39,7 @@ declare
 begin
   for r in select x.* from unnest(spaces) x join datum.mine() m on m.space = x.space where x.head > x.pos or x.ver is not null loop
     select count(*) into n from (
-      select from datum.place p join datum.row w on w.txn = p.txn and w.space = p.space
+      select from datum.place p join datum.row w on w.txn = p.txn and w.hash = p.hash and w.space = p.space
         where p.space = r.space and p.pos >= r.pos + case when r.ver is null then 1 else 0 end and p.pos <= r.head
           and w.version > case when p.pos = r.pos then r.ver else 0 end
           and (ents is null or w.entity = any (ents)) and not (w.deleted and p.pos <= r.snap)
@@ -196,9 +196,9 @@ begin
   if not datum.is_none(req->'cursor') then
     select * into cur from datum.cursor_read(me, srv.epoch, bound, req->>'cursor');
   else
-    select null::text revision, null::bigint remain, null::bigint heads, '-' turn, 0::bigint until_pos, '{}'::jsonb places into cur;
+    select null::text revision, null::bigint remain, null::bigint heads, '-' turn, 0::bigint until_pos, 0 groups, 1 width, '{}'::jsonb places, '{}'::jsonb inside into cur;
   end if;
-  spaces := datum.enter(cur.places);
+  spaces := datum.enter(cur.groups, cur.width, cur.places, cur.inside);
   select left(md5(coalesce(string_agg(x.space || ' ' || x.role, ' ' order by x.n), '')), 8),
       coalesce(json_agg(json_build_object('id', x.space, 'role', x.role) order by x.n) filter (where x.n > 1), '[]')
     into revision, list from unnest(spaces) with ordinality x(space, role, head, pos, ver, snap, starts, n);

@@ -44,6 +44,7 @@ declare
   op jsonb;
   ent datum.entity;
   shape jsonb;
+  shapes jsonb := '{}';
   last_entity text;
   op_id text;
   v jsonb;
@@ -106,13 +107,18 @@ begin
             if last_entity is distinct from op->>'entity' then
               last_entity := op->>'entity';
               ent := datum.entity_of(last_entity);
-              shape := case when ent.name is not null then datum.shape(ent) end;
+              -- As long to make as an operation takes, so it is made once for each table.
+              if ent.tbl is not null and not shapes ? last_entity then
+                shapes := shapes || jsonb_build_object(last_entity, datum.shape(ent));
+              end if;
+              shape := shapes->last_entity;
             end if;
             v := datum.decide(op, octet_length((o->'data')::text),
               jsonb_typeof(op->'after') = 'array' and exists (select from jsonb_array_elements_text(op->'after') a where failed ? a), deferred, ent, shape);
           end if;
         end if;
-      exception when others then
+      -- A canceled query ends the request. `others` leaves out the app's assertions.
+      exception when assert_failure or others then
         get stacked diagnostics state = returned_sqlstate, message = message_text, con = constraint_name;
         if state = 'PGRST' then
           raise;

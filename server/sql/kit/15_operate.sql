@@ -15,7 +15,7 @@ begin
   end loop;
   with gone as (
     delete from datum.row r using datum.place p
-      where r.deleted and p.txn = r.txn and p.space = r.space and p.pos is not null and p.at < clock_timestamp() - tombstones
+      where r.deleted and p.txn = r.txn and p.hash = r.hash and p.space = r.space and p.pos is not null and p.at < clock_timestamp() - tombstones
       returning r.space, p.pos, r.version
   ), raised as (
     insert into datum.floor as f (space, pos, version) select g.space, max(g.pos), max(g.version) from gone g group by g.space
@@ -34,7 +34,7 @@ begin
   return next;
   -- Cursors are compared with the last place of a space, so that one stays.
   delete from datum.place p where p.pos is not null and p.at < clock_timestamp() - hints
-    and not exists (select from datum.row r where r.txn = p.txn and r.space = p.space)
+    and not exists (select from datum.row r where r.txn = p.txn and r.hash = p.hash and r.space = p.space)
     and exists (select from datum.place q where q.space = p.space and q.pos > p.pos);
   get diagnostics total = row_count;
   swept := 'places'; n := total;
@@ -55,7 +55,7 @@ create or replace view datum.status as
   select e.name as entity, e.tbl as "table",
     (select count(*) from datum.row r where r.entity = e.name and not r.deleted) as rows,
     (select count(*) from datum.row r where r.entity = e.name and r.deleted) as tombstones,
-    (select max(p.at) from datum.place p join datum.row r on r.txn = p.txn and r.space = p.space where r.entity = e.name) as last_change,
+    (select max(p.at) from datum.place p join datum.row r on r.txn = p.txn and r.hash = p.hash and r.space = p.space where r.entity = e.name) as last_change,
     case
       when c.oid is null then 'the table is gone; datum.sweep() forgets it'
       when format('%I.%I', n.nspname, c.relname) <> e.tbl then format('renamed to %I.%I; run datum.attach again', n.nspname, c.relname)

@@ -33,12 +33,11 @@ begin
     execute format('grant usage on schema datum to %I', client);
     execute format('grant select on datum.hint to %I', client);
     execute format('grant execute on function public.datum_pull(json), public.datum_push(json), public.datum_metadata(json) to %I', client);
-    execute format('grant execute on function datum.me(), datum.mine(), datum.role_in(text), datum.role_named(text), datum.wire_space(text), datum.space_of(uuid),
-      datum.space_of(bigint), datum.team_of(text, text), datum.camel(text), datum.is_beside(text), datum.columns(datum.entity),
+    execute format('grant execute on function datum.me(), datum.mine(), datum.role_in(text), datum.wire_space(text), datum.space_of(uuid), datum.space_of(bigint), datum.team_of(text, text), datum.camel(text), datum.is_beside(text), datum.columns(datum.entity),
       datum.shape(datum.entity), datum.entity_of(text), datum.fail(int, text, text, int), datum.is_id(text, int), datum.is_none(jsonb),
       datum.whole(jsonb), datum.iso(timestamptz), datum.server_row(), datum.check_request(jsonb), datum.body(json), datum.tag(text),
       datum.unhex(text), datum.cursor_text(text, text, text, text, bigint, bigint, text, bigint, datum.reading[]),
-      datum.cursor_read(text, text, text, text), datum.heads(), datum.last_version(), datum.enter(jsonb),
+      datum.cursor_read(text, text, text, text), datum.heads(), datum.last_version(), datum.enter(int, int, jsonb, jsonb), datum.group_of(text, int), datum.group_name(text[]),
       datum.page(text, bigint, bigint, bigint, bigint, text[], int), datum.count_left(datum.reading[], text[], int),
       datum.moved(text, text, text), datum.documents_of(text, text[], text), datum.data_of(text, text[], text),
       datum.change(text, text, bigint, text, text), datum.filter(jsonb), datum.is_table(text), datum.live(text), datum.live_types(),

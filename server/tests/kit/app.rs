@@ -1,6 +1,8 @@
 //! An app that knows nothing of sync: people's own tasks and those of their teams.
 
-use super::project::Project;
+use serde_json::{Value, json};
+
+use super::project::{Project, op};
 
 /// Users. Their tokens have these as `sub`.
 pub const ANN: &str = "00000000-0000-4000-8000-0000000000aa";
@@ -54,6 +56,16 @@ pub fn id(n: usize) -> String {
     format!("30000000-0000-4000-8000-{n:012}")
 }
 
+/// An operation on the n-th task.
+pub fn task(op_id: &str, n: usize, kind: &str, base: impl Into<Value>, data: Value) -> Value {
+    op(op_id, "task", &id(n), kind, base, data)
+}
+
+/// The creation of the n-th task.
+pub fn create(op_id: &str, n: usize, title: &str) -> Value {
+    task(op_id, n, "create", Value::Null, json!({ "title": title }))
+}
+
 /// Checks that the bookkeeping of a table says what the table does, and that every change has a place.
 pub fn assert_in_step(project: &Project, at: &str) {
     let wrong = project.rows(
@@ -61,7 +73,7 @@ pub fn assert_in_step(project: &Project, at: &str) {
            select (select count(*) from datum.row r where r.entity = e.name and not exists (
               select from datum.place p where p.txn = r.txn and p.space = r.space and p.pos is not null)) unplaced) q where q.unplaced > 0",
     );
-    assert_eq!(wrong, serde_json::json!([]), "{at}: rows without a place");
+    assert_eq!(wrong, json!([]), "{at}: rows without a place");
     for (entity, table, space) in [
         (
             "task",
@@ -79,6 +91,6 @@ pub fn assert_in_step(project: &Project, at: &str) {
              full join (select id, space from datum.row where entity = '{entity}' and not deleted) r on r.id = t.id and r.space = t.space
              where t.id is null or r.id is null"
         ));
-        assert_eq!(differing, serde_json::json!([]), "{at}: {table}");
+        assert_eq!(differing, json!([]), "{at}: {table}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, id};
+use super::app::{ANN, APP, create, id, task};
 use super::project::op;
 use crate::project;
 
@@ -122,17 +122,7 @@ fn what_cannot_be_attached_is_refused_with_the_fix() {
 #[test]
 fn a_table_may_change_under_sync() {
     let project = project!(APP);
-    let made = project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    let made = project.one(ANN, create("1", 1, "t"));
     project.sql("alter table public.tasks add column colour text default 'red'; alter table public.tasks rename column note to remark; alter table public.tasks drop column rank; alter table public.tasks alter column code type varchar(50)");
     let data = project.pull(ANN, json!({}))["changes"][0]["data"].clone();
     assert_eq!(
@@ -141,10 +131,9 @@ fn a_table_may_change_under_sync() {
     );
     let patched = project.one(
         ANN,
-        op(
+        task(
             "2",
-            "task",
-            &id(1),
+            1,
             "patch",
             made["version"].clone(),
             json!({ "colour": "blue" }),
@@ -162,10 +151,9 @@ fn a_table_may_change_under_sync() {
     );
     let verdict = project.one(
         ANN,
-        op(
+        task(
             "3",
-            "task",
-            &id(1),
+            1,
             "patch",
             patched["version"].clone(),
             json!({ "colour": "green" }),
@@ -178,10 +166,9 @@ fn a_table_may_change_under_sync() {
     project.sql("alter table public.jobs rename column team_id to group_id; select datum.attach('public.jobs', owner => 'user_id', team => 'group_id')");
     let verdict = project.one(
         ANN,
-        op(
+        task(
             "3",
-            "task",
-            &id(1),
+            1,
             "patch",
             patched["version"].clone(),
             json!({ "colour": "green" }),

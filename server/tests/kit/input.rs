@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BOB, id};
+use super::app::{ANN, APP, BOB, create, id};
+use super::postgrest::SECRET;
 use super::project::{op, signed, token};
-use super::servers::SECRET;
 use crate::project;
 
 const PULL: &str = r#"{"clientId":"d","cursor":null,"limit":10}"#;
@@ -257,16 +257,7 @@ fn the_same_batch_twice_at_once_is_applied_once() {
     let project = project!(APP);
     for round in 0..10 {
         let operations: Vec<Value> = (0..5)
-            .map(|n| {
-                op(
-                    &format!("{round}-{n}"),
-                    "task",
-                    &id(round * 10 + n),
-                    "create",
-                    Value::Null,
-                    json!({ "title": "t" }),
-                )
-            })
+            .map(|n| create(&format!("{round}-{n}"), round * 10 + n, "t"))
             .collect();
         let both = std::thread::scope(|scope| {
             let send = || project.push(ANN, json!(operations));
@@ -294,17 +285,7 @@ fn the_same_batch_twice_at_once_is_applied_once() {
 #[test]
 fn a_busy_database_is_503_or_a_retry_and_no_endless_one() {
     let mut project = project!(APP);
-    project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    project.one(ANN, create("1", 1, "t"));
     super::project::run_at(
         &project.superuser,
         "do $$ begin execute format('alter role authenticator in database %I set lock_timeout = ''300ms''', current_database()); end $$",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BOB, RED, assert_in_step, id};
+use super::app::{ANN, APP, BOB, RED, assert_in_step, create, id};
 use super::project::{kit, op, run_at};
 use crate::project;
 
@@ -72,28 +72,8 @@ fn what_a_policy_shows_by_another_table_is_told_by_a_touch() {
 #[test]
 fn a_sweep_removes_what_its_time_has_passed_and_old_cursors_with_it() {
     let project = project!(APP);
-    project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
-    project.one(
-        ANN,
-        op(
-            "2",
-            "task",
-            &id(2),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    project.one(ANN, create("1", 1, "t"));
+    project.one(ANN, create("2", 2, "t"));
     let (_, cursor) = project.pull_all(ANN, Value::Null, 10);
     project.sql(&format!("delete from public.tasks where id = '{}'", id(1)));
     let (_, later) = project.pull_all(ANN, cursor.clone(), 10);
@@ -199,6 +179,26 @@ fn a_user_reads_no_bookkeeping_and_runs_nothing_of_the_operator() {
 }
 
 #[test]
+fn clients_may_run_what_the_requests_need_and_nothing_else() {
+    let project = project!(APP);
+    // What a function with the caller's rights calls, the caller must be allowed to; one with the rights of its
+    // author ends the chain. The policy of hints calls `mine`, and the expression of a row's space
+    // `space_of`.
+    let differing = project.rows(
+        r"with recursive needed as (
+            select p.oid from pg_proc p where p.oid in (select 'public.datum_pull(json)'::regprocedure union select 'public.datum_push(json)'::regprocedure union select 'public.datum_metadata(json)'::regprocedure union select 'datum.mine()'::regprocedure union select 'datum.space_of(uuid)'::regprocedure union select 'datum.space_of(bigint)'::regprocedure)
+            union
+            select c.oid from needed n join pg_proc p on p.oid = n.oid join pg_proc c on c.pronamespace = 'datum'::regnamespace
+              where not p.prosecdef and p.prosrc ~ ('datum\.' || c.proname || '\('))
+          select p.oid::regprocedure::text as function, n.oid is not null as needed from pg_proc p left join needed n on n.oid = p.oid
+            where p.pronamespace = 'datum'::regnamespace
+              and (n.oid is not null) <> has_function_privilege('authenticated', p.oid, 'execute')
+            order by 1",
+    );
+    assert_eq!(differing, json!([]));
+}
+
+#[test]
 fn leaving_leaves_no_trace() {
     let project =
         project!("create table public.before (id uuid primary key, user_id uuid not null)");
@@ -223,19 +223,11 @@ fn leaving_leaves_no_trace() {
 #[test]
 fn a_dump_that_is_restored_goes_on() {
     let project = project!(APP);
-    project.one(
-        ANN,
-        op(
-            "1",
-            "task",
-            &id(1),
-            "create",
-            Value::Null,
-            json!({ "title": "t" }),
-        ),
-    );
+    project.one(ANN, create("1", 1, "t"));
     let (_, cursor) = project.pull_all(ANN, Value::Null, 10);
-    let restored = project.restored();
+    let Some(restored) = project.restored() else {
+        return;
+    };
     // Where nothing was lost, the history goes on, although every table has another number now.
     let states = restored.rows("select distinct state from datum.status");
     assert_eq!(states, json!([{ "state": "in sync" }]));
@@ -250,4 +242,31 @@ fn a_dump_that_is_restored_goes_on() {
     restored.sql("select datum.new_epoch()");
     let (status, reply) = restored.try_pull(ANN, json!({ "cursor": cursor }));
     assert_eq!((status, &reply["code"]), (410, &json!("epochChanged")));
+}
+
+#[test]
+fn pg_cron_sweeps_by_itself_where_it_is() {
+    // The module of Debian's package; without it there is nothing to test.
+    if super::servers::programs().is_none_or(|bin| !bin.join("../lib/pg_cron.so").exists()) {
+        return;
+    }
+    let settings = "-c fsync=off -c shared_preload_libraries=pg_cron -c cron.database_name=scheduled -c cron.host=127.0.0.1";
+    let cluster = super::servers::Postgres::start(settings).unwrap();
+    super::project::make_roles(&cluster);
+    let admin = cluster.url("postgres", "postgres");
+    run_at(&admin, "create database scheduled owner owner");
+    let at = cluster.url("postgres", "scheduled");
+    run_at(
+        &at,
+        "create extension pg_cron; grant usage on schema cron to owner",
+    );
+    let project = super::project::Project::in_database(&cluster, "scheduled", APP);
+    let jobs = "select jobname, command, username from cron.job";
+    let expected = json!([{ "jobname": "datum-sweep", "command": "select datum.sweep()", "username": "owner" }]);
+    assert_eq!(project.rows(jobs), expected);
+    // It is one job, however often the kit runs, and goes with it.
+    project.sql(&kit());
+    assert_eq!(project.rows(jobs), expected);
+    project.sql("select datum.uninstall()");
+    assert_eq!(project.rows(jobs), json!([]));
 }

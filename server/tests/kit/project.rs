@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::servers::{Postgres, Postgrest, SECRET};
+use super::postgrest::{Postgrest, SECRET};
+use super::servers::Postgres;
 
 /// What a project has before its first migration.
 const ROLES: &str = "
@@ -91,26 +92,34 @@ impl Project {
     pub fn on(cluster: &Postgres, app: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("project{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let superuser = cluster.url("postgres", &name);
         run_at(
             &cluster.url("postgres", "postgres"),
             &format!("create database {name} owner owner"),
         );
+        Self::in_database(cluster, &name, app)
+    }
+
+    /// Makes a project in a database that is there already.
+    pub fn in_database(cluster: &Postgres, name: &str, app: &str) -> Self {
+        let superuser = cluster.url("postgres", name);
         run_at(&superuser, "alter schema public owner to owner");
-        let owner = cluster.url("owner", &name);
+        let owner = cluster.url("owner", name);
         run_at(&owner, AUTH);
         run_at(&owner, &kit());
         run_at(&owner, app);
         Self {
             owner,
             superuser,
-            api: Postgrest::start(&cluster.url("authenticator", &name)),
+            api: Postgrest::start(&cluster.url("authenticator", name)),
         }
     }
 
-    /// Returns a project with what a dump of this one has.
-    pub fn restored(&self) -> Self {
+    /// Returns a project with what a dump of this one has; none without PostgreSQL's client programs.
+    pub fn restored(&self) -> Option<Self> {
         let programs = super::servers::programs().unwrap();
+        if !programs.join("pg_dump").exists() || !programs.join("psql").exists() {
+            return None;
+        }
         let dump = std::process::Command::new(programs.join("pg_dump"))
             .arg(&self.superuser)
             .output()
@@ -138,11 +147,11 @@ impl Project {
         std::io::Write::write_all(&mut psql.stdin.take().unwrap(), &dump.stdout).unwrap();
         assert!(psql.wait().unwrap().success());
         let authenticator = self.superuser.replace("postgres@", "authenticator@");
-        Self {
+        Some(Self {
             owner: at(&self.owner),
             superuser: at(&self.superuser),
             api: Postgrest::start(&at(&authenticator)),
-        }
+        })
     }
 
     /// Runs statements as the owner.

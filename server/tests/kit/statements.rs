@@ -120,7 +120,11 @@ fn every_kind_of_statement_is_seen() {
         ("truncate, cascading", "truncate public.lists cascade".into()),
         ("a last one", new(&two, "", "")),
     ];
+    let version = project.value("select current_setting('server_version_num')::int");
     for (name, statement) in steps {
+        if name == "merge" && version.as_u64().unwrap() < 150_000 {
+            continue;
+        }
         project.sql(&statement);
         assert_in_step(&project, name);
         let (changes, next) = project.pull_all(ANN, cursor, 50);

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use super::app::{ANN, APP, BLUE, RED, assert_in_step};
+use super::postgrest::call;
 use super::project::{Project, block, make_roles, op, rows_at, token, try_rows_at};
-use super::servers::{Postgres, call, kill};
+use super::servers::{Postgres, kill};
 
 /// A row as a device knows it: space, version and title.
 type Held = BTreeMap<String, (Value, u64, Value)>;

@@ -3,13 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::app::{ANN, APP, BOB, EVE, RED, assert_in_step, id};
+use super::app::{ANN, APP, BOB, EVE, RED, assert_in_step, id, task};
 use super::project::op;
 use crate::project;
-
-fn task(op_id: &str, n: usize, kind: &str, base: impl Into<Value>, data: Value) -> Value {
-    op(op_id, "task", &id(n), kind, base, data)
-}
 
 #[test]
 fn each_refusal_of_the_database_has_a_code_and_stands_alone() {

@@ -1,12 +1,11 @@
 //! Runs `vectors/conversations.json`, the protocol as other implementations test it, on every store.
 //! `PROTOCOL.md` explains the format.
 
-use std::collections::BTreeMap;
-
 use datum_server::rules::store::{Store, Transaction};
 use serde_json::Value;
 
 use super::World;
+use super::conversation::Conversation;
 
 /// Runs all conversations on one store, each with its own users.
 pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
@@ -15,10 +14,7 @@ pub async fn every_conversation_of_the_protocol_holds<S: Store>(w: World<S>) {
     let conversations = file["conversations"].as_array().unwrap();
     assert!(conversations.len() > 40);
     for (number, conversation) in conversations.iter().enumerate() {
-        let mut state = Conversation {
-            name: conversation["name"].as_str().unwrap().to_owned(),
-            variables: BTreeMap::new(),
-        };
+        let mut state = Conversation::new(conversation, &[]);
         for user in ["ann", "bob"] {
             state.set(user, format!("{user}{number}"));
         }
@@ -62,92 +58,4 @@ async fn operate<S: Store>(w: &World<S>, order: &str, epoch: &str) {
         other => panic!("unknown order {other}"),
     }
     tx.commit().await.unwrap();
-}
-
-struct Conversation {
-    name: String,
-    variables: BTreeMap<String, Value>,
-}
-
-impl Conversation {
-    fn set(&mut self, name: &str, value: String) {
-        self.variables.insert(name.to_owned(), value.into());
-    }
-
-    /// Replaces `$name` by the variable's value, `$name/$other` by two with a slash, and `$$` by `$`.
-    fn fill(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) => match text.strip_prefix('$') {
-                None => value.clone(),
-                Some(rest) if rest.starts_with('$') => rest.into(),
-                Some(names) => match names.split_once("/$") {
-                    None => self.variables[names].clone(),
-                    Some((first, second)) => {
-                        let text = |name: &str| self.variables[name].as_str().unwrap();
-                        format!("{}/{}", text(first), text(second)).into()
-                    }
-                },
-            },
-            Value::Array(all) => all.iter().map(|one| self.fill(one)).collect(),
-            Value::Object(all) => all
-                .iter()
-                .map(|(key, one)| (key.clone(), self.fill(one)))
-                .collect(),
-            other => other.clone(),
-        }
-    }
-
-    fn check(&mut self, at: &str, step: &Value, reply: &Value) {
-        for (name, pointer) in step["keep"].as_object().into_iter().flatten() {
-            let value = reply
-                .pointer(pointer.as_str().unwrap())
-                .unwrap_or_else(|| panic!("{at}: no {pointer} in {reply}"));
-            self.variables.insert(name.clone(), value.clone());
-        }
-        contains(at, &self.fill(&step["reply"]), reply);
-        for pointer in step["exactly"].as_array().into_iter().flatten() {
-            let pointer = pointer.as_str().unwrap();
-            assert_eq!(
-                reply.pointer(pointer),
-                self.fill(&step["reply"]).pointer(pointer),
-                "{at}: {pointer}"
-            );
-        }
-        let side = |side: &Value| {
-            let text = side.as_str().unwrap();
-            if text.starts_with('$') {
-                self.fill(side)
-            } else {
-                reply.pointer(text).unwrap().clone()
-            }
-        };
-        for pair in step["greater"].as_array().into_iter().flatten() {
-            assert!(
-                side(&pair[0]).as_u64().unwrap() > side(&pair[1]).as_u64().unwrap(),
-                "{at}: {pair} in {reply}"
-            );
-        }
-        for pair in step["differs"].as_array().into_iter().flatten() {
-            assert_ne!(side(&pair[0]), side(&pair[1]), "{at}: {pair}");
-        }
-    }
-}
-
-/// Checks that every expected field is there, and that lists have equal lengths. An expected null may
-/// be absent.
-fn contains(at: &str, expected: &Value, got: &Value) {
-    match (expected, got) {
-        (Value::Object(expected), Value::Object(_)) => {
-            for (key, value) in expected {
-                contains(&format!("{at}.{key}"), value, &got[key]);
-            }
-        }
-        (Value::Array(expected), Value::Array(list)) => {
-            assert_eq!(expected.len(), list.len(), "{at}: {got}");
-            for (place, (value, got)) in expected.iter().zip(list).enumerate() {
-                contains(&format!("{at}[{place}]"), value, got);
-            }
-        }
-        _ => assert_eq!(expected, got, "{at}"),
-    }
 }

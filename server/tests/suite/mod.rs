@@ -1,6 +1,8 @@
 //! What every store must do, as stories over all rules. The test file of each store runs all of
 //! them with [`mount!`].
 
+#[path = "../common/conversation.rs"]
+pub mod conversation;
 pub mod conversations;
 pub mod cursors;
 pub mod late;

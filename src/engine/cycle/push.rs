@@ -21,7 +21,7 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::protocol::{PushReply, parse_push_reply};
 use crate::model::status::Phase;
 use crate::plan::local_only::LocalOnlyPlanner;
-use crate::plan::rejection::{RejectionPlanner, Rules};
+use crate::plan::rejection::{Rejects, Rules};
 use crate::plan::row_planner::{Decisions, name};
 use crate::plan::verdicts::{Settled, VerdictPlanner};
 use crate::ports::host::Host;
@@ -61,6 +61,15 @@ enum BatchAnswer {
     Reply(Vec<u8>),
     /// The batch changed: build the next one.
     Again,
+}
+
+/// How sending a batch ended.
+enum SendEnd {
+    Reply(Vec<u8>),
+    /// The remote does not accept a request of this size.
+    TooLarge,
+    /// Before it was sent again, another tab settled some of it.
+    Outdated,
 }
 
 impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
@@ -139,7 +148,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             let settled = self.settle(&batch, &reply).await?;
             self.found(&ids);
             cycle.batch_size.succeeded(batch.len(), took);
-            self.after_verdicts(&settled);
+            self.after_verdicts(&settled, batch.len());
             pushed = pushed.saturating_add(batch.len() as u64);
             let waiting = cycle.db.read(|replica| replica.outbox().len() as u64);
             let total = pushed.saturating_add(waiting);
@@ -147,12 +156,12 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         }
     }
 
-    fn after_verdicts(&mut self, settled: &Settled) {
+    fn after_verdicts(&mut self, settled: &Settled, sent: usize) {
         for (conflict, _) in &settled.incoming.resolved {
             self.clashes
                 .count(&name(&conflict.entity, &conflict.entity_id));
         }
-        self.postpone(settled);
+        self.postpone(settled, sent);
         self.cycle.count_pushed(settled);
     }
 
@@ -161,19 +170,20 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         &mut self,
         batch: &[Operation],
         ids: &[String],
-        sent: Result<Option<Vec<u8>>>,
+        sent: Result<SendEnd>,
     ) -> Result<BatchAnswer> {
         let error = match sent {
-            Ok(Some(bytes)) => return Ok(BatchAnswer::Reply(bytes)),
-            Ok(None) if batch.len() > 1 => {
+            Ok(SendEnd::Reply(bytes)) => return Ok(BatchAnswer::Reply(bytes)),
+            Ok(SendEnd::Outdated) => return Ok(BatchAnswer::Again),
+            Ok(SendEnd::TooLarge) if batch.len() > 1 => {
                 self.cycle.batch_size.too_large(batch.len());
                 return Ok(BatchAnswer::Again);
             }
-            Ok(None) => {
+            Ok(SendEnd::TooLarge) => {
                 confirm_refusal(self.cycle).await?;
                 for op in batch {
                     // It can never be sent, not even alone.
-                    self.reject(op, "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
+                    self.reject(Rejects::One(op), "tooLarge", "The remote does not accept a request of this size, even with one operation in it.")
                         .await?;
                 }
                 return Ok(BatchAnswer::Again);
@@ -184,7 +194,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             |op: &&Operation| error.code() == Code::Corrupt && error.entity_id() == Some(&op.id);
         if let Some(op) = batch.iter().find(unreadable) {
             // It would break every request that contains it.
-            self.reject(op, "corrupt", error.message()).await?;
+            self.reject(Rejects::One(op), "corrupt", error.message())
+                .await?;
             return Ok(BatchAnswer::Again);
         }
         self.failed(batch, ids, error).await?;
@@ -208,7 +219,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             // A remote that refuses a user says so in the same way.
             if error.status() != Some(403) {
                 let why = error.cause().unwrap_or(error.message());
-                return self.reject(op, "rejected", why).await;
+                return self.reject(Rejects::One(op), "rejected", why).await;
             }
         }
         self.search(batch, ids, error)
@@ -339,8 +350,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         })
     }
 
-    /// Sends a batch. Returns `None` if it is too large for the remote.
-    async fn send(&self, batch: &[Operation]) -> Result<Option<Vec<u8>>> {
+    /// Sends a batch.
+    async fn send(&self, batch: &[Operation]) -> Result<SendEnd> {
         let bodies = batch
             .iter()
             .map(|op| wire_data(op, &self.cycle.config.local_only(&op.entity)))
@@ -378,25 +389,33 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 && (!once || error.code() == Code::RateLimited)
                 && !(several && is_slow(error))
         };
+        let is_pending = |replica: &Replica| {
+            let outbox = replica.outbox();
+            ids.iter().all(|op_id| outbox.get(op_id).is_some())
+        };
         let push = async || {
+            if !self.cycle.db.read(is_pending) {
+                return Ok(None);
+            }
             let pushed = self.cycle.remote.push(&user_id, &request).await?;
             match &pushed {
                 // One that ends too early is asked for again, as if the connection had broken.
                 Pushed::Reply { bytes, .. } => match parse_push_reply(bytes, &ids) {
                     Err(error) if worth_another_try(&error) => Err(error),
-                    _ => Ok(pushed),
+                    _ => Ok(Some(pushed)),
                 },
-                Pushed::TooLarge => Ok(pushed),
+                Pushed::TooLarge => Ok(Some(pushed)),
             }
         };
-        match self.cycle.attempt(&worth, push).await? {
-            Pushed::Reply { bytes, sent } => {
+        Ok(match self.cycle.attempt(&worth, push).await? {
+            Some(Pushed::Reply { bytes, sent }) => {
                 let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
-                Ok(Some(bytes))
+                SendEnd::Reply(bytes)
             }
-            Pushed::TooLarge => Ok(None),
-        }
+            Some(Pushed::TooLarge) => SendEnd::TooLarge,
+            None => SendEnd::Outdated,
+        })
     }
 
     async fn settle(&self, batch: &[Operation], reply: &PushReply<'_>) -> Result<Settled> {
@@ -417,27 +436,5 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 Box::pin(std::future::ready(Ok(VecMap::default())))
             })
             .await
-    }
-
-    /// Turns an operation that can never be sent into a dead letter.
-    async fn reject(&self, op: &Operation, code: &str, message: &str) -> Result<()> {
-        let mut planner = RejectionPlanner {
-            op,
-            code,
-            message,
-            rules: &Rules {
-                soft: &|entity| self.cycle.config.is_soft(entity),
-                keeps: &|entity| self.cycle.config.keeps(entity),
-                policies: &|entity| self.cycle.config.policies(entity),
-            },
-            now: self.cycle.host.now_ms(),
-        };
-        let dead_letters = self
-            .cycle
-            .db
-            .commit(Durability::Strict, &mut planner)
-            .await?;
-        self.cycle.count_buried(dead_letters);
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::state::outbox::SentState;
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
 
@@ -83,8 +84,8 @@ pub(crate) async fn confirm_refusal<S: Store, R: Remote, H: Host>(
 
 /// What was known of the operations of a push before it was sent.
 pub(crate) struct BeforePush {
-    /// Those that had not been sent before.
-    unsent: Vec<String>,
+    /// Those that this tab had not sent.
+    unsent: Vec<(String, SentState)>,
     requests: u64,
 }
 
@@ -99,11 +100,11 @@ impl BeforePush {
             meet(cycle, None, NOTHING_SENT)?;
         }
         let unsent = cycle.db.read(|replica| {
-            let is_unsent = |op_id: &&String| {
-                let queued = replica.outbox().get(op_id);
-                queued.is_some_and(|queued| !queued.maybe_sent)
-            };
-            ids.iter().filter(is_unsent).cloned().collect()
+            let queued = ids.iter().filter_map(|op_id| replica.outbox().get(op_id));
+            let unsent = queued.filter(|queued| queued.sent < SentState::Maybe);
+            unsent
+                .map(|queued| (queued.op.op_id.clone(), queued.sent))
+                .collect()
         });
         Ok(Self {
             unsent,

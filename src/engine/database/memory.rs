@@ -31,9 +31,12 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Called with what is known of spaces after it has changed.
+/// What is to be told of a change, once nothing borrows the replica.
+pub(in crate::engine) type News = Option<Box<dyn FnOnce()>>;
+
+/// Looks at the replica after each change.
 #[derive(Clone)]
-pub(super) struct OnSpaces(pub(super) Rc<dyn Fn(&Replica)>);
+pub(super) struct OnSpaces(pub(super) Rc<dyn Fn(&Replica) -> News>);
 
 impl fmt::Debug for OnSpaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,15 +103,18 @@ impl Memory {
     pub(super) fn wake(&self) {
         self.moved.notify_waiters();
         let on_spaces = self.on_spaces.borrow().clone();
-        if let Some(OnSpaces(on_spaces)) = on_spaces {
-            on_spaces(&self.peek());
+        if let Some(OnSpaces(look)) = on_spaces {
+            let news = look(&self.peek());
+            if let Some(tell) = news {
+                tell();
+            }
         }
     }
 
-    /// Calls `on_spaces` after each change.
+    /// Has `on_spaces` look now, and after each change.
     pub(super) fn set_on_spaces(&self, on_spaces: OnSpaces) {
-        (on_spaces.0)(&self.peek());
         self.on_spaces.replace(Some(on_spaces));
+        self.wake();
     }
 
     /// Passes on the changes since the last call.

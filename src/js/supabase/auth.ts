@@ -1,6 +1,8 @@
 import type { AuthChangeEvent, Session, SupabaseClient } from "@supabase/supabase-js";
 import type { Datum, LogoutResult, SyncResult, UserSwitchStrategy } from "datum-sync";
+import { checkMethod, checkOptions } from "./checks.js";
 import type { Client } from "./client.js";
+import { LONGEST_MS } from "./exchange.js";
 import { isUnreachable } from "./session.js";
 
 const FLUSH_MS = 5_000;
@@ -211,7 +213,7 @@ class Connection {
     try {
       if ((await this.#datum.pendingCount(user)) === 0) return;
       const end = new AbortController();
-      const timer = setTimeout(() => end.abort(), wait);
+      const timer = setTimeout(() => end.abort(), Math.min(wait, LONGEST_MS));
       await this.#datum.synchronize(user, { direction: "pushOnly", signal: end.signal }).finally(() => clearTimeout(timer));
     } catch (error) {
       // What was not pushed stays for the next sign-in.
@@ -224,6 +226,9 @@ class Connection {
   }
 }
 
+/** By instance, so that a module that is replaced, or an effect that runs twice, follows once. */
+const connections = new WeakMap<object, Connection>();
+
 /**
  * Lets an instance follow the sign-ins of a Supabase client, in this tab and others:
  *
@@ -234,6 +239,8 @@ class Connection {
  *   pushed is kept for the next sign-in.
  * - A renewed token: goes on if the old one was refused.
  *
+ * A second call for the same instance ends the first one.
+ *
  * @returns A function that ends it and changes nothing else.
  *
  * @example
@@ -243,6 +250,13 @@ class Connection {
  * });
  */
 export function connectAuth(datum: Datum<any>, client: SupabaseClient<any, any, any>, options: AuthOptions = {}): () => void {
+  const words = "connectAuth(datum, client) needs the instance, and the client that createClient of supabase-js has returned.";
+  checkMethod(datum, "switchUser", words);
+  checkMethod(client, "rpc", words);
+  const [fn, ms] = [["function"], ["ms"]];
+  checkOptions("connectAuth", options, { flush: ms, wipe: ["boolean", "false"], fresh: ["boolean", "false"], timeout: ms, strategy: ["string", "function"], onSignedIn: fn, onSignedOut: fn, onError: fn });
+  connections.get(datum)?.end();
   const connection = new Connection(datum, client, options);
+  connections.set(datum, connection);
   return () => connection.end();
 }

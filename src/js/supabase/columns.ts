@@ -1,5 +1,5 @@
 import type { Json } from "datum-sync";
-import type { TableOptions } from "./tables.js";
+import type { TableOptions } from "./options.js";
 
 /** A row as PostgREST has it. */
 export type Row = Record<string, Json>;

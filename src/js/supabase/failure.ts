@@ -11,6 +11,8 @@ interface ErrorBody {
 
 /** Codes of PostgreSQL that mean: it took too long, so less at once may do. */
 const SLOW = new Set(["57014", "55P03"]);
+/** A transaction that writes cannot begin: a replica answered, or the database is read-only for now. PostgREST says 400 or 405, as if the request were wrong. */
+const READ_ONLY = new Set(["25006", "0A000"]);
 /** The kit, a table or a column is not there, or PostgREST does not know it yet. */
 const UNKNOWN = new Set(["42P01", "42703", "42883", "PGRST106", "PGRST200", "PGRST202", "PGRST204", "PGRST205"]);
 /** What a status means to a device as a whole; others are read by the engine. */
@@ -43,8 +45,8 @@ export function reply(answer: Answer, what: string): unknown {
 
 /** Returns the error of an answer that is no success. What is no `DatumError` is read by its status: of a push, by the engine's search. */
 export function failure(answer: Answer, what: string): Error {
-  const { status } = answer;
   const body = errorBody(answer);
+  const status = READ_ONLY.has(textOf(body?.code)) ? 503 : answer.status;
   const detail: DatumErrorDetail = { status };
   const wait = delay(answer, body);
   if (wait !== undefined) detail.retryAfterMs = wait;

@@ -59,8 +59,10 @@ class Comparisons {
 /** The adapter over the SQL kit's functions: requests and replies are the protocol's. */
 export function functionsRemote(client: Client, account: Account, compareEvery: number | false): RemoteAdapter {
   const comparisons = new Comparisons(compareEvery);
+  // The app's own tables may be in another schema (`db.schema`); before 2.39 there is no way back from it.
+  const api = typeof client.schema === "function" ? (client.schema("public") as unknown as Client) : client;
   const call = async (name: string, userId: string, body: object, signal?: AbortSignal) => {
-    const build = () => client.rpc(name as never, body as never) as unknown as Builder;
+    const build = () => api.rpc(name as never, body as never) as unknown as Builder;
     return reply(await account.ask(userId, build, signal), name);
   };
   const metadata = (userId: string, body: object) => call("datum_metadata", userId, { ...body, userId }) as Promise<MetadataReply>;
@@ -72,8 +74,10 @@ export function functionsRemote(client: Client, account: Account, compareEvery: 
       return page;
     },
     push: (request: PushRequest, signal) => call("datum_push", request.userId, request, signal) as Promise<PushReply>,
-    async getSyncMetadata(userId) {
-      const { devices, digests } = await metadata(userId, { do: "get", digests: true });
+    async getSyncMetadata(userId, purpose) {
+      // The kit keeps a record for each device, and walks all rows for digests.
+      if (purpose === "put") return null;
+      const { devices, digests } = await metadata(userId, { do: "get", digests: purpose !== "read" });
       const record = merged(userId, devices ?? []);
       return record !== null && digests !== undefined ? { ...record, digests } : record;
     },

@@ -24,6 +24,8 @@ export function listen(client: Client, userId: string, source: HintSource, hint:
     })
     .subscribe((status) => {
       if (status === "SUBSCRIBED") hint();
+      // Perhaps the token has expired while nobody renewed it: the next join has the session's.
+      else if (status === "CHANNEL_ERROR") void Promise.resolve(client.realtime.setAuth()).catch(() => {});
     });
   return () => void client.removeChannel(channel);
 }

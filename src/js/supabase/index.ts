@@ -5,4 +5,4 @@
  */
 export { connectAuth, signedInUser, type AuthOptions } from "./auth.js";
 export { supabaseRemote, type SupabaseRemoteOptions } from "./remote.js";
-export type { TableOptions, TablesOptions } from "./tables.js";
+export type { TableOptions, TablesOptions } from "./options.js";

@@ -1,8 +1,10 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { RemoteAdapter } from "datum-sync";
+import { checkMethod, checkOptions, checkTables } from "./checks.js";
 import { functionsRemote } from "./functions.js";
+import type { TablesOptions } from "./options.js";
 import { Account } from "./session.js";
-import { tablesRemote, type TablesOptions } from "./tables.js";
+import { tablesRemote } from "./tables.js";
 
 /** Options of {@link supabaseRemote}. */
 export interface SupabaseRemoteOptions {
@@ -16,6 +18,11 @@ export interface SupabaseRemoteOptions {
    * one full pull. Each full pull ends with it. Default 86,400,000, a day; false: never.
    */
   compareEvery?: number | false;
+  /**
+   * How long Supabase may be silent within one request, in milliseconds: then the request ends as `timeout`, and fewer rows or operations are tried.
+   * Default 30,000.
+   */
+  timeout?: number;
   /**
    * Returns the id of the user whose token the client sends. Only for clients that were made with `accessToken`, which have no session
    * of their own.
@@ -43,6 +50,9 @@ export interface SupabaseRemoteOptions {
  * connectAuth(datum, supabase);
  */
 export function supabaseRemote(client: SupabaseClient<any, any, any>, options: SupabaseRemoteOptions = {}): RemoteAdapter {
-  const account = new Account(client, options.userId);
+  checkMethod(client, "rpc", "supabaseRemote needs the client that createClient of supabase-js has returned.");
+  checkOptions("supabaseRemote", options, { tables: ["object"], compareEvery: ["ms", "false"], timeout: ["positive"], userId: ["function"] });
+  if (options.tables !== undefined) checkTables(options.tables);
+  const account = new Account(client, options.userId, options.timeout ?? 30_000);
   return options.tables === undefined ? functionsRemote(client, account, options.compareEvery ?? 86_400_000) : tablesRemote(client, account, options.tables);
 }

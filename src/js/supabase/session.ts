@@ -17,21 +17,23 @@ export function isUnreachable(error: unknown): boolean {
 export class Account {
   #client: Client;
   #source: UserSource | undefined;
+  #silence: number;
   #renewing: Promise<unknown> | undefined;
 
-  constructor(client: Client, source: UserSource | undefined) {
+  constructor(client: Client, source: UserSource | undefined, silence: number) {
     this.#client = client;
     this.#source = source;
+    this.#silence = silence;
   }
 
   /** Sends a request as the user, who must be the one that is signed in. After a 401 the client renews its session, once. */
   async ask(userId: string, build: () => Builder, signal?: AbortSignal): Promise<Answer> {
     const token = await this.#confirm(userId, signal);
-    const answer = await exchange(build(), signal);
+    const answer = await exchange(build(), this.#silence, signal);
     if (answer.status !== 401 || errorBody(answer) === undefined) return answer;
     await this.#renew(token, signal);
     await this.#confirm(userId, signal);
-    return exchange(build(), signal);
+    return exchange(build(), this.#silence, signal);
   }
 
   /** Throws unless the user is signed in. Returns the access token, which is empty if the app has its own. */

@@ -1,4 +1,4 @@
-import type { Json, RemoteAdapter, SyncMetadata } from "datum-sync";
+import type { Json, PullPage, RemoteAdapter, SyncMetadata } from "datum-sync";
 import type { Builder, Client } from "./client.js";
 import { errorBody, reply } from "./failure.js";
 import type { Account } from "./session.js";
@@ -20,8 +20,11 @@ const COLUMNS: Record<string, string> = {
 };
 const MISSING = new Set(["42P01", "PGRST205"]);
 
+/** The digests of what the user has in each table. */
+export type Digests = NonNullable<PullPage["digests"]>;
+
 /** The methods for metadata in a table with a row a user; none if there is no table. */
-export function metadataIn(table: string | null, client: Client, account: Account): Partial<RemoteAdapter> {
+export function metadataIn(table: string | null, client: Client, account: Account, digests: (userId: string) => Promise<Digests>): Partial<RemoteAdapter> {
   if (table === null) return {};
   const ask = async (userId: string, build: () => Builder): Promise<Record<string, Json>[]> => {
     const answer = await account.ask(userId, build);
@@ -30,9 +33,12 @@ export function metadataIn(table: string | null, client: Client, account: Accoun
     return (answer.text === "" ? [] : reply(answer, table)) as Record<string, Json>[];
   };
   return {
-    async getSyncMetadata(userId) {
+    async getSyncMetadata(userId, purpose) {
       const [row] = await ask(userId, () => client.from(table).select("*").eq("user_id", userId) as unknown as Builder);
-      return row === undefined ? null : read(userId, row);
+      if (row === undefined) return null;
+      const record = read(userId, row);
+      // Comparing reads two columns of every row.
+      return purpose === "compare" ? { ...record, digests: await digests(userId) } : record;
     },
     async putSyncMetadata(metadata) {
       const values = metadata as unknown as Record<string, Json | undefined>;

@@ -5,6 +5,7 @@ import type { Mapping, Row } from "./columns.js";
 import type { Answer } from "./exchange.js";
 import { reply } from "./failure.js";
 import type { Account } from "./session.js";
+import type { Digests } from "./tables-metadata.js";
 
 /** Where a pull stands in a table: after this row, or, from the beginning of a cycle, at this time. */
 interface Place {
@@ -60,7 +61,7 @@ export class Puller {
     if (!more) {
       if (cursor.isFull) cursor.compared = Date.now();
       else if (Math.abs(Date.now() - cursor.compared) > this.reconcile) {
-        page.digests = await this.#digests(request, signal);
+        page.digests = await this.digests(request.userId, this.#entities(request), signal);
         cursor.compared = Date.now();
       }
       this.#end(cursor, request, now);
@@ -138,10 +139,9 @@ export class Puller {
   }
 
   /** The digests of all live rows, from their ids and versions. */
-  async #digests(request: PullRequest, signal: AbortSignal): Promise<NonNullable<PullPage["digests"]>> {
-    const { userId } = request;
-    const digests: NonNullable<PullPage["digests"]> = {};
-    for (const name of this.#entities(request)) {
+  async digests(userId: string, entities: Iterable<string>, signal?: AbortSignal): Promise<Digests> {
+    const digests: Digests = {};
+    for (const name of entities) {
       const { entity, table, id, version, userId: owner, isDeleted } = this.mappings.get(name)!;
       let sum = NONE;
       for (let after: string | undefined; ; ) {

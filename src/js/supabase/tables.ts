@@ -2,52 +2,27 @@ import type { RemoteAdapter } from "datum-sync";
 import type { Client } from "./client.js";
 import { Mapping } from "./columns.js";
 import { listen } from "./hints.js";
+import type { TablesOptions } from "./options.js";
 import type { Account } from "./session.js";
 import { metadataIn } from "./tables-metadata.js";
 import { Puller } from "./tables-pull.js";
 import { Pusher } from "./tables-push.js";
-
-/** How an entity type is stored in a table of its own. A string is the table's name. */
-export interface TableOptions {
-  /** Default: the name of the entity type. */
-  table?: string;
-  /** Whether fields are columns in snake case, such as `dueDate` and `due_date`. Default true; false: under the same names. */
-  snakeCase?: boolean;
-  /** The table's names for what the engine needs. `userId: null`: row-level security alone says whose a row is. `isDeleted: null`: rows are deleted for good. */
-  columns?: { id?: string; userId?: string | null; version?: string; createdAt?: string; modifiedAt?: string; isDeleted?: string | null };
-}
-
-/** Plain tables in place of the SQL kit. */
-export interface TablesOptions {
-  /** The table of each entity type that syncs. */
-  entities: { [entity: string]: TableOptions | string };
-  /** The table of sync metadata, a row a user; null for none. A table that is not there keeps none. Default `"sync_metadata"`. */
-  metadata?: string | null;
-  /** How far back each pull looks for rows that other writers committed late or under another clock, in milliseconds. Default 60,000. */
-  overlap?: number;
-  /**
-   * How often ids and versions of all rows are compared, in milliseconds. That finds what a pull cannot: rows that were deleted for good,
-   * hidden, or written under a clock that is wrong by more than `overlap`. Default 3,600,000.
-   */
-  reconcile?: number;
-  /** Names the project: see {@link RemoteAdapter.serverId}. Default: the project's address. */
-  serverId?: string;
-}
 
 /** The adapter over plain tables. */
 export function tablesRemote(client: Client, account: Account, options: TablesOptions): RemoteAdapter {
   const mappings = new Map(Object.entries(options.entities).map(([entity, table]) => [entity, new Mapping(entity, typeof table === "string" ? { table } : table)]));
   const puller = new Puller(client, account, mappings, options.overlap ?? 60_000, options.reconcile ?? 3_600_000);
   const pusher = new Pusher(client, account, mappings);
+  const { schemaName: schema = "public" } = ((client as unknown as { rest?: { schemaName?: string } }).rest ?? {});
   const address = (client as unknown as { supabaseUrl?: unknown }).supabaseUrl;
   return {
-    ...metadataIn(options.metadata === undefined ? "sync_metadata" : options.metadata, client, account),
+    ...metadataIn(options.metadata === undefined ? "sync_metadata" : options.metadata, client, account, (userId) => puller.digests(userId, mappings.keys())),
     serverId: options.serverId ?? (typeof address === "string" ? new URL(address).origin : "supabase"),
     pull: (request, signal) => puller.pull(request, signal),
     push: (request, signal) => pusher.push(request, signal),
     subscribe(userId, hint) {
       const ends = [...mappings.values()].map(({ table, userId: owner }) =>
-        listen(client, userId, { event: "*", schema: "public", table, ...(owner === null ? {} : { filter: `${owner}=eq.${userId}` }) }, hint),
+        listen(client, userId, { event: "*", schema, table, ...(owner === null ? {} : { filter: `${owner}=eq.${userId}` }) }, hint),
       );
       return () => ends.forEach((end) => end());
     },

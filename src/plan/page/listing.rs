@@ -7,14 +7,14 @@ use crate::model::entity::Key;
 use crate::model::error::Code;
 use crate::model::protocol::{PullPage, WireRow};
 use crate::model::space::{Joined, NO_SPACES, Role};
-use crate::model::table::{Table, concerns};
-use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
+use crate::model::table::{Table, concerns, tables};
+use crate::plan::membership::{IS_LEFT, NOT_MEMBER, awaits_creation};
 use crate::plan::page::PageRules;
 use crate::plan::page::forgotten::{is_own, letters, offer_space};
 use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones};
 use crate::state::replica::Replica;
-use crate::state::rows::Row;
+use crate::state::rows::{Row, RowBody};
 use crate::util::collections::vec_map::VecMap;
 
 /// Returns true if the page has an old list: it may lack a space that was made, or what another
@@ -66,10 +66,12 @@ pub(super) fn plan_list(
         }
     }
     let has = |space: &str| list.iter().any(|joined| joined.space == space);
-    // No list of this epoch has had a space that waits to be made.
+    // A space waits to be made if the remote has not had it in this epoch, by its lists and its
+    // verdicts. One that it has had has ended, and its id is never used again.
     let waits = |space: &str| {
-        let was_listed = spaces.listed_at() > 0 && spaces.role(space).is_some();
-        !lacks && !was_listed && awaits_creation(replica, space)
+        let is_told = spaces.listed_at() > 0 || spaces.made().contains(space);
+        let was_there = is_told && spaces.role(space).is_some();
+        !lacks && !was_there && awaits_creation(replica, space)
     };
     let left: Vec<String> = (here(replica).keys())
         .filter(|space| !has(space) && !waits(space))
@@ -84,10 +86,7 @@ pub(super) fn plan_list(
         .partition(|space| forgets && !lacks && is_own(replica, space));
     let why = match lacks {
         true => (Code::Unsupported.as_str(), NO_SPACES),
-        false => (
-            NOT_MEMBER,
-            "The user may not read this space any more, or it has ended.",
-        ),
+        false => (NOT_MEMBER, IS_LEFT),
     };
     bury(planner, rules, &left, why);
     for space in left.iter().filter(|_| forgets) {
@@ -166,27 +165,14 @@ fn bury(
     if left.is_empty() {
         return;
     }
-    let replica = planner.replica;
-    let of = |space: Option<&str>| left.iter().any(|gone| Some(&**gone) == space);
+    let of = |space: &str| left.iter().any(|gone| gone == space);
     let keeps = Rules {
         soft: rules.soft,
         keeps: &|_| false,
         policies: rules.policies,
     };
-    let mut dead = DeadLetterPlan::new(replica, planner.context.now, &keeps, &|_| false);
-    dead.unanswered = true;
-    for queued in replica.outbox().iter() {
-        if !queued.op.tables().any(|table| of(Table(table).space())) {
-            continue;
-        }
-        if is_end(replica, &Key::new(&queued.op.entity, &queued.op.id)) {
-            planner.push_event(Event::Dequeue {
-                ops: vec![queued.op.op_id.clone()],
-            });
-        } else {
-            dead.reject(&queued.op, code, why);
-        }
-    }
+    let mut dead = DeadLetterPlan::new(planner.replica, planner.context.now, &keeps, &|_| false);
+    dead.leave(&of, code, why);
     for segment in &dead.missing {
         planner.missing.insert(*segment, ());
     }
@@ -234,8 +220,9 @@ pub(super) fn plan_starts(
     begun
 }
 
-/// Plans the end of spaces that have started from their beginning. A pending operation on a row that has
-/// not come meets its deletion; other such rows are dropped.
+/// Plans the end of spaces that have started from their beginning. A pending operation on a row that
+/// has not come meets its deletion, unless the row may have been moved: a start does not say so, but
+/// the remote does, when it gets the operation. Other such rows are dropped.
 pub(super) fn end_starts(
     planner: &mut RowPlanner<'_>,
     page: &PullPage<'_>,
@@ -259,7 +246,9 @@ pub(super) fn end_starts(
         };
         let first = replica.outbox().chain(&key).next();
         let is_first = first.is_some_and(|first| first.op.op_id == op.op_id);
-        let lacks = |row: &Row| !row.deleted && row.stamp < since && row.version <= at;
+        // A tombstone with a body keeps it for an operation.
+        let counts = |row: &Row| !row.deleted || row.body != RowBody::None;
+        let lacks = |row: &Row| counts(row) && row.stamp < since && row.version <= at;
         let is_told = |change: &WireRow<'_>| change.id == key.id && change.is_of(key.entity);
         // The operations of a space that is left have become letters.
         if is_first
@@ -271,7 +260,11 @@ pub(super) fn end_starts(
             && !page.changes.iter().any(is_told)
         {
             let gone = RemoteRow::of(op, at, None, (rules.soft)(key.entity));
-            planner.apply_remote_row(&gone, Tombstones::Apply);
+            if may_live_elsewhere(replica, page, list, &key) {
+                planner.write_left(&gone);
+            } else {
+                planner.apply_remote_row(&gone, Tombstones::Apply);
+            }
         }
     }
     say(
@@ -281,6 +274,24 @@ pub(super) fn end_starts(
             entities: rules.entities.map(<[String]>::to_vec),
         },
     );
+}
+
+/// Returns true if a row may have been moved, as far as a pull that has ended tells: one of its id
+/// lives in another table that the user may read.
+fn may_live_elsewhere(
+    replica: &Replica,
+    page: &PullPage<'_>,
+    list: &[Joined],
+    key: &Key<'_>,
+) -> bool {
+    let entity = Table(key.entity).entity();
+    let mut tables = tables(replica.entities(), entity).filter(|(table, _)| *table != key.entity);
+    let mut changes = page.changes.iter().filter(|change| {
+        let readable = (change.space.as_deref()).is_none_or(|space| is_in(list, space));
+        change.entity == entity && change.id == key.id && readable && !change.is_of(key.entity)
+    });
+    changes.any(|change| !change.deleted)
+        || tables.any(|(_, rows)| rows.get(key.id).is_some_and(|row| !row.deleted))
 }
 
 /// Notes how far the main pull has told everything. Without shared spaces, nothing asks for it.

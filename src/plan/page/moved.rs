@@ -120,9 +120,12 @@ pub(super) fn plan_moves(
             let dead_letters = vec![letter];
             planner.push_event(Event::DeadLetters { dead_letters });
         }
-        if hand_over(planner, &row.key(), &there, Delivery::Maybe) == HandedOver::WithRow
-            && let Some((at, _)) = came
-        {
+        let handed = hand_over(planner, &row.key(), &there, Delivery::Maybe);
+        if handed == HandedOver::Not {
+            planner.write_left(&row.tombstone(rules));
+            continue;
+        }
+        if let (HandedOver::WithRow, Some((at, _))) = (handed, came) {
             changes.done.push(at);
         }
         planner.write_row(&row.tombstone(rules), Tombstones::Apply);
@@ -207,7 +210,7 @@ fn hold(planner: &mut RowPlanner<'_>, row: &Leaving, rules: &PageRules<'_>) {
         };
         planner.put_row(&row.table, entry, None);
     } else {
-        planner.write_row(&row.tombstone(rules), Tombstones::Apply);
+        planner.write_left(&row.tombstone(rules));
     }
     moving(planner, row, Some(row.to.clone()));
 }

@@ -8,19 +8,49 @@ use crate::model::entity::Key;
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
-use crate::plan::membership::awaits_creation;
+use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
 use crate::plan::row_planner::{RemoteRow, RowWritten, Tombstones};
 use crate::plan::verdicts::Settling;
 use crate::state::rows::Row;
 
 impl Settling<'_> {
-    /// Returns true if the user may read the space of a table, as far as is known here.
+    /// Returns true if the user may read the space of a table, as far as is known here. Before the
+    /// first list, nothing contradicts the verdict; the list drops what it does not name.
     fn is_readable(&self, table: &str) -> bool {
+        let spaces = self.replica.spaces();
         Table(table).space().is_none_or(|space| {
-            self.replica.spaces().role(space).is_some()
+            spaces.listed_at() == 0
+                || spaces.role(space).is_some()
                 || self.made.iter().any(|made| made == space)
                 || awaits_creation(self.replica, space)
         })
+    }
+
+    /// Returns true if the last list has an operation's space.
+    pub(super) fn is_listed(&self, op: &Operation) -> bool {
+        let space = Table(&op.entity).space();
+        space.is_some_and(|space| self.replica.spaces().role(space).is_some())
+    }
+
+    /// Notes that the user owns the space that an operation creates: until a list has it.
+    pub(super) fn say_made(&mut self, op: &Operation) {
+        let space = op.id.clone();
+        self.rows.push_event(Event::Space {
+            what: SpaceEvent::Made { space },
+        });
+    }
+
+    /// Returns true for what ends a space, or the user's own membership. Its author is no member:
+    /// that is as it should be, unless they become one again before they hear of it. So the next
+    /// list settles it, or what it ends is sent again.
+    pub(super) fn ends(&mut self, op: &Operation) -> bool {
+        let ends = is_end(self.replica, &Key::new(&op.entity, &op.id));
+        if ends && self.is_listed(op) {
+            self.put_off(op, None, Some(NOT_MEMBER), false);
+        } else if ends {
+            self.dead.gone.push(op.op_id.clone());
+        }
+        ends
     }
 
     /// Returns true if a verdict's row may be filed: not in a space that the user may not read, and
@@ -55,8 +85,10 @@ impl Settling<'_> {
             HandedOver::WithRow => {}
         }
         let here = self.replica.row(&key);
-        if here.is_none_or(|here| here.version < left || (here.version == left && !here.deleted)) {
-            let tombstone = RemoteRow::of(op, left, None, there.soft);
+        if here.is_none_or(|here| here.version <= left || here.deleted) {
+            // One that kept a base does so no more.
+            let version = here.map_or(left, |here| here.version.max(left));
+            let tombstone = RemoteRow::of(op, version, None, there.soft);
             self.rows.write_row(&tombstone, Tombstones::Apply);
         }
         true

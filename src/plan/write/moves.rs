@@ -9,6 +9,7 @@ use crate::model::operation::{Operation, OperationKind, join_links};
 use crate::model::space::{SPACE, is_reserved};
 use crate::model::table::Table;
 use crate::plan::write::{Attempt, Current, Written};
+use crate::state::outbox::SentState;
 
 /// Takes an entity to another space.
 pub(super) fn move_to(
@@ -70,7 +71,7 @@ fn enqueue_move(
         None => {
             // Another tab that has sent the last operation has sent it to where it was.
             let last = attempt.replica.outbox().chain(key).next_back();
-            let exactly = last.is_some_and(|last| last.sent_elsewhere);
+            let exactly = last.is_some_and(|last| last.sent == SentState::Elsewhere);
             attempt.replica.outbox().before(key, exactly)
         }
     };

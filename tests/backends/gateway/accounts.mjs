@@ -42,8 +42,11 @@ export class Accounts {
     this.revoke(userId);
   }
 
+  /** Gives a new user an id. */
+  newId = (_email) => randomUUID();
+
   /** Adds a user and returns the id. */
-  async add(email, password, id = randomUUID()) {
+  async add(email, password, id = this.newId(email)) {
     await this.#database.query("insert into auth.users(id, email, password) values ($1, $2, $3) on conflict (email) do nothing", [id, email, password]);
     const { rows } = await this.#database.query("select id from auth.users where email = $1", [email]);
     return rows[0].id;

@@ -11,6 +11,7 @@ const HTML = "<!doctype html><html><head><title>Just a moment...</title></head><
  * - `html` with `status` (200): a web page in the backend's place.
  * - `noCors` with `status`: an answer that the page may not read.
  * - `slow` with `ms`: the backend works, and the answer waits.
+ * - `drip` with `ms` and `parts`: the answer comes in parts.
  * - `truncate`: half of the answer, as if it were whole; with `cut`, the connection breaks in the middle.
  * - `twice`: the request arrives twice at the same moment.
  * - `hang`: no answer ever.
@@ -75,6 +76,15 @@ export class Faults {
       response.writeHead(status, { ...headers, "content-length": bytes.length });
       response.write(half);
       return void setTimeout(() => response.socket?.destroy(), 50);
+    }
+    if (rule?.kind === "drip") {
+      response.writeHead(status, { ...headers, "content-length": bytes.length });
+      const size = Math.ceil(bytes.length / rule.parts);
+      for (let at = 0; at < bytes.length; at += size) {
+        response.write(bytes.subarray(at, at + size));
+        await new Promise((resolve) => setTimeout(resolve, rule.ms));
+      }
+      return void response.end();
     }
     const sent = rule?.kind === "truncate" ? half : bytes;
     response.writeHead(status, { ...headers, "content-length": sent.length });

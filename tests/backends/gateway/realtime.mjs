@@ -37,6 +37,8 @@ export class Realtime {
   #nextId = 1;
   /** How long after the reply to a join changes are followed, in milliseconds. */
   readyAfter = 50;
+  /** While true, joins are refused. */
+  isRefusing = false;
   /** While true, clients get no change and no broadcast. */
   isDeaf = false;
   /** While true, new sockets are refused. */
@@ -110,6 +112,7 @@ export class Realtime {
 
   async #join(socket, channels, { joinRef, topic, payload, reply }) {
     const claims = payload.access_token === undefined ? { role: "anon" } : verify(payload.access_token, this.#secret);
+    if (this.isRefusing) return reply("error", { reason: "TooManyJoins" });
     if (claims === null || isExpired(claims)) return reply("error", { reason: "InvalidJWTToken: Token has expired" });
     const channel = new Channel(topic, joinRef, claims);
     channel.bindings = (payload.config?.postgres_changes ?? []).map((binding) => ({ id: this.#nextId++, ...binding }));

@@ -35,7 +35,11 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
       await client.connect();
       await client.query(text).finally(() => client.end());
     };
-    for (const text of migrations) await migrate(text);
+    for (const [migration, text] of migrations.entries()) {
+      await migrate(text).catch((error) => {
+        throw Object.assign(error, { migration });
+      });
+    }
     const postgrest = await startPostgrest({ port: ports.postgrest, database: `postgres://authenticator@127.0.0.1:${ports.postgres}/postgres`, secret: SECRET, folder: postgres.folder, maxRows });
     started.push(postgrest);
     const gateway = await startGateway({ port: ports.gateway, postgrest: postgrest.url, database: postgres.url, secret: SECRET, tokenSeconds });
@@ -71,6 +75,10 @@ export async function startBackend({ ports = PORTS, migrations = [], maxRows, to
       async reload() {
         await query("notify pgrst, 'reload schema'");
         await new Promise((resolve) => setTimeout(resolve, 300));
+        const { rows } = await query("select to_regproc('public.datum_pull') is not null as known");
+        // A busy machine takes longer. Without a right to call it, a function is refused by another status than an unknown one.
+        const isKnown = () => fetch(`${postgrest.url}/rpc/datum_pull`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).then(({ status }) => status !== 404);
+        for (const end = Date.now() + 20_000; (await isKnown()) !== rows[0].known && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 100));
       },
       stop,
     };

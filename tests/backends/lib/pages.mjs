@@ -1,10 +1,12 @@
-// A page in Chromium with the packed package and the real supabase-js, on a web host of another origin than the project.
+// A page in any engine with the packed package and the real supabase-js, on a web host of another origin than the project.
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { device, eventually, launch } from "../../e2e/lib/browser.mjs";
+import { eventually } from "../../e2e/lib/browser.mjs";
+import { openEngine } from "../../e2e/lib/pages.mjs";
 import { serveFolder } from "../../e2e/lib/static.mjs";
 import { atEnd } from "./cleanup.mjs";
 import { loadPackage } from "./package.mjs";
@@ -18,7 +20,9 @@ import { createClient, navigatorLock } from "@supabase/supabase-js";
 import { Datum } from "datum-sync";
 import { connectAuth, signedInUser, supabaseRemote } from "datum-sync/supabase";
 const given = JSON.parse(new URL(location.href).searchParams.get("given") ?? "{}");
-const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [] });
+const app = (window.app = { authEvents: [], signedIn: [], signedOut: [], failures: [], statuses: [], log: [], errors: [] });
+addEventListener("error", (event) => app.errors.push(String(event.error?.stack ?? event.message)));
+addEventListener("unhandledrejection", (event) => app.errors.push(String(event.reason?.stack ?? event.reason)));
 const supabase = (app.supabase = createClient("${project.url}", "${project.anonKey}", given.isLocked ? { auth: { lock: navigatorLock } } : {}));
 supabase.auth.onAuthStateChange((event) => void app.authEvents.push(event));
 app.datum = await Datum.initialize({
@@ -26,10 +30,12 @@ app.datum = await Datum.initialize({
   remote: supabaseRemote(supabase, given.remote),
   initialUserId: () => signedInUser(supabase),
   retry: { maxAttempts: 1 },
+  logger: { log: (entry) => app.log.push(entry) },
   ...given.config,
 });
 app.tasks = app.datum.manager("tasks");
-app.disconnect = connectAuth(app.datum, supabase, {
+Object.assign(app, { Datum, supabaseRemote, connectAuth });
+if (!given.isAlone) app.disconnect = connectAuth(app.datum, supabase, {
   ...given.auth,
   onSignedIn: (user, result) => app.signedIn.push({ user, isSuccess: result?.isSuccess ?? null, fetched: result?.remoteFetched ?? null }),
   onSignedOut: (user, result) => app.signedOut.push({ user, unsynced: result.unsynced.length, wiped: result.wiped }),
@@ -42,29 +48,37 @@ app.signIn = async (email) => {
 };
 app.sync = (options) => app.datum.synchronize(app.datum.currentUserId, options).then((result) => ({ pushed: result.pushedCount, pulled: result.pulledCount, failed: result.failedCount }), (error) => ({ code: error.code }));
 app.titles = async () => (await app.tasks.readAll()).map((task) => task.title).sort();
+app.patterns = given.patterns ? await import("./patterns.js") : undefined;
 document.title = "ready";
 </script>`;
 
-/** Serves the page of a project, in Chromium. */
-export async function startPages(project) {
+/** Serves the page of a project. */
+export async function startPages(project, engine = "chromium") {
   const installed = await loadPackage();
   const site = join(installed.root, "site");
   await mkdir(site);
   await cp(installed.installed, join(site, "datum-sync"), { recursive: true });
   const [from, to] = [tool("../node_modules/@supabase/supabase-js/dist/index.mjs"), join(site, "supabase-js.js")];
-  await promisify(execFile)(tool("../../e2e/node_modules/.bin/esbuild"), [from, "--bundle", "--format=esm", "--platform=browser", "--log-level=error", `--outfile=${to}`]);
+  const esbuild = (args) => promisify(execFile)(tool("../../e2e/node_modules/.bin/esbuild"), [...args, "--bundle", "--format=esm", "--platform=browser", "--log-level=error"]);
+  await esbuild([from, `--outfile=${to}`]);
+  // The modules of the guide's pages, each under its name.
+  const patterns = tool("../../../www/src/patterns/");
+  const names = readdirSync(patterns).map((file) => file.replace(/\.ts$/, ""));
+  await writeFile(join(site, "patterns.ts"), names.map((name) => `export * as ${name.replace(/-(.)/g, (_, letter) => letter.toUpperCase())} from ${JSON.stringify(join(patterns, name))};`).join("\n"));
+  await esbuild([join(site, "patterns.ts"), "--external:datum-sync", "--external:datum-sync/supabase", "--external:@supabase/supabase-js", `--outfile=${join(site, "patterns.js")}`]);
   await writeFile(join(site, "index.html"), page(project));
-  const [host, browser] = [await serveFolder(site), await launch()];
-  atEnd(async () => {
-    await browser.close();
-    await host.stop();
-  });
-  const address = (given) => `${host.url}/?given=${encodeURIComponent(JSON.stringify(given))}`;
+  const [host, browser] = [await serveFolder(site), await openEngine(engine)];
+  const hosts = [host];
+  const stop = async () => {
+    await browser.stop();
+    for (const one of hosts.splice(0)) await one.stop();
+  };
+  atEnd(stop);
   const ready = (page) => page.waitForFunction(() => document.title === "ready");
-  const hands = (page, given) => ({
+  const hands = (page, given, url) => ({
     page,
     ready: () => ready(page),
-    load: async () => (await page.goto(address(given)), await ready(page)),
+    load: async () => (await page.goto(`${url}/?given=${encodeURIComponent(JSON.stringify(given))}`), await ready(page)),
     reload: async () => (await page.reload(), await ready(page)),
     signIn: (email) => page.evaluate((email) => window.app.signIn(email), email),
     signOut: (options) => page.evaluate((options) => window.app.supabase.auth.signOut(options).then(({ error }) => error?.message ?? null), options),
@@ -80,17 +94,20 @@ export async function startPages(project) {
     host,
     browser,
     site,
-    /** A device: a browser context with a page. */
+    stop,
+    /** A device: a browser context with a page. But for Chromium, storage is an origin's: then each device has one of its own. */
     async device(given = {}) {
-      const { context, page, errors } = await device(browser);
-      const first = hands(page, given);
+      const { context, errors } = await browser.device();
+      if (engine !== "chromium") hosts.push(await serveFolder(site));
+      const { url } = hosts.at(-1);
+      const first = hands(await context.newPage(), given, url);
       await first.load();
       return {
         ...first,
         context,
         errors,
         async tab() {
-          const another = hands(await context.newPage(), given);
+          const another = hands(await context.newPage(), given, url);
           await another.load();
           return another;
         },

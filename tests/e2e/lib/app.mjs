@@ -6,9 +6,11 @@ import { start } from "./child.mjs";
 import { tarball } from "./environment.mjs";
 import { npm, run, temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
+import { isSupabase } from "./target.mjs";
 
 const TOOLS = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const SOURCE = fileURLToPath(new URL("../app/", import.meta.url));
+const SUPABASE = fileURLToPath(new URL("../app-supabase/", import.meta.url));
 const STRICT = {
   compilerOptions: {
     target: "es2023",
@@ -44,8 +46,14 @@ export async function makeApp(pages = new Map()) {
 
   await rm(join(root, "src"), { recursive: true });
   await cp(SOURCE, join(root, "src"), { recursive: true });
+  if (isSupabase) {
+    await npm(["install", `@supabase/supabase-js@${await pinned("@supabase/supabase-js")}`], root);
+    await cp(SUPABASE, join(root, "src"), { recursive: true });
+  }
   for (const [name, code] of pages) await writeFile(join(root, "src", "pages", `${name}.ts`), code);
-  await writeFile(join(root, "tsconfig.json"), JSON.stringify(STRICT, null, 2));
+  // The types of supabase-js have errors of their own.
+  const compilerOptions = { ...STRICT.compilerOptions, skipLibCheck: isSupabase };
+  await writeFile(join(root, "tsconfig.json"), JSON.stringify({ ...STRICT, compilerOptions }, null, 2));
   return {
     root,
     dist: join(root, "dist"),

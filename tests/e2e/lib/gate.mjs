@@ -16,7 +16,8 @@ export async function openGate(target) {
     return shut.opened;
   };
   const server = createServer(async (incoming, answer) => {
-    const path = new URL(incoming.url, target).pathname;
+    // The functions of the SQL kit count as the methods of the protocol that they are.
+    const path = new URL(incoming.url, target).pathname.replace("/rest/v1/rpc/datum_", "/sync/v1/");
     const chunks = [];
     for await (const chunk of incoming) chunks.push(chunk);
     if (incoming.method === "POST") {

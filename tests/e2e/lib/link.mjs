@@ -15,7 +15,8 @@ export async function openLink(target, { bytesPerSecond = Infinity, largestPush 
     const chunks = [];
     for await (const chunk of incoming) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const path = new URL(incoming.url, target).pathname;
+    // As in `gate.mjs`.
+    const path = new URL(incoming.url, target).pathname.replace("/rest/v1/rpc/datum_", "/sync/v1/");
     if (incoming.method !== "OPTIONS") seen.push({ method: incoming.method, path, url: incoming.url, bytes: body.length });
     if (path.endsWith("/push") && body.length > largestPush) return answer.writeHead(413).end("too large");
     const { "accept-encoding": _, ...headers } = incoming.headers;

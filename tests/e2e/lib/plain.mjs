@@ -1,12 +1,12 @@
-// The packed package on a plain web host, a page that opens it, and the real server behind a gate.
+// The packed package on a plain web host, a page that opens it, and what it syncs with behind a gate: see `target.mjs`.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openGate } from "./gate.mjs";
 import { installPackage } from "./package.mjs";
-import { client, startServer } from "./server.mjs";
 import { serveFolder } from "./static.mjs";
+import { startTarget } from "./target.mjs";
 
-const page = (url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,"><script>
+const page = (target, url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,">${target.head}<script>
 // Every attempt to open a database fails until \`storageWorks\`, or as many as the address says have failed.
 window.refused = 0;
 window.storageWorks = false;
@@ -21,15 +21,8 @@ if (failures > 0) IDBFactory.prototype.open = function (...args) {
 import { Datum } from "./datum-sync/index.js";
 const { user, ...given } = Object.fromEntries(new URL(location.href).searchParams);
 const { remote, ...options } = given.config ? JSON.parse(given.config) : {};
-let token;
-const headers = async (reason) => {
-  if (reason === "unauthorized" || !token) {
-    const reply = await fetch("${url}/dev/token", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ userId: user }) });
-    token = (await reply.json()).token;
-  }
-  return { Authorization: "Bearer " + token };
-};
-const config = { name: "tabs", entities: { tasks: {} }, initialUserId: user, remote: { url: "${url}", headers, ...remote }, retry: { maxAttempts: 1 }, flushOnLeave: false, ...options };
+${target.script(url)}
+const config = { name: "tabs", entities: { tasks: {} }, initialUserId: user, remote: await open(user, remote), retry: { maxAttempts: 1 }, flushOnLeave: false, ...options };
 const app = (window.app = { user, errors: [], statuses: [], events: [], ended: [] });
 addEventListener("error", (event) => app.errors.push(String(event.error?.stack ?? event.message)));
 addEventListener("unhandledrejection", (event) => app.errors.push(String(event.reason?.stack ?? event.reason)));
@@ -72,27 +65,29 @@ export const ready = (page) => page.waitForFunction(() => document.title === "re
 
 /**
  * Starts everything. `address(user, config, more)` is a page in `folder` that opens an instance; `rows(user)` are the
- * server's titles. With `more.refuse`, that many attempts to open a database fail.
+ * titles that the target has, and `id(user)` is the user's id there. With `more.refuse`, that many attempts to open a database fail.
  */
 export async function plainSite() {
   const installed = await installPackage();
   const site = join(installed.root, "site");
   await mkdir(site);
   await installed.copyTo(site);
-  const server = await startServer();
-  const gate = await openGate(server.url);
-  await writeFile(join(site, "index.html"), page(gate.url));
+  const target = await startTarget();
+  await target.prepare(site);
+  const gate = await openGate(target.url);
+  await writeFile(join(site, "index.html"), page(target, gate.url));
   await writeFile(join(site, "empty.html"), `<!doctype html><title>empty</title>`);
   const host = await serveFolder(site);
   return {
     gate,
-    server,
+    target,
     folder: site,
     origin: host.url,
-    rows: async (user) => (await (await client(server.url, user)).pullAll()).map((change) => change.data.title).sort(),
-    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user, config: JSON.stringify(config), ...more })}`,
+    id: target.id,
+    rows: target.rows,
+    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user: target.id(user), config: JSON.stringify(config), ...more })}`,
     async stop() {
-      await Promise.all([gate.stop(), host.stop(), server.stop()]);
+      await Promise.all([gate.stop(), host.stop(), target.stop()]);
       await installed.remove();
     },
   };

@@ -63,7 +63,7 @@ export async function documentModules() {
 export async function documentApp(modules) {
   const app = await makeApp();
   const source = join(app.root, "src");
-  for (const file of ["harness.ts", "run.ts", "globals.d.ts", "main.ts", "pages"]) await rm(join(source, file), { recursive: true });
+  for (const file of ["harness.ts", "remote.ts", "run.ts", "globals.d.ts", "main.ts", "pages"]) await rm(join(source, file), { recursive: true });
   for (const [file, code] of modules) await writeFile(join(source, file), asModule(code));
   const cases = [...modules.keys()].map((file) => `  "${file}": () => import("./${file.replace(/\.tsx?$/, "")}"),`);
   const main = `const pages: Record<string, () => Promise<unknown>> = {\n${cases.join("\n")}\n};\nvoid pages[new URLSearchParams(location.search).get("page")!]!();\nexport {};\n`;

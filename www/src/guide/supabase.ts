@@ -28,6 +28,9 @@ function showScreen(name: keyof typeof screens): void {
   if (hadFocus) find(screens[name], "h3").focus();
 }
 
+// The user of the other pages: here it is the project's.
+find(document, ".user").hidden = true;
+
 let supabase: SupabaseClient | undefined;
 let datum: Datum<{ tasks: Task }> | undefined;
 let shown: string | undefined;
@@ -58,6 +61,7 @@ const app: Screens = {
 };
 
 async function connect(): Promise<void> {
+  if (url.value.trim() === "" || key.value.trim() === "") throw new Error("Enter the address and the key of your project, from its dashboard under Connect.");
   if (datum !== undefined) return showScreen(datum.currentUserId === null ? "login" : "tasks");
   supabase = createClient(url.value.trim(), key.value.trim(), { global: { fetch: page.networkSim.fetch as typeof fetch } });
   datum = await openDatum(supabase, app, page.name);
@@ -97,6 +101,11 @@ function onSubmit(testid: string, button: string, work: () => Promise<unknown>):
 onSubmit("project-form", "connect", connect);
 onSubmit("login-form", "sign-in", () => enter(false));
 page.onPress("sign-up", () => enter(true));
+// With a new page, since this one's instance and client belong to the project.
+page.onPress("another", async () => {
+  sessionStorage.removeItem(KEY);
+  location.assign(location.pathname);
+});
 page.onPress("sign-out", async () => {
   const { error } = await supabase!.auth.signOut();
   if (error) throw error;

@@ -5,6 +5,8 @@
 //! breaks (`invariant 3`, repeated for more than one), and which test must fail (`suite BINARY
 //! FILTER`). Without a `suite` line the simulation must find it.
 
+use std::path::Path;
+
 use crate::failure::{Because, Failure, Result};
 
 /// A bug to put into the sources.
@@ -25,10 +27,18 @@ pub struct Mutant {
 /// A native test, as `cargo test --test BINARY FILTER` finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// The test binary: `tests/BINARY.rs`.
+    /// The test binary: `tests/BINARY.rs`, or `server/tests/BINARY.rs`.
     pub binary: String,
     /// A part of the test's path in it.
     pub filter: String,
+}
+
+impl Test {
+    /// Returns true for a test of the server in the sources at `root`.
+    pub fn is_of_the_server(&self, root: &Path) -> bool {
+        let name = format!("tests/{}.rs", self.binary);
+        !root.join(&name).exists() && root.join("server").join(&name).exists()
+    }
 }
 
 impl Mutant {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    backends,
     context::Context,
     failure::{Because, Failure, Result},
     mutants::mutant::{Mutant, Test},
@@ -98,10 +99,14 @@ impl<'a> Workshop<'a> {
 
     /// Runs a named test in the copy, or the simulation.
     pub fn test(&self, label: &str, test: Option<&Test>, expect: Expect) -> Result<Finished> {
+        let package = match test {
+            Some(test) if test.is_of_the_server(&self.copy) => "datum-server",
+            _ => "datum-sync",
+        };
         let mut cargo = self.context.cargo(&[
             "test",
             "--package",
-            "datum-sync",
+            package,
             "--profile",
             "mutants",
             "--target-dir",
@@ -112,6 +117,11 @@ impl<'a> Workshop<'a> {
             .env_remove("CARGO_TARGET_DIR")
             .env("SIM_SEEDS", self.seeds.to_string())
             .env("SIM_SHRINK", "0");
+        // The copy has no packages of npm; what is installed here serves it.
+        let postgrest = backends::postgrest(self.context);
+        if postgrest.exists() {
+            cargo.env("POSTGREST", postgrest);
+        }
         match test {
             Some(test) => cargo.args(["--test", &test.binary, &test.filter]),
             None => cargo.args(["--test", "simulation", "no_history_breaks_a_promise"]),

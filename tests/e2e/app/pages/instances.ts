@@ -1,8 +1,7 @@
 // Offers `Datum` and a config to the test, which opens the instances.
 import { Datum, type DatumConfig } from "datum-sync";
 
-const remote = { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) };
-const config = (more: Partial<DatumConfig> = {}): DatumConfig => ({ name: "one", entities: { task: {} }, remote, initialUserId: session.userId, ...more });
+const config = (more: Partial<DatumConfig> = {}): DatumConfig => ({ name: "one", entities: { task: {} }, remote: session.remote, initialUserId: session.userId, ...more });
 
 const instances = { Datum, config };
 declare global {

@@ -9,7 +9,7 @@ export interface Task extends Entity {
 const datum = await Datum.initialize({
   name: "e2e",
   entities: { task: {} },
-  remote: { url: session.url, headers: async () => ({ Authorization: `Bearer ${await session.token()}` }) },
+  remote: session.remote,
   initialUserId: session.userId,
   // leaving.test covers this; here a reload must not send anything.
   flushOnLeave: false,

@@ -1,0 +1,64 @@
+//! What a pull costs, in pages of the database that it reads: by what it delivers, and not by what there is.
+
+use serde_json::{Value, json};
+
+use super::app::{ANN, APP, RED};
+use super::project::Project;
+use super::sessions::Session;
+use crate::project;
+
+/// Inserts rows of a hundred strangers, and in the same transactions as many of the user and her team.
+fn fill(project: &Project, rows: usize, own: usize) {
+    for part in 0..4 {
+        project.sql(&format!(
+            "insert into public.tasks (user_id, team_id, title)
+             select case when n <= {own} then '{ANN}' else ('00000000-0000-4000-8000-' || lpad((n % 100)::text, 12, '0'))::uuid end,
+               case when n <= {own} and n % 2 = 0 then '{RED}'::uuid end, 't{part} ' || n from generate_series(1, {rows} / 4) n"
+        ));
+    }
+    project.sql("analyze public.tasks; analyze datum.row; analyze datum.place");
+}
+
+/// The pages that each kind of pull reads: nothing new, one change, and a first page.
+fn pages(project: &Project) -> [u64; 3] {
+    let cursor = project.pull_all(ANN, Value::Null, 1_000).1;
+    let mut session = Session::at(&project.superuser);
+    let claims = json!({ "sub": ANN, "role": "authenticated" });
+    session
+        .run(&format!(
+            "select set_config('request.jwt.claims', '{claims}', false); set role authenticated"
+        ))
+        .unwrap();
+    let mut pull = |cursor: &Value, limit: u64| {
+        let body = json!({ "clientId": "d", "cursor": cursor, "limit": limit }).to_string();
+        let query = format!("select public.datum_pull('{body}')");
+        // The first call also reads the catalog.
+        session.run(&query).unwrap();
+        session.pages(&query)
+    };
+    let idle = pull(&cursor, 500);
+    project.sql(&format!(
+        "insert into public.tasks (user_id, title) values ('{ANN}', 'new')"
+    ));
+    [idle, pull(&cursor, 500), pull(&Value::Null, 10)]
+}
+
+#[test]
+fn a_pull_reads_as_many_pages_whatever_the_size_of_the_table() {
+    let project = project!(APP);
+    fill(&project, 2_000, 40);
+    let small = pages(&project);
+    fill(&project, 30_000, 0);
+    let large = pages(&project);
+    for (what, small, large) in [
+        ("idle", small[0], large[0]),
+        ("one change", small[1], large[1]),
+        ("ten rows", small[2], large[2]),
+    ] {
+        // An index of fifteen times as many rows may be a level higher.
+        assert!(
+            large <= small + small / 2 + 20,
+            "{what}: {small} pages, then {large}"
+        );
+    }
+}
