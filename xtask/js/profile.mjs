@@ -186,6 +186,9 @@ function app() {
     void feed.current.state;
     const following = [feed, tasks.watchAll(), tasks.watchById("task-1"), datum.events(), datum.events({ type: "conflictDetected" }), datum.watchCurrentUser(), datum.spaces().watch()];
     for (const feed of following) void follow(feed);
+    // A feed that is left at once.
+    for (const feed of [datum.statusForUser(user), tasks.watchAll(), tasks.watchById("task-1")]) for await (const _ of feed) break;
+    for (const feed of [datum.events(), datum.spaces().watch()]) await feed[Symbol.asyncIterator]().return();
     void [datum.currentUserId, datum.metrics, datum.nextSyncTime(user), tasks.entity, tasks.localAdapter, tasks.remoteAdapter];
     await reads();
     await tasks.create({ title: "first", done: false });

@@ -176,7 +176,7 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     ]);
     command.args(FEATURES);
     command
-        .args(["--strip-debug", "--strip-producers"])
+        .args(["-g", "--strip-producers"])
         .arg(&wasm)
         .arg("-o")
         .arg(&wasm);
@@ -190,7 +190,7 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     command.args(FEATURES).args([
         "--reorder-functions-by-name",
         "--minify-imports-and-exports-and-modules",
-        "--strip-debug",
+        "-g",
     ]);
     command.arg(&wasm).arg("-o").arg(&wasm);
     let label = "wasm-opt, ordering functions";

@@ -49,6 +49,9 @@ pub fn split(
     let wasm = folder.join(WASM);
     let module = fs::read(&wasm).because("reading the module")?;
     let profile = profile(context, &module, assemble)?;
+    // For whoever looks for weight.
+    let list = context.target.join("package").join("functions.txt");
+    fs::write(list, split::list(&module, &profile)?).because("listing the functions")?;
     let glue_file = folder.join(GLUE);
     let glue = fs::read_to_string(&glue_file).because("reading the glue")?;
     let may_wait = lazy_glue::may_wait(&glue);

@@ -59,5 +59,23 @@ pub fn functions(module: &[u8]) -> Result<usize> {
     Ok(program.bodies.len())
 }
 
+/// Returns what the functions of each part are: a line for each, the largest first.
+pub fn list(module: &[u8], profile: &[usize]) -> Result<String> {
+    let program = Program::read(module).because("reading the module")?;
+    let first = program.imported() as u32;
+    let mut lines: Vec<(usize, std::cmp::Reverse<usize>, &str)> = (first..)
+        .zip(program.bodies.iter().zip(profile))
+        .map(|(index, (body, part))| {
+            let name = program.names.get(&index).copied().unwrap_or_default();
+            (*part, std::cmp::Reverse(body.range().len()), name)
+        })
+        .collect();
+    lines.sort_unstable();
+    let line = |(part, size, name): (usize, std::cmp::Reverse<usize>, &str)| {
+        format!("{part} {:>6} {name}\n", size.0)
+    };
+    Ok(lines.into_iter().map(line).collect())
+}
+
 #[cfg(test)]
 mod tests;

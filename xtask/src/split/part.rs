@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, CustomSection, DataSection, ElementSection, Elements, EntityType,
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, ImportSection,
     Instruction, MemorySection, Module, StartSection, TableSection, TypeSection,
     reencode::{Error, Reencode},
@@ -46,10 +46,6 @@ pub fn write(program: &Program<'_>, plan: &Plan, part: usize) -> Result<Vec<u8>>
                 .because(&doing)?;
         }
         module.section(&data);
-        for (name, bytes) in &program.custom {
-            let (name, data) = (Cow::Borrowed(*name), Cow::Borrowed(*bytes));
-            module.section(&CustomSection { name, data });
-        }
     }
     Ok(module.finish())
 }

@@ -1,8 +1,10 @@
 //! A linked module, as far as splitting needs to know it.
 
+use std::collections::BTreeMap;
+
 use wasmparser::{
-    CompositeInnerType, Data, Element, Export, FuncType, FunctionBody, Global, Import, MemoryType,
-    Parser, Payload, Table, TypeRef,
+    CompositeInnerType, Data, Element, Export, FuncType, FunctionBody, Global, Import, KnownCustom,
+    MemoryType, Name, NameSectionReader, Parser, Payload, Table, TypeRef,
 };
 
 /// The sections of a module.
@@ -21,8 +23,8 @@ pub struct Program<'a> {
     pub elements: Vec<Element<'a>>,
     pub bodies: Vec<FunctionBody<'a>>,
     pub data: Vec<Data<'a>>,
-    /// The custom sections, by name.
-    pub custom: Vec<(&'a str, &'a [u8])>,
+    /// The functions' names, by index.
+    pub names: BTreeMap<u32, &'a str>,
 }
 
 impl<'a> Program<'a> {
@@ -69,12 +71,28 @@ impl<'a> Program<'a> {
             Payload::ElementSection(section) => extend(&mut self.elements, section)?,
             Payload::DataSection(section) => extend(&mut self.data, section)?,
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
-            Payload::CustomSection(section) => self.custom.push((section.name(), section.data())),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    self.read_names(names)?;
+                }
+            }
             Payload::Version { .. }
             | Payload::DataCountSection { .. }
             | Payload::CodeSectionStart { .. }
             | Payload::End(_) => {}
             other => return Err(format!("a section that is not known here: {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn read_names(&mut self, sections: NameSectionReader<'a>) -> Result<(), String> {
+        for section in sections {
+            if let Name::Function(names) = section.map_err(text)? {
+                for name in names {
+                    let name = name.map_err(text)?;
+                    self.names.insert(name.index, name.name);
+                }
+            }
         }
         Ok(())
     }
