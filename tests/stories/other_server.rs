@@ -28,6 +28,15 @@ pub fn moved(phone: &mut Device, before: &Tab, server: &MemoryServer, address: &
     phone.open()
 }
 
+/// The same device, moved to another server, which the app accepts with `offer`.
+fn offered(device: &mut Device, before: &Tab, server: &MemoryServer) -> Tab {
+    let tab = moved(device, before, server, NEW);
+    failed(&tab, "{}");
+    tab.run(tab.engine.users().accept_server("ann", true))
+        .unwrap();
+    tab
+}
+
 fn failed(tab: &Tab, options: &str) -> Error {
     tab.sync_with(options).unwrap_err()
 }
@@ -216,18 +225,14 @@ fn a_device_that_comes_late_to_a_new_server_takes_nothing_back() {
     let b = tablet.open();
     b.sync();
     let other = MemoryServer::new("epoch-9");
-    let a = moved(&mut phone, &a, &other, NEW);
-    failed(&a, "{}");
-    a.run(a.engine.users().accept_server("ann", true)).unwrap();
+    let a = offered(&mut phone, &a, &other);
     a.sync();
     world.clock.advance(60_000);
     a.patch("acked", r#"{"title":"newer"}"#);
     a.sync();
     world.clock.advance(60_000);
 
-    let b = moved(&mut tablet, &b, &other, NEW);
-    failed(&b, "{}");
-    b.run(b.engine.users().accept_server("ann", true)).unwrap();
+    let b = offered(&mut tablet, &b, &other);
     assert!(b.sync().is_success);
 
     assert_eq!(b.titles(), ["newer", "waits"]);
@@ -252,18 +257,14 @@ fn an_edit_over_an_offered_row_takes_back_nothing_else() {
             tab.sync();
         }
         let other = MemoryServer::new("epoch-9");
-        let a = moved(&mut phone, &a, &other, NEW);
-        failed(&a, "{}");
-        a.run(a.engine.users().accept_server("ann", true)).unwrap();
+        let a = offered(&mut phone, &a, &other);
         a.sync();
         world.clock.advance(60_000);
         a.patch("row", r#"{"title":"newer"}"#);
         a.sync();
         world.clock.advance(60_000);
 
-        let b = moved(&mut tablet, &b, &other, NEW);
-        failed(&b, "{}");
-        b.run(b.engine.users().accept_server("ann", true)).unwrap();
+        let b = offered(&mut tablet, &b, &other);
         b.patch("row", r#"{"note":"edited"}"#);
         for tab in [&b, &b, &a] {
             assert!(tab.sync().is_success);
