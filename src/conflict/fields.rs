@@ -102,14 +102,23 @@ pub fn changed_fields(base: &str, body: &str) -> Vec<String> {
 }
 
 /// Returns a body without this device's own values: those whose hash is in `own`, or all values if
-/// `own` is `None`. Values that the remote has too are kept.
+/// `own` is `None`. Values that the remote has too are kept, and those in whose place it has one
+/// whose hash is not in `older`, if that is given.
 #[must_use]
-pub fn of_others(body: &str, own: Option<&[u64]>, remote: Option<&str>) -> Option<String> {
+pub fn of_others(
+    body: &str,
+    own: Option<&[u64]>,
+    remote: Option<&str>,
+    older: Option<&[u64]>,
+) -> Option<String> {
     let remote = object_or_empty(remote);
     let mut fields = String::from("{");
     for (key, value) in object(body).ok()?.iter() {
-        if same(remote.get(key), Some(value))
+        let theirs = remote.get(key);
+        if same(theirs, Some(value))
             || own.is_some_and(|own| !own.contains(&field_hash(key, value)))
+            || (older.zip(theirs))
+                .is_some_and(|(older, theirs)| !older.contains(&field_hash(key, theirs)))
         {
             push_field(&mut fields, key, value);
         }

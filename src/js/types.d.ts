@@ -1144,8 +1144,9 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * `otherServer`, and nothing is pushed, offered or pulled. The same server at a new address goes on by itself.
    *
    * `"offer"` keeps everything that is on this device and offers it to that server with the next cycle, as creates; where it
-   * has an entity of that id already, the resolver decides. A shared space that it does not have is offered by its owners. `"wipe"` removes it from this device, pending operations
-   * included, and the next cycle fetches what that server has.
+   * has an entity of that id already, the resolver decides. A shared space that it does not have is offered by its owners. What
+   * others have deleted on that server meanwhile comes back: nothing there tells a deletion from what it never had. `"wipe"` removes
+   * everything from this device, pending operations included, and the next cycle fetches what that server has.
    *
    * @returns How many entities are offered, besides what was pending.
    */

@@ -11,6 +11,7 @@
 //! | a write that a restored server may have forgotten, or an operation whose base is unknown | equal to the body stored here | the row is written; pending operations are rebased onto it |
 //! | a write that a restored server may have forgotten, with or without pending operations | different from it | [`RowPlanner::apply_restored_row`] |
 //! | an edit of a summed field whose effect the row shows | the same content, no number counted twice | the operation is settled |
+//! | a creation that offers the row to another server, with edits over it | different from it | a conflict with as much of the row as others have written anew |
 //! | edits behind one that another tab has sent | an earlier write of this device | the row is written; pending operations are rebased onto it |
 //! | any other edit | any other row | a conflict with its base: the resolver decides |
 
@@ -124,6 +125,20 @@ impl RowPlanner<'_> {
             }
             if let Some(receipt) = suspect {
                 return self.apply_restored_row(receipt, held, &pending.chain, row, tombstones);
+            }
+            if let (Some(first), Some(last)) = (pending.chain.first(), pending.chain.last())
+                && first.kind == OperationKind::Create
+            {
+                // It offers what is held to another server, with edits of this device over it.
+                let base = held
+                    .as_deref()
+                    .and_then(|held| Self::acknowledged(held, None, row, &pending.chain, &[]));
+                let base = Base {
+                    body: base.as_deref(),
+                    version: 0,
+                    assumed: true,
+                };
+                return self.meet(row, &pending, last, &base);
             }
         }
         self.meet_pending(row, &pending, pending.chain.first().copied());

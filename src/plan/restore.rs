@@ -106,7 +106,7 @@ impl RowPlanner<'_> {
         let own = (!receipt.whole).then_some(&*receipt.field_hashes);
         let base = held
             .as_deref()
-            .and_then(|held| conflict::of_others(held, own, row.body));
+            .and_then(|held| Self::acknowledged(held, own, row, chain, &receipt.field_hashes));
         if let (Some(ours), Some(theirs)) = (last.body.as_deref(), row.body)
             && chain.is_empty()
             && conflict::is_own(base.as_deref(), Some(theirs), ours, &[])
@@ -253,6 +253,21 @@ impl RowPlanner<'_> {
                 unknown && row.version < receipt.version && theirs < modified_at(held) && known()
             }
         }
+    }
+
+    /// Returns the base of pending edits over a row that the server may lack: the held row without
+    /// the values that compete with the server's. Those that lie under an edit are as old as the
+    /// held row, not as the edit: they compete with no value that others have written since. `own`
+    /// and `older` are as in [`conflict::of_others`].
+    pub(super) fn acknowledged(
+        held: &str,
+        own: Option<&[u64]>,
+        row: &RemoteRow<'_>,
+        chain: &[&Operation],
+        older: &[u64],
+    ) -> Option<String> {
+        let is_older = !chain.is_empty() && modified_at(held) < row.body.and_then(modified_at);
+        conflict::of_others(held, own, row.body, is_older.then_some(older))
     }
 
     fn offset(&self) -> i64 {

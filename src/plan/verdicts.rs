@@ -103,7 +103,8 @@ impl Planner for VerdictPlanner<'_> {
             })
             .map(|(op, _)| op.id.clone())
             .collect();
-        // What is refused first: the others are decided without what waits on that.
+        // Refusals first: the other verdicts are planned without the operations that depend on a
+        // refused one.
         let verdicts = || self.sent.iter().zip(&self.reply.results);
         let is_refused = |verdict: &PushVerdict<'_>| verdict.status == "rejected";
         let refused = verdicts().filter(|(_, verdict)| is_refused(verdict));

@@ -28,6 +28,15 @@ pub fn moved(phone: &mut Device, before: &Tab, server: &MemoryServer, address: &
     phone.open()
 }
 
+/// The same device, moved to another server, which the app accepts with `offer`.
+fn offered(device: &mut Device, before: &Tab, server: &MemoryServer) -> Tab {
+    let tab = moved(device, before, server, NEW);
+    failed(&tab, "{}");
+    tab.run(tab.engine.users().accept_server("ann", true))
+        .unwrap();
+    tab
+}
+
 fn failed(tab: &Tab, options: &str) -> Error {
     tab.sync_with(options).unwrap_err()
 }
@@ -216,21 +225,55 @@ fn a_device_that_comes_late_to_a_new_server_takes_nothing_back() {
     let b = tablet.open();
     b.sync();
     let other = MemoryServer::new("epoch-9");
-    let a = moved(&mut phone, &a, &other, NEW);
-    failed(&a, "{}");
-    a.run(a.engine.users().accept_server("ann", true)).unwrap();
+    let a = offered(&mut phone, &a, &other);
     a.sync();
     world.clock.advance(60_000);
     a.patch("acked", r#"{"title":"newer"}"#);
     a.sync();
     world.clock.advance(60_000);
 
-    let b = moved(&mut tablet, &b, &other, NEW);
-    failed(&b, "{}");
-    b.run(b.engine.users().accept_server("ann", true)).unwrap();
+    let b = offered(&mut tablet, &b, &other);
     assert!(b.sync().is_success);
 
     assert_eq!(b.titles(), ["newer", "waits"]);
     a.sync();
     assert_eq!(a.titles(), ["newer", "waits"]);
+}
+
+/// What is offered has its row's age also under an edit: only what was edited is newer.
+#[test]
+fn an_edit_over_an_offered_row_takes_back_nothing_else() {
+    for is_author in [false, true] {
+        let world = World::new();
+        let (mut phone, a) = synced(&world);
+        let mut tablet = world.device("tablet");
+        tablet.remote.address = Some(OLD.to_owned());
+        let b = tablet.open();
+        b.sync();
+        let row = r#"{"id":"row","title":"old","note":"old","extra":1}"#;
+        let author = if is_author { &b } else { &a };
+        author.create(row);
+        for tab in [&a, &b, &a, &b] {
+            tab.sync();
+        }
+        let other = MemoryServer::new("epoch-9");
+        let a = offered(&mut phone, &a, &other);
+        a.sync();
+        world.clock.advance(60_000);
+        a.patch("row", r#"{"title":"newer"}"#);
+        a.sync();
+        world.clock.advance(60_000);
+
+        let b = offered(&mut tablet, &b, &other);
+        b.patch("row", r#"{"note":"edited"}"#);
+        for tab in [&b, &b, &a] {
+            assert!(tab.sync().is_success);
+        }
+
+        for tab in [&a, &b] {
+            let row = tab.read("row").unwrap();
+            assert_eq!(row["title"], "newer", "made by the tablet: {is_author}");
+            assert_eq!((&row["note"], &row["extra"]), (&"edited".into(), &1.into()));
+        }
+    }
 }

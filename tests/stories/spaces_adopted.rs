@@ -247,3 +247,51 @@ fn the_end_of_a_space_is_told_if_the_account_is_no_member() {
         assert_eq!(laptop.places(), left, "{told}");
     }
 }
+
+/// An owner's rows are offered with their own age, whatever was edited over them.
+#[test]
+fn an_owners_edit_over_an_offered_row_takes_back_nothing_else() {
+    let world = World::new();
+    let (mut phone, mut desk) = (world.device("phone"), world.device_of("carl", "desk"));
+    for device in [&mut phone, &mut desk] {
+        device.remote.address = Some(OLD.to_owned());
+    }
+    let (a, c) = (phone.open(), desk.open());
+    a.makes(TEAM);
+    a.creates(Some(TEAM), "x", "plan");
+    let member = json!({ "id": format!("{TEAM}/carl"), "spaceId": TEAM, "role": "owner" });
+    let draft = member.to_string();
+    a.write("$member", Write::Create { draft }).unwrap();
+    a.sync();
+    c.sync();
+    let other = MemoryServer::new("epoch-9");
+    let moves = |device: &mut crate::support::world::Device, tab: &Tab| {
+        let moved = moved(device, tab, &other, NEW);
+        assert_eq!(moved.sync_with("{}").unwrap_err().code(), Code::OtherServer);
+        let users = moved.engine.users();
+        moved.run(users.accept_server(&moved.user, true)).unwrap();
+        moved
+    };
+    let a = moves(&mut phone, &a);
+    a.sync();
+    a.sync();
+    world.clock.advance(60_000);
+    a.patch("x", r#"{"title":"newer"}"#);
+    a.sync();
+    world.clock.advance(60_000);
+
+    let c = moves(&mut desk, &c);
+    c.patch("x", r#"{"done":true}"#);
+    for tab in [&c, &c, &a] {
+        assert!(tab.sync().is_success);
+    }
+
+    for tab in [&a, &c] {
+        let row = tab.read("x").unwrap();
+        assert_eq!(
+            (&row["title"], &row["done"]),
+            (&"newer".into(), &true.into())
+        );
+        tab.at_rest();
+    }
+}

@@ -1,7 +1,7 @@
 //! Faults of shared spaces that random histories have found.
 
 use crate::support::spaces::{CLUB, TEAM, place, team};
-use crate::support::world::{Fault, ONE_TRY, World};
+use crate::support::world::{Device, Fault, ONE_TRY, Tab, World};
 use datum_sync::model::space::Role;
 use datum_sync::plan::write::Write;
 use serde_json::json;
@@ -101,15 +101,21 @@ fn an_edit_that_cannot_follow_its_row_yet_keeps_its_base() {
     }
 }
 
+/// A device of a member of the team, on which a row was created, before its storage is lost.
+fn about_to_lose(world: &World) -> (Device, Tab) {
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.sync();
+    a.creates(Some(TEAM), "y", "new");
+    (phone, a)
+}
+
 /// No list says yet that its user has left, and the server has just taken it.
 #[test]
 fn what_is_pushed_after_a_loss_is_shown_before_a_list_has_come() {
     let world = World::new();
     let bob = team(&world);
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.sync();
-    a.creates(Some(TEAM), "y", "new");
+    let (phone, a) = about_to_lose(&world);
     a.patch("x", r#"{"title":"mine"}"#);
     phone.evict();
     let mut seen = [place("mine", Some(TEAM)), place("new", Some(TEAM))];
@@ -134,10 +140,7 @@ fn what_is_pushed_after_a_loss_is_shown_before_a_list_has_come() {
 fn what_is_pushed_after_a_loss_goes_with_a_space_that_its_user_is_not_in_any_more() {
     let world = World::new();
     let bob = team(&world);
-    let phone = world.device("phone");
-    let a = phone.open();
-    a.sync();
-    a.creates(Some(TEAM), "y", "new");
+    let (phone, a) = about_to_lose(&world);
     phone.evict();
     a.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
     bob.removes(TEAM, "ann");

@@ -1,5 +1,6 @@
 //! Shared spaces and a restored server, a drift, a thousand of them, and a cursor from before.
 
+use super::spaces_moved::both;
 use crate::support::restored::restore;
 use crate::support::spaces::{CLUB, Peer, TEAM, place, team};
 use crate::support::world::{Fault, World};
@@ -111,6 +112,46 @@ fn a_forgotten_move_is_moved_again() {
     assert_eq!(a.read("x").unwrap()["done"], true);
     assert_eq!(a.run(a.engine.entities().count("ann", "tasks")).unwrap(), 1);
     a.at_rest();
+}
+
+/// The first pull after the restore is of a scope that lacks the row, and a push follows it.
+#[test]
+fn a_move_whose_base_is_forgotten_is_sent_before_its_row_is_pulled() {
+    let corner = r#"{"scope":{"query":{"where":{"shop":"corner"}}}}"#;
+    for is_gone in [false, true] {
+        let world = World::new();
+        let (bob, a) = both(&world);
+        let backup = world.server.backup();
+        if is_gone {
+            bob.writes(Some(TEAM), "y", "new");
+        } else {
+            bob.edits(Some(TEAM), "x", "lost");
+        }
+        a.sync();
+        let id = if is_gone { "y" } else { "x" };
+        a.moves(id, Some(CLUB));
+        restore(&world, &backup, "epoch-2");
+        if !is_gone {
+            bob.edits(Some(TEAM), "x", "since");
+        }
+
+        assert!(a.sync_with(corner).unwrap().is_success);
+        assert!(a.sync_with(corner).unwrap().is_success);
+        assert_eq!(a.dead_letters(), [] as [serde_json::Value; 0]);
+        assert!(a.sync().is_success);
+
+        let (kept, moved) = match is_gone {
+            false => (None, place("since", Some(CLUB))),
+            true => (Some(place("plan", Some(TEAM))), place("new", Some(CLUB))),
+        };
+        let mut all: Vec<_> = kept.into_iter().chain([moved]).collect();
+        all.sort();
+        assert_eq!(a.places(), all, "gone: {is_gone}");
+        a.at_rest();
+        let b = world.device("laptop").open();
+        b.sync();
+        assert_eq!(b.places(), all);
+    }
 }
 
 #[test]

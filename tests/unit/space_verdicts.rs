@@ -58,11 +58,17 @@ fn say(replica: &mut Replica, events: Vec<Event>) {
 }
 
 fn member(replica: &mut Replica) {
-    let list = vec![Joined {
-        space: TEAM.to_owned(),
-        role: Role::Writer,
-    }];
-    let what = SpaceEvent::List { list, asked: 0 };
+    listed(
+        replica,
+        vec![Joined {
+            space: TEAM.to_owned(),
+            role: Role::Writer,
+        }],
+    );
+}
+
+fn listed(replica: &mut Replica, list: Vec<Joined>) {
+    let what = SpaceEvent::List { list, asked: 1 };
     say(replica, vec![Event::Space { what }]);
 }
 
@@ -89,6 +95,8 @@ fn an_operation_that_was_applied_after_all_takes_its_letter_back() {
         let op = edit("op", &shared("tasks"), "a");
         if is_member {
             member(&mut replica);
+        } else {
+            listed(&mut replica, Vec::new());
         }
         say(&mut replica, vec![letter(&op)]);
         let later = Operation {

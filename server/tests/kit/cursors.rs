@@ -73,7 +73,7 @@ fn a_cursor_that_a_user_makes_up_leads_nowhere() {
     let cursor = project.pull(ANN, json!({ "limit": 1 }))["cursor"].clone();
     let parts: Vec<&str> = cursor.as_str().unwrap().split('.').collect();
     assert_eq!(project.try_pull(ANN, json!({ "cursor": cursor })).0, 200);
-    // The checksum is no secret: whoever reads the kit can compute it.
+    // The checksum is no secret: every reader of the kit can compute it.
     let forged = |changes: &[(usize, &'static str)]| {
         let mut parts = parts[..11].to_vec();
         for (place, value) in changes {

@@ -96,7 +96,7 @@ fn a_replica_that_is_behind_says_so_and_loses_nothing() {
     assert_eq!(project.one(ANN, fifth)["status"], "applied");
     run_at(&behind.superuser, "select pg_wal_replay_resume()");
     catch_up();
-    // From whichever cursor, and whoever answers, a device has everything in the end.
+    // From every cursor, and from the primary and the replica, a device has everything in the end.
     let ids = |changes: &[Value]| -> Vec<Value> {
         changes.iter().map(|change| change["id"].clone()).collect()
     };

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use crate::model::config::Config;
 use crate::model::entity::{Fields, Key};
 use crate::model::error::{Code, Error, Result};
+use crate::model::limits::MAX_VERSION;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushRequest, PushedOperation, Raw};
 use crate::model::table::Table;
@@ -86,8 +87,11 @@ pub fn on_the_wire<'a>(
     data: &'a Option<Cow<'a, str>>,
     after: &'a [String],
 ) -> PushedOperation<'a> {
-    // A base of another epoch matches nothing: the remote answers with the row, if there is one.
-    let base_version = op.base_version.filter(|base| *base != UNKNOWN);
+    // A base of another epoch matches nothing: the remote answers with the row, if there is one. A
+    // move has to have a base, so it gets a version that no row has.
+    let is_move = op.kind == OperationKind::Move;
+    let base_version = (op.base_version.filter(|base| *base != UNKNOWN))
+        .or_else(|| is_move.then_some(MAX_VERSION));
     let table = Table(&op.entity);
     PushedOperation {
         op_id: Cow::Borrowed(&op.op_id),

@@ -78,7 +78,7 @@ pub(in crate::plan) fn offer_the_missing(
     }
 }
 
-/// Offers one entity that the server did not send, with what waits over it.
+/// Offers one entity that the server did not send, with its pending operations.
 fn offer_missing(
     planner: &mut RowPlanner<'_>,
     key: &Key<'_>,
@@ -133,8 +133,8 @@ fn offer_missing(
     }
 }
 
-/// Offers a forgotten move again, before what waits over the row: it lives where it came from. Its
-/// content is never offered without that, or there would be two.
+/// Offers a forgotten move again, before the other pending operations of the row: it lives where it
+/// came from. Its content is never offered without that, or there would be two.
 fn offer_move(
     planner: &mut RowPlanner<'_>,
     key: &Key<'_>,
