@@ -196,7 +196,12 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
         Kind::Release => parts::split(context, folder, |to| profiled(context, module, to))?,
     };
     let mut inlined = vec![folder.join(INLINE)];
-    inlined.extend(parts::FILES.iter().take(build.parts).map(|name| folder.join(name)));
+    inlined.extend(
+        parts::FILES
+            .iter()
+            .take(build.parts)
+            .map(|name| folder.join(name)),
+    );
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
@@ -225,7 +230,11 @@ fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
-    let entry = context.root.join("xtask").join("js").join("profile-entry.js");
+    let entry = context
+        .root
+        .join("xtask")
+        .join("js")
+        .join("profile-entry.js");
     copy(&sources.join(MAIN), &folder.join(MAIN))?;
     bundle(context, &entry, folder, &Build::whole())?;
     for name in UNBUNDLED {

@@ -47,8 +47,11 @@ pub fn split(
     assemble: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Build> {
     let wasm = folder.join(WASM);
-    let module = fs::read(&wasm).because("reading the module")?;
-    let profile = profile(context, &module, assemble)?;
+    let linked = fs::read(&wasm).because("reading the module")?;
+    let split::Outlined {
+        module,
+        stages: profile,
+    } = split::outline(&linked, &profile(context, &linked, assemble)?)?;
     // For whoever looks for weight.
     let list = context.target.join("package").join("functions.txt");
     fs::write(list, split::list(&module, &profile)?).because("listing the functions")?;
@@ -78,7 +81,7 @@ pub fn split(
     })
 }
 
-/// Returns the part of each function.
+/// Returns the part of each block.
 fn profile(
     context: &Context,
     module: &[u8],
@@ -98,13 +101,13 @@ fn profile(
     process::run(&context.console, label, &mut command, LIMIT)?;
     let text = fs::read_to_string(&notes).because("reading the profile")?;
     let stages: Vec<Vec<u32>> = serde_json::from_str(&text).because("reading the profile")?;
-    let has_run = |stage: &Vec<u32>, function: usize| {
-        let notes = stage.get(function / 32).copied().unwrap_or_default();
-        notes >> (function % 32) & 1 == 1
+    let has_run = |stage: &Vec<u32>, block: usize| {
+        let notes = stage.get(block / 32).copied().unwrap_or_default();
+        notes >> (block % 32) & 1 == 1
     };
-    let part_of = |function| {
-        let stage = stages.iter().position(|stage| has_run(stage, function));
+    let part_of = |block| {
+        let stage = stages.iter().position(|stage| has_run(stage, block));
         stage.unwrap_or(stages.len())
     };
-    Ok((0..split::functions(module)?).map(part_of).collect())
+    Ok((0..split::blocks(module)?).map(part_of).collect())
 }

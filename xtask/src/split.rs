@@ -8,7 +8,9 @@
 //! profile that misses a function costs time, and never a wrong result. Emscripten's SPLIT_MODULE,
 //! by Binaryen's wasm-split, works the same way.
 
+mod blocks;
 mod instrument;
+mod outline;
 mod part;
 mod plan;
 mod program;
@@ -16,6 +18,7 @@ mod program;
 use crate::failure::{Because, Result};
 
 pub use instrument::instrument;
+pub use outline::{Outlined, outline};
 
 use plan::Plan;
 use program::Program;
@@ -36,12 +39,7 @@ pub struct Pinned<'a>(pub &'a dyn Fn(&str) -> bool);
 
 /// Splits `module`. `profile` has a part for each function that the module defines, in their order.
 /// `build` is the name under which the parts import what loads them.
-pub fn split(
-    module: &[u8],
-    profile: &[usize],
-    pinned: &Pinned<'_>,
-    build: &str,
-) -> Result<Parts> {
+pub fn split(module: &[u8], profile: &[usize], pinned: &Pinned<'_>, build: &str) -> Result<Parts> {
     let program = Program::read(module).because("reading the module")?;
     let plan = Plan::new(&program, profile, pinned, build)?;
     let modules = (0..plan.parts())
@@ -53,10 +51,14 @@ pub fn split(
     })
 }
 
-/// Returns how many functions a module defines.
-pub fn functions(module: &[u8]) -> Result<usize> {
+/// Returns how many blocks the functions of a module have: the stages of a profile are those of blocks.
+pub fn blocks(module: &[u8]) -> Result<usize> {
     let program = Program::read(module).because("reading the module")?;
-    Ok(program.bodies.len())
+    let blocks = program.bodies.iter().map(|body| {
+        let code = blocks::read(body)?;
+        Ok(code.iter().filter(|read| read.begins).count())
+    });
+    blocks.sum()
 }
 
 /// Returns what the functions of each part are: a line for each, the largest first.

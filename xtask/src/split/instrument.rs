@@ -1,28 +1,28 @@
-//! The module that notes which of its functions have run.
-
-use std::convert::Infallible;
+//! The module that notes which blocks of its functions have run.
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, ExportKind, ExportSection, GlobalSection, GlobalType, Instruction,
-    Module, ValType,
+    CodeSection, ConstExpr, ExportKind, ExportSection, Function, GlobalSection, GlobalType,
+    Instruction, Module, ValType,
     reencode::{Error, Reencode, utils},
 };
 use wasmparser::{ExportSectionReader, FunctionBody, GlobalSectionReader, Parser};
 
-use crate::failure::{Because, Result};
+use crate::failure::{Because, Failure, Result};
 
-/// The exports that have a bit for each function, set once it has run: `hits0` for the first 32
-/// functions, and so on. Globals, since not every engine takes a second memory.
+use super::blocks;
+
+/// The exports that have a bit for each block, set once it has run: `hits0` for the first 32
+/// blocks, and so on. Globals, since not every engine takes a second memory.
 const HITS: &str = "hits";
 
 /// The bits of a global.
 const BITS: usize = 32;
 
-/// Makes each function note that it has run. The module's memory stays as it is.
+/// Makes each block note that it has run. The module's memory stays as it is.
 pub fn instrument(module: &[u8]) -> Result<Vec<u8>> {
     let mut noting = Noting {
         next: 0,
-        notes: super::functions(module)?.div_ceil(BITS) as u32,
+        notes: super::blocks(module)?.div_ceil(BITS) as u32,
         first: 0,
     };
     let mut written = Module::new();
@@ -33,17 +33,17 @@ pub fn instrument(module: &[u8]) -> Result<Vec<u8>> {
 }
 
 struct Noting {
-    /// The function that is written next.
+    /// The block that is written next.
     next: u32,
     /// The number of globals with notes, and the index of the first one.
     notes: u32,
     first: u32,
 }
 
-type Written<T> = std::result::Result<T, Error<Infallible>>;
+type Written<T> = std::result::Result<T, Error<Failure>>;
 
 impl Reencode for Noting {
-    type Error = Infallible;
+    type Error = Failure;
 
     fn parse_global_section(
         &mut self,
@@ -82,6 +82,19 @@ impl Reencode for Noting {
         body: FunctionBody<'_>,
     ) -> Written<()> {
         let mut function = self.new_function_with_parsed_locals(&body)?;
+        for read in blocks::read(&body).map_err(Error::UserError)? {
+            if read.begins {
+                self.note(&mut function);
+            }
+            function.instruction(&self.instruction(read.operator)?);
+        }
+        code.function(&function);
+        Ok(())
+    }
+}
+
+impl Noting {
+    fn note(&mut self, function: &mut Function) {
         let (note, bit) = (self.next / BITS as u32, self.next % BITS as u32);
         let global = self.first + note;
         function.instruction(&Instruction::GlobalGet(global));
@@ -89,11 +102,5 @@ impl Reencode for Noting {
         function.instruction(&Instruction::I32Or);
         function.instruction(&Instruction::GlobalSet(global));
         self.next += 1;
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            function.instruction(&self.parse_instruction(&mut reader)?);
-        }
-        code.function(&function);
-        Ok(())
     }
 }

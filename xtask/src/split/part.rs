@@ -3,9 +3,9 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType,
-    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, ImportSection,
-    Instruction, MemorySection, Module, StartSection, TableSection, TypeSection,
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, ImportSection, Instruction,
+    MemorySection, Module, StartSection, TableSection, TypeSection,
     reencode::{Error, Reencode},
 };
 use wasmparser::{ExternalKind, FunctionBody, Operator};
@@ -114,7 +114,10 @@ impl<'a> Writer<'a> {
         let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
         let first = self.program.imported() as u32;
         for function in self.plan.own(self.part) {
-            functions.function(self.type_of(function).and_then(|kind| self.type_index(kind))?);
+            functions.function(
+                self.type_of(function)
+                    .and_then(|kind| self.type_index(kind))?,
+            );
             let body = self.program.bodies.get((function - first) as usize);
             let body = body.ok_or_else(|| missing("function", function))?;
             self.parse_function_body(&mut code, body.clone())?;
@@ -161,12 +164,16 @@ impl<'a> Writer<'a> {
         for function in self.plan.imports(self.part) {
             let import = self.program.imports.get(function as usize);
             let import = import.ok_or_else(|| missing("import", function))?;
-            let kind = self.type_of(function).and_then(|kind| self.type_index(kind))?;
+            let kind = self
+                .type_of(function)
+                .and_then(|kind| self.type_index(kind))?;
             section.import(import.module, import.name, EntityType::Function(kind));
         }
         for lender in 0..self.part {
             for (name, function) in borrowed(self.plan, lender, self.part) {
-                let kind = self.type_of(function).and_then(|kind| self.type_index(kind))?;
+                let kind = self
+                    .type_of(function)
+                    .and_then(|kind| self.type_index(kind))?;
                 let (from, name) = (lender.to_string(), name.to_string());
                 section.import(&from, &name, EntityType::Function(kind));
             }
@@ -308,7 +315,11 @@ impl<'a> Writer<'a> {
     /// Returns the index of the loader's type.
     fn load_type(&mut self) -> u32 {
         let takes_part = wasmparser::FuncType::new([wasmparser::ValType::I32], []);
-        let known = self.program.types.iter().position(|kind| *kind == takes_part);
+        let known = self
+            .program
+            .types
+            .iter()
+            .position(|kind| *kind == takes_part);
         self.type_at(known.map_or(LOAD_TYPE, |index| index as u32))
     }
 
@@ -359,7 +370,11 @@ impl Reencode for Writer<'_> {
         Ok(self.type_at(index))
     }
 
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Written<()> {
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: FunctionBody<'_>,
+    ) -> Written<()> {
         let mut function = self.new_function_with_parsed_locals(&body)?;
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {

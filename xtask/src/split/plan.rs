@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::{ConstExpr, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator};
+use wasmparser::{
+    ConstExpr, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator,
+};
 
 use crate::failure::{Because, Failure, Result};
 
@@ -204,9 +206,15 @@ impl Plan {
     }
 
     fn shared(&self, part: usize, of: impl Fn(&Uses) -> &BTreeSet<u32>) -> BTreeSet<u32> {
-        let parts = if part == 0 { 1..self.parts } else { part..part + 1 };
+        let parts = if part == 0 {
+            1..self.parts
+        } else {
+            part..part + 1
+        };
         let uses = self.uses.get(parts).unwrap_or_default();
-        uses.iter().flat_map(|uses| of(uses).iter().copied()).collect()
+        uses.iter()
+            .flat_map(|uses| of(uses).iter().copied())
+            .collect()
     }
 
     /// Returns the place of a function that an earlier part may call.
@@ -216,8 +224,14 @@ impl Plan {
 
     /// Returns what a part writes into the table: places, and the function or its stub.
     pub fn filled(&self, part: usize) -> BTreeMap<u32, u32> {
-        let of_table = self.places.iter().map(|(place, function)| (*place, *function));
-        let of_slots = self.slots.iter().map(|(function, place)| (*place, *function));
+        let of_table = self
+            .places
+            .iter()
+            .map(|(place, function)| (*place, *function));
+        let of_slots = self
+            .slots
+            .iter()
+            .map(|(function, place)| (*place, *function));
         of_table
             .chain(of_slots)
             .filter(|(_, function)| {

@@ -83,7 +83,11 @@ fn whole() -> Vec<u8> {
     };
     // run: logs, then by the table.
     body(&|code| {
-        code.local_get(0).call(6).local_get(0).i32_const(1).call_indirect(0, 1);
+        code.local_get(0)
+            .call(6)
+            .local_get(0)
+            .i32_const(1)
+            .call_indirect(0, 1);
     });
     // other: calls `run`, and the one that is not in the table.
     body(&|code| {
@@ -100,11 +104,13 @@ fn whole() -> Vec<u8> {
     });
     // Reads the memory.
     body(&|code| {
-        code.local_get(0).i32_const(8).i32_load(wasm_encoder::MemArg {
-            offset: 0,
-            align: 2,
-            memory_index: 0,
-        });
+        code.local_get(0)
+            .i32_const(8)
+            .i32_load(wasm_encoder::MemArg {
+                offset: 0,
+                align: 2,
+                memory_index: 0,
+            });
         code.i32_add();
     });
     body(&|code| {
@@ -115,12 +121,21 @@ fn whole() -> Vec<u8> {
     let mut module = Module::new();
     module.section(&types).section(&imports).section(&functions);
     module.section(&tables).section(&memories).section(&globals);
-    module.section(&exports).section(&elements).section(&code).section(&data);
+    module
+        .section(&exports)
+        .section(&elements)
+        .section(&code)
+        .section(&data);
     module.finish()
 }
 
 fn run(modules: &[Vec<u8>]) -> serde_json::Value {
-    let hex = |module: &Vec<u8>| module.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |module: &Vec<u8>| {
+        module
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     let modules = serde_json::to_string(&modules.iter().map(hex).collect::<Vec<_>>()).unwrap();
     let output = Command::new("node")
         .args(["-e", RUNNER, &modules])
@@ -156,7 +171,13 @@ fn parts_are_loaded_when_a_function_of_theirs_is_called() {
     assert_eq!(none_needed.later_exports, [("other".to_owned(), 1)]);
     // `other` is called once, by its stub.
     assert_eq!(run(&none_needed.modules)["loads"], serde_json::json!([1]));
-    let pinned = split(&module, &[0, 1, 0, 0, 0, 0], &Pinned(&|name| name == "other"), "parts").unwrap();
+    let pinned = split(
+        &module,
+        &[0, 1, 0, 0, 0, 0],
+        &Pinned(&|name| name == "other"),
+        "parts",
+    )
+    .unwrap();
     assert_eq!(run(&pinned.modules)["loads"], serde_json::json!([]));
     assert!(pinned.later_exports.is_empty());
 }
