@@ -3,15 +3,13 @@
 use std::rc::Rc;
 
 use js_sys::Promise;
-use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::events::{Filter, Reader, Topic};
 use crate::js::convert::{decode, feed_promise, read_options};
 use crate::js::feed::iteration;
 use crate::js::instance::Instance;
-use crate::model::error::{Code, Result};
-use crate::model::object_reader::ObjectReader;
+use crate::model::error::Result;
 
 /// The events of an instance: `for await (const event of datum.events())`.
 #[wasm_bindgen]
@@ -75,38 +73,18 @@ impl EventIterator {
     }
 }
 
-/// Reads several types of events.
-fn read_topics(given: &mut ObjectReader<'_>) -> Vec<Topic> {
-    let names = given.texts("type").unwrap_or_default();
-    let known = |name: &String| Topic::NAMES.iter().find(|(known, _)| known == name);
-    let topics: Vec<Topic> = names
-        .iter()
-        .filter_map(known)
-        .map(|(_, topic)| *topic)
-        .collect();
-    if topics.len() != names.len() || topics.is_empty() {
-        given.reject::<()>(
-            "type",
-            "must be a type of event, such as \"dataChanged\", or several.",
-        );
-    }
-    topics
-}
-
 fn read_filter(value: &JsValue) -> Result<Filter> {
-    let given = read_options(value, Code::InvalidArgument, "The filter of `events`", &[])?;
-    let mut given = given.members()?;
-    let topics = if matches!(given.value("type"), Some(Value::Array(_))) {
-        read_topics(&mut given)
-    } else {
-        given.choice("type", &Topic::NAMES).into_iter().collect()
-    };
-    let filter = Filter {
+    let given = read_options(value, "filter")?;
+    let given = given.data();
+    let one = || given.text("type").map(|name| vec![name]);
+    let names = given.texts("type").or_else(one).unwrap_or_default();
+    let topics = Topic::NAMES
+        .iter()
+        .filter(|(known, _)| names.iter().any(|name| name == known));
+    Ok(Filter {
         user_id: given.text("userId"),
         entity: given.text("entity"),
-        topics,
+        topics: topics.map(|(_, topic)| *topic).collect(),
         is_observer: false,
-    };
-    given.finish()?;
-    Ok(filter)
+    })
 }

@@ -7,7 +7,6 @@ use std::cell::Cell;
 
 use gloo_net::http::Method;
 use js_sys::Function;
-use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
 use web_sys::RequestCredentials;
 
@@ -20,7 +19,7 @@ use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::util::json::serialize;
 use crate::web::host::elapsed_ms;
-use crate::web::http::config::HttpConfig;
+use crate::web::http::config::Http;
 use crate::web::http::exchange::{
     Outgoing, RequestBody, WholeResponse, exchange, gzip, send_and_leave,
 };
@@ -50,8 +49,7 @@ pub struct HttpRemote {
     headers: HeaderSource,
     fetch: Option<Function>,
     credentials: Option<RequestCredentials>,
-    compresses: bool,
-    /// `compresses`, reset once the remote answers 415 to a compressed body.
+    /// Reset once the remote answers 415 to a compressed body.
     compress: Cell<bool>,
     timeout_ms: u32,
     patience: Patience,
@@ -86,39 +84,19 @@ impl HttpRemote {
     /// # Errors
     /// Fails with `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
-        let HttpConfig {
-            base,
-            headers,
-            fetch,
-            credentials,
-            compress,
-            timeout_ms,
-        } = HttpConfig::read(config)?;
+        let http = Http::read(config)?;
         Ok(Self {
-            base,
-            headers,
-            fetch,
-            credentials,
-            compresses: compress,
-            compress: Cell::new(compress),
-            timeout_ms,
+            base: http.base(),
+            headers: http.header_source(),
+            fetch: http.fetch(),
+            credentials: http.credentials(),
+            compress: Cell::new(http.compress()),
+            timeout_ms: http.timeout() as u32,
             patience: Patience::default(),
             last: RefCell::default(),
             stats: Cell::default(),
             clock: Cell::default(),
         })
-    }
-
-    /// The part of the config that is data: it selects the server, and how to speak to it.
-    #[must_use]
-    pub fn data(&self) -> Value {
-        let credentials = JsValue::from(self.credentials).as_string();
-        Value::Object(Map::from_iter([
-            ("url".to_owned(), Value::from(self.base.as_str())),
-            ("credentials".to_owned(), Value::from(credentials)),
-            ("compress".to_owned(), Value::from(self.compresses)),
-            ("timeout".to_owned(), Value::from(self.timeout_ms)),
-        ]))
     }
 
     /// Traffic since the remote was made.

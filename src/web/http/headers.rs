@@ -4,16 +4,21 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Headers;
+use js_sys::{Array, Function};
+use wasm_bindgen::prelude::*;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
-use crate::web::interop::{await_value, has_method, thrown_text};
+use crate::web::interop::{await_value, thrown_text};
 use crate::web::thrown::coded_error;
 use crate::web::timer::within;
+
+#[wasm_bindgen(module = "/src/js/config.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = readHeaders)]
+    fn read_headers(value: &JsValue) -> Result<JsValue, JsValue>;
+}
 
 /// Valid names and values.
 pub(crate) type List = Rc<[(String, String)]>;
@@ -47,22 +52,17 @@ pub(crate) struct Sent {
 }
 
 impl HeaderSource {
-    /// Reads `remote.headers`.
-    pub(crate) fn from_js(value: &JsValue) -> Result<Self> {
-        if value.is_undefined() || value.is_null() {
-            return Ok(Self::Fixed(Rc::from([])));
-        }
-        if let Some(function) = value.dyn_ref::<Function>() {
-            return Ok(Self::Function(Box::new(Refreshing {
-                function: function.clone(),
+    /// Takes what `config.js` has read of `remote.headers`: a function, or names and values.
+    pub(crate) fn new(value: JsValue) -> Self {
+        match value.dyn_into::<Function>() {
+            Ok(function) => Self::Function(Box::new(Refreshing {
+                function,
                 generation: Cell::new(0),
                 outcome: RefCell::new(Ok(Rc::from([]))),
                 turn: Mutex::default(),
-            })));
+            })),
+            Err(pairs) => Self::Fixed(list_of(&pairs)),
         }
-        let wrong =
-            |what: String| Error::new(Code::InvalidConfig, format!("`remote.headers`: {what}"));
-        Ok(Self::Fixed(read(value).map_err(wrong)?))
     }
 
     /// Returns the headers for a request.
@@ -133,60 +133,26 @@ impl Refreshing {
                 )));
             }
         };
-        read(&value).map_err(|what| {
+        let pairs = read_headers(&value).map_err(|what| {
+            let what = what.as_string().unwrap_or_default();
             wrong(format!(
                 "The `remote.headers` function returned headers that cannot be sent: {what}"
             ))
-        })
+        })?;
+        Ok(list_of(&pairs))
     }
 }
 
-/// Reads a record of strings, or a `Headers` object.
-fn read(value: &JsValue) -> Result<List, String> {
-    let checked = Headers::new().map_err(|thrown| thrown_text(&thrown))?;
-    let mut list = Vec::new();
-    let mut push = |name: &JsValue, value: &JsValue| {
-        // A symbol is no header name; an undefined value leaves the header out.
-        let Some(name) = name.as_string() else {
-            return Ok(());
-        };
-        if value.is_undefined() {
-            return Ok(());
-        }
-        let Some(value) = value.as_string() else {
-            return Err(format!("`{name}` must be a string."));
-        };
-        // Checked by the browser: characters of names, no line breaks, nothing beyond Latin-1.
-        checked
-            .set(&name, &value)
-            .map_err(|_| format!("`{name}` has a name or a value that HTTP does not allow."))?;
-        list.push((name, value));
-        Ok(())
-    };
-    // By its method and not by its class: it may be another realm's, or a library's own.
-    if has_method(value, "append") {
-        for pair in js_sys::try_iter(value)
-            .ok()
-            .flatten()
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let pair: Array = pair.unchecked_into();
-            push(&pair.get(0), &pair.get(1))?;
-        }
-    } else if value.is_object() && !Array::is_array(value) {
-        for name in Reflect::own_keys(value)
-            .map_err(|thrown| thrown_text(&thrown))?
-            .iter()
-        {
-            push(
-                &name,
-                &Reflect::get(value, &name).map_err(|thrown| thrown_text(&thrown))?,
-            )?;
-        }
-    } else {
-        return Err("they must be an object of strings, such as { Authorization: \"Bearer …\" }, or {} for none.".to_owned());
-    }
-    Ok(list.into())
+/// Returns the headers of names and values in turns.
+fn list_of(pairs: &JsValue) -> List {
+    let pairs: Vec<String> = Array::from(pairs)
+        .iter()
+        .filter_map(|text| text.as_string())
+        .collect();
+    pairs
+        .as_chunks()
+        .0
+        .iter()
+        .map(|[name, value]| (name.clone(), value.clone()))
+        .collect()
 }
