@@ -9,6 +9,7 @@ use crate::js::arguments::{read_string, read_strings};
 use crate::js::convert::{
     encode_entities, encode_entity, error_to_js, lines, promise, promise_as_is,
 };
+use crate::js::feed::Feed;
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
@@ -16,7 +17,7 @@ use crate::js::manager::options::{
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
-use crate::js::watch::{WatchFeed, WatchTarget};
+use crate::js::watch::{WatchTarget, watch};
 use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, patch_of, write};
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
@@ -324,7 +325,7 @@ impl Manager {
 
     /// Every entity, now and after each change.
     #[wasm_bindgen(js_name = watchAll)]
-    pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
+    pub fn watch_all(&self, options: &JsValue) -> Feed {
         let target = self
             .read_options(options)
             .map(|(user_id, entity, include_deleted)| WatchTarget {
@@ -333,12 +334,12 @@ impl Manager {
                 only: None,
                 include_deleted,
             });
-        WatchFeed::new(Rc::clone(&self.instance), target)
+        watch(Rc::clone(&self.instance), target)
     }
 
     /// One entity, or null, now and after each change.
     #[wasm_bindgen(js_name = watchById)]
-    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
+    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> Feed {
         let target = read_string(id, "`id`")
             .and_then(|id| Ok((id, self.place(options)?)))
             .map(|(id, (user_id, entity))| WatchTarget {
@@ -347,7 +348,7 @@ impl Manager {
                 only: Some(id),
                 include_deleted: false,
             });
-        WatchFeed::new(Rc::clone(&self.instance), target)
+        watch(Rc::clone(&self.instance), target)
     }
 
     /// Whether an entity exists.

@@ -24,7 +24,7 @@ fn classes_have_the_members_that_are_exported() {
     equal("class Manager", &class("Manager"), &exported("Manager"));
     let mut feed = interface("StatusFeed");
     feed.insert("[Symbol.asyncIterator]".to_owned());
-    equal("StatusFeed", &feed, &exported("StatusFeed"));
+    equal("StatusFeed", &feed, &exported("Feed"));
     for (member, exported_class) in [
         ("localAdapter", "LocalAdapter"),
         ("remoteAdapter", "RemoteAdapter"),
