@@ -1,9 +1,8 @@
 // Reads and checks what an app passes to `Datum.initialize`, and says in what two configs differ.
 
-import { makeMiddleware } from "./middleware.js";
-import { Audience } from "./observe.js";
-import { CONFIG, ENTITY, anything, check, choice, flag, own, ownValues, refuse, split, within } from "./options.js";
-import { Bag, DatumError, blame, encode, say } from "./support.js";
+import { Http, headersOf } from "./http.js";
+import { Audience, CONFIG, ENTITY, anything, check, choice, flag, makeMiddleware, own, ownValues, refuse, split, within } from "./options.js";
+import { Bag, DatumError, blame, encode } from "./support.js";
 
 export { readOptions } from "./options.js";
 
@@ -26,38 +25,6 @@ function baseOf(url) {
   return parsed.href.replace(/\/+$/, "");
 }
 
-/** Returns names and values in turns, from a record of strings or a `Headers` object. */
-function headersOf(value, before = "") {
-  const sent = new Headers();
-  const list = [];
-  const push = (name, item) => {
-    // A symbol is no header name; an undefined value leaves the header out.
-    if (typeof name !== "string" || item === undefined) return;
-    if (typeof item !== "string") refuse(`${before}\`${name}\` must be a string.`);
-    try {
-      // Checked by the browser: characters of names, no line breaks, nothing beyond Latin-1.
-      sent.set(name, item);
-    } catch {
-      refuse(`${before}\`${name}\` has a name or a value that HTTP does not allow.`);
-    }
-    list.push(name, item);
-  };
-  // By its method and not by its class: it may be another realm's, or a library's own.
-  if (typeof value?.append === "function") for (const [name, item] of value) push(name, item);
-  else if (typeof value === "object" && value !== null && !Array.isArray(value)) for (const name of Reflect.ownKeys(value)) push(name, value[name]);
-  else refuse(`${before}they must be an object of strings, such as { Authorization: "Bearer …" }, or {} for none.`);
-  return list;
-}
-
-/** As `headersOf`; throws what is wrong as text. */
-export function readHeaders(value) {
-  try {
-    return headersOf(value);
-  } catch (fault) {
-    throw fault?.why ?? say(fault);
-  }
-}
-
 const HTTP = {
   url: anything,
   headers: anything,
@@ -69,36 +36,28 @@ const HTTP = {
 
 const ADAPTER = ["getSyncMetadata", "putSyncMetadata", "clearSyncMetadata", "subscribe", "health"];
 
-/** A remote that speaks the sync protocol over `fetch`. */
-export class Http {
-  constructor(given) {
-    /** The app's values, for reports. */
-    this.values = ownValues(given, CODE, "`remote`");
-    const { values } = this;
-    checked(() => {
-      check(values, HTTP);
-      this.base = within("url", () => baseOf(values.url));
-      this.headers = typeof values.headers === "function" ? values.headers : within("headers", () => headersOf(values.headers ?? {}, "cannot be sent: "));
-    });
-    this.fetch = values.fetch ?? undefined;
-    this.credentials = values.credentials ?? undefined;
-    this.compress = values.compress ?? false;
-    this.timeout = values.timeout ?? 30_000;
-  }
-
-  /** What selects the server, and how to speak to it. */
-  get data() {
-    return { url: this.base, credentials: this.credentials, compress: this.compress, timeout: this.timeout };
-  }
-}
+/** The app's values of remotes, for reports. */
+const shown = new WeakMap();
 
 /** Reads a remote that speaks the protocol. What it returns reads as itself. */
-export function readHttp(given) {
-  if (given instanceof Http) return given;
-  if (typeof given !== "object" || given === null) {
+export function readHttp(config) {
+  if (isHttp(config)) return config;
+  if (typeof config !== "object" || config === null) {
     throw new DatumError(CODE, "`remote` must be an object: { url, headers } for the sync protocol, or an adapter with `pull` and `push`.");
   }
-  return new Http(given);
+  const values = ownValues(config, CODE, "`remote`");
+  return checked(() => {
+    check(values, HTTP);
+    const base = within("url", () => baseOf(values.url));
+    const headers = typeof values.headers === "function" ? values.headers : within("headers", () => headersOf(values.headers ?? {}, "cannot be sent: "));
+    const http = new Http(base, headers, values);
+    shown.set(http, values);
+    return http;
+  });
+}
+
+export function isHttp(remote) {
+  return remote instanceof Http;
 }
 
 /** Returns an adapter of the app, which is called as it is: it may be an instance of a class. */
@@ -160,8 +119,8 @@ class Config {
     this.audience = new Audience(live.observers, live.logger, live.logLevel);
     this.remote = readRemote(live.remote);
     this.data.remote = true;
-    if (this.remote instanceof Http) {
-      values.remote = this.remote.values;
+    if (isHttp(this.remote)) {
+      values.remote = shown.get(this.remote);
       this.data.remote = this.remote.data;
       this.remote.fetch = this.audience.fetch(this.remote.fetch);
     }

@@ -125,7 +125,7 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
     // As text: serde-wasm-bindgen is a second serializer for the same types, costs 2.7 to 3.9 KiB
     // (brotli) here, and makes an idle cycle cross the border 610 times, once for each member of
-    // each status; `tests/e2e/counts` allows 600.
+    // each status; `tests/e2e/counts` allows 450.
     decode(&serialize::to_string(value))
 }
 

@@ -10,7 +10,7 @@ use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::web::adapter::CustomRemote;
 use crate::web::http::HttpRemote;
-use crate::web::http::config::Http;
+use crate::web::http::exchange::is_http;
 
 /// Dispatches the port to one of the two remotes, which a newer config may replace: a request that
 /// has begun ends with the remote that it began with.
@@ -29,7 +29,7 @@ impl WebRemote {
     /// # Errors
     /// None: it was checked.
     pub fn read(value: &JsValue) -> Result<Self> {
-        let kind = if value.is_instance_of::<Http>() {
+        let kind = if is_http(value) {
             Kind::Http(HttpRemote::new(value)?)
         } else {
             Kind::Custom(CustomRemote::new(value)?)
