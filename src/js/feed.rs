@@ -18,7 +18,7 @@ use crate::web::interop::{EventListener, set_member};
 pub(crate) type Next = LocalBoxFuture<'static, Result<Option<JsValue>>>;
 
 /// What one loop over a feed reads.
-pub(crate) trait Source {
+pub(crate) trait LoopReader {
     fn next(self: Rc<Self>) -> Next;
     /// Ends the reader: the loop was left.
     fn end(&self);
@@ -28,14 +28,14 @@ pub(crate) trait Source {
 /// own glue.
 #[wasm_bindgen]
 pub struct Feed {
-    open: Box<dyn Fn() -> Rc<dyn Source>>,
+    open: Box<dyn Fn() -> Rc<dyn LoopReader>>,
     /// Of the status alone.
     hub: Option<Rc<StatusHub>>,
 }
 
 impl Feed {
     /// Makes a feed; `open` makes what a loop over it reads.
-    pub(crate) fn new(open: impl Fn() -> Rc<dyn Source> + 'static) -> Self {
+    pub(crate) fn new(open: impl Fn() -> Rc<dyn LoopReader> + 'static) -> Self {
         Self {
             open: Box::new(open),
             hub: None,
@@ -69,7 +69,7 @@ impl Feed {
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> FeedIterator {
         FeedIterator {
-            source: (self.open)(),
+            reader: (self.open)(),
         }
     }
 }
@@ -77,21 +77,21 @@ impl Feed {
 /// One loop over a feed.
 #[wasm_bindgen]
 pub struct FeedIterator {
-    source: Rc<dyn Source>,
+    reader: Rc<dyn LoopReader>,
 }
 
 #[wasm_bindgen]
 impl FeedIterator {
     /// Returns the next value, immediately if there is one that this loop has not seen.
     pub fn next(&self) -> Promise {
-        let next = Rc::clone(&self.source).next();
+        let next = Rc::clone(&self.reader).next();
         feed_promise(async move { Ok(iteration(next.await?.as_ref())) })
     }
 
     /// Ends the reader: the loop was left.
     #[wasm_bindgen(js_name = "return")]
     pub fn end(&self) -> Promise {
-        self.source.end();
+        self.reader.end();
         Promise::resolve(&iteration(None))
     }
 
@@ -99,12 +99,12 @@ impl FeedIterator {
     #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
     pub fn iterate(&self) -> Self {
         Self {
-            source: Rc::clone(&self.source),
+            reader: Rc::clone(&self.reader),
         }
     }
 }
 
-impl Source for StatusReader {
+impl LoopReader for StatusReader {
     fn next(self: Rc<Self>) -> Next {
         Box::pin(async move {
             let status = Self::next(&self).await;
@@ -117,7 +117,7 @@ impl Source for StatusReader {
     }
 }
 
-impl Source for Reader {
+impl LoopReader for Reader {
     fn next(self: Rc<Self>) -> Next {
         Box::pin(async move {
             let event = Self::next(&self).await;

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::engine::spaces::SpaceWatch;
 use crate::js::arguments::read_string;
 use crate::js::convert::{decode, promise};
-use crate::js::feed::{Feed, Next, Source};
+use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::options::read_user_option;
 use crate::js::waiting;
@@ -200,7 +200,7 @@ impl SpaceReader {
     }
 }
 
-impl Source for SpaceReader {
+impl LoopReader for SpaceReader {
     fn next(self: Rc<Self>) -> Next {
         Box::pin(async move { Self::next(&self).await })
     }

@@ -6,7 +6,7 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::watch::{Delta, Watch};
-use crate::js::feed::{Feed, Next, Source};
+use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
 use crate::model::error::{Code, Error, Result};
@@ -147,7 +147,7 @@ impl WatchCursor {
     }
 }
 
-impl Source for WatchCursor {
+impl LoopReader for WatchCursor {
     fn next(self: Rc<Self>) -> Next {
         Box::pin(async move { Self::next(&self).await })
     }
