@@ -15,8 +15,6 @@ mod support;
 
 #[path = "unit/config.rs"]
 mod config;
-#[path = "unit/config_errors.rs"]
-mod config_errors;
 #[path = "unit/json_equal.rs"]
 mod json_equal;
 #[path = "unit/json_scan.rs"]

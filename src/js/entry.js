@@ -59,7 +59,7 @@ function extend(Class) {
  */
 async function initialize(engine, given, calledAt) {
   const config = readConfig(given);
-  const name = config?.name ?? "datum";
+  const name = config.data.name ?? "datum";
   for (;;) {
     const known = instances.get(name);
     if (known === undefined) return begin(engine, name, given, config, calledAt);
@@ -89,7 +89,7 @@ async function initialize(engine, given, calledAt) {
         throw new DatumError("invalidConfig", `"${name}" is initialized already, and this config differs in ${differ}. Close that instance first, or give this one another \`name\`.`);
       }
       known.calledAt = calledAt;
-      noteConfig(datum, config);
+      noteConfig(datum, config.values);
       return datum;
     } catch (error) {
       if (instances.get(name) === known) throw error;
@@ -108,7 +108,7 @@ async function begin(engine, name, given, config, calledAt) {
       });
       await loading;
       entry.datum = await engine.open(config);
-      noteConfig(entry.datum, config);
+      noteConfig(entry.datum, config.values);
       open.add(entry.datum);
       return entry.datum;
     } catch (error) {

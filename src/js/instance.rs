@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::Promise;
-use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
@@ -19,7 +18,7 @@ use crate::js::observe::Audience;
 use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
-use crate::model::error::{Code, Result};
+use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
@@ -35,7 +34,7 @@ pub(crate) struct Instance {
     pub(super) page: PageBindings,
     pub(super) waiting: WaitingNotice,
     /// The data of the config, by key.
-    pub(super) config: Value,
+    pub(super) config: JsValue,
 }
 
 /// The app's own objects, which the newest config of the same name replaces.
@@ -76,19 +75,11 @@ impl MetadataSides {
     /// Reads the options of `clearSyncMetadata`. The default is this device alone: the remote's
     /// record describes all devices.
     pub(super) fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(
-            value,
-            Code::InvalidArgument,
-            "The options of `clearSyncMetadata`",
-            &[],
-        )?;
-        let mut given = given.members()?;
-        let sides = Self {
-            local: given.flag("local").unwrap_or(true),
-            remote: given.flag("remote").unwrap_or(false),
-        };
-        given.finish()?;
-        Ok(sides)
+        let given = read_options(value, "clear")?;
+        Ok(Self {
+            local: given.data().flag("local").unwrap_or(true),
+            remote: given.data().flag("remote").unwrap_or(false),
+        })
     }
 }
 

@@ -10,8 +10,7 @@ use crate::js::convert::read_options;
 use crate::js::instance::Instance;
 use crate::js::page_bindings::Attendance;
 use crate::js::parts;
-use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
-use crate::model::error::{Code, Result};
+use crate::model::error::Result;
 use crate::web::interop::spawn;
 use crate::web::page::Presence;
 
@@ -70,14 +69,6 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
 /// Starts a user's automatic cycles: `startAutoSync`.
 pub(super) fn start(instance: &Instance, user_id: &JsValue, options: &JsValue) -> Result<()> {
     let user = read_user(user_id)?;
-    let given = read_options(
-        options,
-        Code::InvalidArgument,
-        "The options of `startAutoSync`",
-        &[],
-    )?;
-    let mut given = given.members()?;
-    let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS);
-    given.finish()?;
+    let interval = read_options(options, "start")?.data().whole("interval");
     instance.engine.auto_sync().start(&user, interval)
 }

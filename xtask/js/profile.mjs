@@ -1,359 +1,338 @@
-// Finds out which of the module's functions an app's first paint runs, and which its cycles run besides.
+// Finds out which of the module's functions an app's first paint runs, and which its first cycles run besides.
 //
-//   node profile.mjs PACKAGE OUT     PACKAGE has a module that notes what has run; CHROMIUM names the browser
+//   node profile.mjs PACKAGE OUT [EACH]     PACKAGE has a module that notes what has run; CHROMIUM names the browser
 //
-// OUT gets a JSON list: for each stage the notes, 32 functions a number. The remote is the one in memory, behind HTTP, or
-// given to the engine. A stage has what apps may do then in all their ways: what a page does before its later parts are
-// there, and a profile does not know of, makes it stand still.
-import { createServer } from "node:http";
-import { readFile, writeFile } from "node:fs/promises";
+// OUT gets a JSON list: for each stage the notes, 32 bits a number. EACH gets the notes of each scenario, for whoever looks
+// for what makes a stage large. A stage has what apps may do then in all their ways: what a page does before its later
+// parts are there, and a profile does not know of, makes it stand still.
+//
+// Two profiles of one module have to be equal, on a busy machine as well. So nothing here waits for a time: it waits
+// until something has happened, and then until nothing more does.
+import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, extname, join, normalize } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { app, keepExports } from "./profile-page.js";
+import { serve } from "./profile-remote.mjs";
 
-const [folder, out] = process.argv.slice(2);
-/** Half a minute is usual. */
-const LIMIT_MS = 180_000;
+const [folder, out, each] = process.argv.slice(2);
+/** A minute is usual. */
+const LIMIT_MS = 300_000;
 setTimeout(() => {
   console.error("a page has not answered");
   process.exit(1);
 }, LIMIT_MS).unref();
+/** Nothing happens any more when that many looks in a row, so far apart, have found no new note. */
+const LOOKS = 8;
+const LOOK_MS = 40;
+
 const here = dirname(fileURLToPath(import.meta.url));
 const { chromium } = createRequire(join(here, "..", "..", "tests", "e2e", "package.json"))("playwright-core");
-const { MemoryRemote } = await import(pathToFileURL(join(folder, "testing.js")));
-
-const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
-const remotes = new Map();
-/** What the next requests get in place of an answer: a status, and headers. */
-const faults = [];
-
-/** Each user has a remote of their own, so that pages do not meet. */
-function remoteOf(user) {
-  if (!remotes.has(user)) remotes.set(user, new MemoryRemote());
-  return remotes.get(user);
-}
-
-async function body(request) {
-  const parts = [];
-  for await (const part of request) parts.push(part);
-  const bytes = Buffer.concat(parts);
-  if (bytes.length === 0) return {};
-  return new Response(request.headers["content-encoding"] === "gzip" ? new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")) : bytes).json();
-}
-
-async function answer(request, path) {
-  const user = request.headers.authorization ?? "nobody";
-  const remote = remoteOf(user);
-  const given = { userId: user, ...(await body(request)) };
-  switch (path.split("/").at(-1)) {
-    case "pull":
-      return remote.pull(given);
-    case "push":
-      return remote.push(given);
-    case "health":
-      return { status: "ok" };
-    case "metadata": {
-      if (request.method === "PUT") return (await remote.putSyncMetadata({ ...given.metadata, userId: user })) ?? {};
-      return { metadata: await remote.getSyncMetadata(user) };
-    }
-    default:
-      return undefined;
-  }
-}
-
-function stream(request, response) {
-  const remote = remoteOf(request.headers.authorization ?? "nobody");
-  response.writeHead(200, { "content-type": "text/event-stream" });
-  response.write("event: hello\ndata: {}\n\n");
-  const end = remote.subscribe(request.headers.authorization ?? "nobody", () => response.write("event: change\ndata: {}\n\n"));
-  response.on("close", end);
-}
-
-const server = createServer(async (request, response) => {
-  const path = normalize(new URL(request.url, "http://x").pathname);
-  try {
-    if (path.startsWith("/sync/")) {
-      const fault = faults.shift();
-      if (fault) return void response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers }).end(JSON.stringify({ code: fault.code, message: "Try again." }));
-      if (path.endsWith("/stream")) return stream(request, response);
-      const reply = await answer(request, path);
-      return void response.writeHead(reply === undefined ? 404 : 200, { "content-type": "application/json" }).end(JSON.stringify(reply ?? {}));
-    }
-    if (path === "/") return void response.writeHead(200, { "content-type": "text/html" }).end('<!doctype html><meta charset="utf-8"><title>profile</title>');
-    const bytes = await readFile(join(folder, path));
-    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" }).end(bytes);
-  } catch (error) {
-    response.writeHead(error.status ?? 404, { "content-type": "application/json" }).end(JSON.stringify({ code: error.code, message: String(error.message) }));
-  }
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const origin = `http://127.0.0.1:${server.address().port}`;
-
-/** Runs in each page before its scripts: keeps the module's exports, which have the notes. */
-function keepExports() {
-  const { instantiate } = WebAssembly;
-  WebAssembly.instantiate = async (...given) => {
-    const instance = await instantiate.apply(WebAssembly, given);
-    window.notes = () => {
-      const { exports } = instance.instance ?? instance;
-      const notes = [];
-      for (let at = 0; `hits${at}` in exports; at++) notes.push(exports[`hits${at}`].value >>> 0);
-      return notes;
-    };
-    return instance;
-  };
-}
-
-/** Runs in the page: what it needs to act as an app. */
-function app() {
-  // The engine believes that its later parts are on their way, and begins no cycle, until this is called.
-  let release;
-  const released = new Promise((resolve) => (release = resolve));
-  window.release = release;
-  const nothing = () => new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
-  const load = async () => {
-    const index = await import("/index.js");
-    window.index = index;
-    index.beginParts({}, {}, { count: 3, get: (_, link) => released.then(nothing).then(link), now: nothing, failure: (cause) => cause });
-    return index.Datum;
-  };
-
-  const usual = (user) => ({
-    entities: { tasks: {} },
-    initialUserId: user,
-    remote: { url: location.origin, headers: async () => ({ Authorization: user }) },
-  });
-  /** What apps may configure. */
-  const configs = {
-    usual,
-    manual: (user) => ({ ...usual(user), autoStartSync: false, remote: { url: location.origin, headers: { Authorization: user } }, realtime: true, durability: { local: "relaxed" } }),
-    full: (user) => ({
-      name: "full",
-      entities: {
-        tasks: {
-          conflictResolver: "lastWriteWins",
-          mergeFields: { title: "remote", points: "sum", tags: "union", low: "min", high: "max", note: "text", at: "lastWrite", mine: "local" },
-          deleteBehavior: "softDelete",
-          validate: (task) => void task.title,
-          beforeSave: (task) => ({ ...task, saved: true }),
-          afterRead: (task) => task,
-          localOnly: ["draft"],
-          relations: { list: { belongsTo: "lists", foreignKey: "listId" } },
-        },
-        lists: { conflictResolver: () => ({ take: "local" }), middleware: [{ validate() {} }] },
-      },
-      remote: { url: location.origin, headers: { Authorization: user }, fetch: (url, init) => fetch(url, init), credentials: "include", compress: true, timeout: 20_000 },
-      initialUserId: async () => user,
-      autoSyncInterval: 60_000,
-      syncAfterWrite: 200,
-      syncOnReconnect: true,
-      syncOnVisible: true,
-      coldStart: { delay: 10, maxDuration: 10_000 },
-      syncTimeout: 60_000,
-      resolverTimeout: 10_000,
-      defaultSyncDirection: "pushThenPull",
-      defaultSyncOptions: { timeout: 50_000 },
-      defaultConflictResolver: "merge",
-      durability: { local: "strict", pulled: "relaxed" },
-      persist: "ask",
-      memoryBudget: 10_000_000,
-      retry: { maxAttempts: 2, initial: 100, factor: 2, max: 1_000, jitter: "full" },
-      syncRequestStrategy: "joinInFlight",
-      defaultUserSwitchStrategy: "syncThenSwitch",
-      schemaVersion: 1,
-      excludedSyncUserIds: ["somebody"],
-      realtime: true,
-      flushOnLeave: false,
-      backgroundSync: true,
-      observers: [{ onSyncStart() {}, onSyncEnd() {} }],
-      logger: { log() {} },
-      logLevel: "debug",
-    }),
-    adapter: (user) => ({ ...usual(user), remote: (window.remote ??= new index.MemoryRemote()), realtime: true }),
-  };
-
-  window.follow = async (feed) => {
-    for await (const _ of feed);
-  };
-  /** Opens an instance, and does what an app does until it shows something. */
-  window.begin = async (name, user) => {
-    const Datum = await load();
-    if (name === "adapter") Object.assign((window.index = {}), await import("/testing.js"));
-    window.datum = await Datum.initialize(configs[name](user));
-    window.tasks = datum.manager("tasks");
-    window.user = user;
-    const feed = datum.statusForUser(user);
-    void feed.current.state;
-    const following = [feed, tasks.watchAll(), tasks.watchById("task-1"), datum.events(), datum.events({ type: "conflictDetected" }), datum.watchCurrentUser(), datum.spaces().watch()];
-    for (const feed of following) void follow(feed);
-    // A feed that is left at once.
-    for (const feed of [datum.statusForUser(user), tasks.watchAll(), tasks.watchById("task-1")]) for await (const _ of feed) break;
-    for (const feed of [datum.events(), datum.spaces().watch()]) await feed[Symbol.asyncIterator]().return();
-    void [datum.currentUserId, datum.metrics, datum.nextSyncTime(user), tasks.entity, tasks.localAdapter, tasks.remoteAdapter];
-    await reads();
-    await tasks.create({ title: "first", done: false });
-    await tasks.create({ id: `task-${Math.random()}`, title: "second", done: false, at: 0.5, tags: ["a"], nested: { deep: [1, null] } });
-    await reads();
-    document.dispatchEvent(new Event("visibilitychange"));
-    await settled();
-  };
-  window.settled = () => new Promise((resolve) => setTimeout(resolve, 150));
-  window.reads = async () => {
-    await tasks.readAll();
-    await tasks.read("task-1");
-    await tasks.count();
-  };
-  window.more = async () => {
-    if (!(await tasks.exists("task-1"))) await tasks.create({ id: "task-1", title: "first", done: false });
-    await tasks.createMany(Array.from({ length: 50 }, (_, n) => ({ title: `task ${n}`, done: n % 2 === 0, at: n / 3 })));
-    await tasks.patch("task-1", { done: true });
-    await tasks.update({ ...(await tasks.read("task-1")), title: "changed" });
-    await tasks.delete((await tasks.readAll())[3].id);
-    await Promise.all([tasks.create({ title: "one" }), tasks.create({ title: "other" })]);
-    await tasks.readPage({ size: 5 });
-    await datum.pendingCount(user);
-    await datum.spaces().list();
-    await settled();
-  };
-}
-
-/** Stage 0: what a page does before it has shown what it has stored, and has written. Stage 1: its cycles. */
-const stages = [[], []];
-const merge = (stage, notes) => notes.forEach((bits, at) => (stages[stage][at] = ((stages[stage][at] ?? 0) | bits) >>> 0));
-
+const { origin, remoteOf, isIdle, stop } = await serve(folder);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync"],
 });
 
-async function openPage(context) {
-  const page = await context.newPage();
-  page.on("pageerror", (error) => console.error(`a page failed: ${error.stack ?? error}`));
-  await page.addInitScript(keepExports);
-  await page.addInitScript(app);
-  await page.goto(origin);
-  return page;
-}
-const note = async (page, stage) => merge(stage, await page.evaluate(() => notes()));
+/** What a page runs before its later parts are there, and what its first cycles run. */
+const [PAINT, CYCLE] = [0, 1];
+const stages = [[], []];
+const scenarios = [];
+const merge = (all, notes) => notes.forEach((bits, at) => (all[at] = ((all[at] ?? 0) | bits) >>> 0));
+
 const run = (page, work, given) => page.evaluate(work, given);
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function device(config, user, isHeld) {
-  const context = await browser.newContext();
-  return { context, page: await enter(context, config, user, isHeld) };
+/** Resolves when the pages do nothing any more. */
+async function quiet(...pages) {
+  let before = "";
+  for (let same = 0; same < LOOKS; ) {
+    await wait(LOOK_MS);
+    const now = (await Promise.all(pages.map((page) => run(page, () => notes().join())))).join(";");
+    same = now === before && isIdle() ? same + 1 : 0;
+    before = now;
+  }
 }
 
-/** Opens a page that begins. Where it is held, its cycles wait. */
-async function enter(context, config, user, isHeld = false) {
-  const page = await openPage(context);
-  if (!isHeld) await run(page, () => release());
-  await run(page, ([config, user]) => begin(config, user), [config, user]);
+/** Resolves when something in the page is true; an async predicate too. */
+async function until(page, predicate, given) {
+  while (!(await run(page, predicate, given))) await wait(LOOK_MS);
+}
+
+async function note(stage, scenario, ...pages) {
+  await quiet(...pages);
+  for (const page of pages) {
+    const notes = await run(page, () => notes());
+    merge(stages[stage], notes);
+    scenarios.push({ stage, scenario, notes });
+  }
+}
+
+async function device() {
+  const context = await browser.newContext();
+  context.on("weberror", (error) => {
+    console.error(`a page failed: ${error.error().stack ?? error.error()}`);
+    process.exitCode = 1;
+  });
+  await context.addInitScript(keepExports);
+  await context.addInitScript(app);
+  return context;
+}
+
+/** Opens an app in a page of a device. Its later parts are not there until it is released. */
+async function enter(context, config, user) {
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, ([config, user]) => openAs(config, user), [config, user]);
   return page;
 }
 
-/** First paint: on an empty device, and on one with data. Then what follows it: other calls, and a second tab. */
-async function paint(config, user) {
-  const { context, page } = await device(config, user, true);
-  await note(page, 0);
-  await run(page, () => release());
-  // Another tab hears of it while it has its first part.
-  const second = await enter(context, config, user, true);
-  await run(page, () => more());
-  await run(page, () => datum.synchronize(user).catch(() => {}));
-  await run(page, () => datum.pauseSync(user));
-  await run(page, () => datum.resumeSync(user));
-  await run(second, () => reads());
-  await note(second, 0);
-  await run(second, () => release());
-  await run(second, () => more());
-  await note(second, 1);
-  await note(page, 1);
-  await second.close();
-  await page.close();
-  const again = await enter(context, config, user, true);
-  await note(again, 0);
-  await run(again, () => release());
-  return { context, page: again };
+async function begin(context, config, user) {
+  const page = await enter(context, config, user);
+  await run(page, () => begin());
+  return page;
 }
 
-/** First paint again: on a device with more rows, and after a write that the page did not outlive. */
-async function paintAgain(config, user, { context, page }) {
+const release = (page) => run(page, () => release());
+const collect = async (page) => {
+  const session = await page.context().newCDPSession(page);
+  for (let time = 0; time < 2; time++) await session.send("HeapProfiler.collectGarbage");
+  await session.detach();
+};
+/** Runs a cycle, and gives the code of what it failed with. */
+const sync = (page, options) => run(page, (options) => datum.synchronize(user, options).then(() => undefined, (error) => error.code), options);
+
+/** First paint, on an empty device and in a second tab; the app writes, and the tabs hear of each other. */
+async function paint(config, user) {
+  const context = await device();
+  const page = await begin(context, config, user);
+  await until(page, () => feed.current.isLeader);
+  await run(page, () => writes());
+  await collect(page);
+  const second = await begin(context, config, user);
+  await run(second, () => writes());
+  const all = () => tasks.count();
+  const count = await run(second, all);
+  await until(page, (count) => tasks.count().then((known) => known === count), count);
+  await note(PAINT, `${config}: first paint in two tabs`, page, second);
+  await page.close();
+  await until(second, () => feed.current.isLeader);
+  await note(PAINT, `${config}: the other tab leads`, second);
+  return { context, page: second };
+}
+
+/** First cycles: what is pending goes out, and what others wrote comes in. */
+async function cycles(config, user, page) {
+  await run(page, () => more());
+  await release(page);
+  await sync(page);
+  await sync(page);
+  await note(CYCLE, `${config}: first cycles`, page);
+  const remote = remoteOf(user);
+  for (let n = 0; n < 3_000; n++) remote.put(user, "tasks", { id: `other-${n}`, title: `other ${n}`, done: false, note: "call the supplier about the order".repeat(6) });
+  await sync(page);
+  await run(page, () => reads());
+  remote.patch(user, "tasks", "other-1", { title: "theirs" });
+  remote.delete(user, "tasks", "other-3");
+  await run(page, () => tasks.patch("other-2", { done: true }));
+  await run(page, () => tasks.delete("other-4"));
+  await run(page, () => tasks.create({ title: "more" }));
+  await sync(page);
+  await run(page, () => reads());
+  await note(CYCLE, `${config}: rows of others`, page);
+}
+
+/** The schedule, by itself: after a write, at a hint of the remote, and without a network. */
+async function schedule(config, user) {
+  const context = await device();
+  const page = await begin(context, config, user);
+  await release(page);
+  const sent = () => until(page, () => datum.pendingCount(user).then((count) => count === 0));
+  await run(page, () => datum.startAutoSync(user));
+  await run(page, () => tasks.create({ title: "by itself" }));
+  await sent();
+  await note(CYCLE, `${config}: schedule`, page);
+  await context.setOffline(true);
+  await run(page, () => tasks.create({ title: "offline" }));
+  await sync(page, { force: true });
+  await note(CYCLE, `${config}: offline`, page);
+  await context.close();
+}
+
+/** First paint again: on a device with many rows, and after a write that the page did not outlive. */
+async function paintAgain(config, user, context, page) {
   await run(page, () => void addEventListener("pagehide", () => void tasks.create({ title: "as it goes" })));
   await page.close({ runBeforeUnload: true });
   for (let time = 0; time < 2; time++) {
-    const again = await enter(context, config, user, true);
-    await note(again, 0);
+    const again = await begin(context, config, user);
+    // While another tab, which has all parts, writes and syncs.
+    const other = await begin(context, config, user);
+    await release(other);
+    await run(other, () => more());
+    await run(other, () => datum.pauseSync(user));
+    await run(other, () => datum.resumeSync(user));
+    await sync(other);
+    const count = await run(other, () => tasks.count());
+    await until(again, (count) => tasks.count().then((known) => known === count), count);
+    await note(PAINT, `${config}: first paint with rows`, again);
+    await other.close();
     await again.close();
   }
   await context.close();
 }
 
-/** Cycles: what is pending goes out, what others wrote comes in, and the usual failures. */
-async function cycles(user, { page, context }) {
-  const sync = (options) => run(page, (options) => datum.synchronize(user, options).catch((error) => error.code), options);
-  await sync();
-  await sync();
+/** First paint of a device that has had everything that a log can tell of. */
+async function history() {
+  const [config, user] = ["full", "history"];
+  const context = await device();
   const remote = remoteOf(user);
-  for (let n = 0; n < 3_000; n++) remote.put(user, "tasks", { id: `other-${n}`, title: `other ${n}`, done: false, note: "call the supplier about the order".repeat(6) });
-  remote.patch(user, "tasks", "task-1", { title: "theirs" });
-  await run(page, () => tasks.patch("task-1", { done: false }));
-  remote.delete(user, "tasks", "other-3");
-  await sync();
-  await run(page, () => reads());
-  await sync({ direction: "pullOnly" });
-  await run(page, () => tasks.create({ title: "more" }));
-  await sync({ direction: "pushOnly" });
-  for (const fault of [{ status: 503, code: "unavailable", headers: { "retry-after": "0" } }, { status: 401, code: "unauthorized" }, { status: 500, code: "internal" }]) {
-    faults.push(fault);
-    await run(page, () => tasks.create({ title: "again" }));
-    await sync();
-  }
-  await context.setOffline(true);
-  await run(page, () => tasks.create({ title: "offline" }));
-  await sync();
-  await context.setOffline(false);
-  await sync();
-  await run(page, () => settled());
-  await note(page, 1);
+  let page;
+  const visit = async (work, given) => {
+    page = await begin(context, config, user);
+    await release(page);
+    const value = work && (await run(page, work, given));
+    return value;
+  };
+  const revisit = async (name) => {
+    await quiet(page);
+    await page.close();
+    const held = await begin(context, config, user);
+    await run(held, () => writes());
+    await note(PAINT, `history: ${name}`, held);
+    await held.close();
+  };
+
+  await visit(async () => {
+    await more();
+    await datum.manager("notes").create({ id: "note-1", text: "mine" });
+    await tasks.create({ id: "task-2", title: "to merge", note: "one two", points: 1, draft: "local" });
+    await datum.manager("lists").create({ id: "list-1", name: "list" });
+    await datum.setCustomMetadata(user, { theme: "dark" });
+  });
+  await revisit("nothing synced");
+  const backup = remote.backup();
+  await visit();
+  await sync(page);
+  await revisit("synced");
+
+  await visit(async () => {
+    await tasks.patch("task-2", { note: "one two three", points: 2 });
+    await datum.manager("notes").patch("note-1", { text: "mine again" });
+    await datum.manager("lists").patch("list-1", { name: "ours" });
+  });
+  remote.patch(user, "tasks", "task-2", { note: "zero one two", points: 5 });
+  remote.patch(user, "notes", "note-1", { text: "theirs" });
+  remote.patch(user, "lists", "list-1", { name: "theirs" });
+  await sync(page);
+  await revisit("conflicts");
+
+  await visit(async () => {
+    const [conflict] = await datum.conflicts(user);
+    if (conflict) await datum.resolveConflict(conflict.id, { take: "local" });
+    await tasks.create({ id: "task-3", title: "refused" });
+    await tasks.create({ id: "task-4", title: "refused too" });
+    await tasks.patch("task-2", { points: 3 });
+  });
+  remote.decide = ({ id }) => (id === "task-3" || id === "task-4" ? { status: "rejected", code: "forbidden", message: "No." } : id === "task-2" ? { status: "retry", retryAfterMs: 60_000 } : undefined);
+  await sync(page);
+  await revisit("dead letters");
+  remote.decide = undefined;
+  await visit(async () => {
+    const [one, other] = await datum.deadLetters(user);
+    await datum.discardDeadLetter(one.id);
+    await datum.retryDeadLetter(other.id);
+  });
+  await sync(page);
+  await revisit("dead letters decided");
+
+  await visit(async () => {
+    const space = (window.space = await datum.spaces().create("home"));
+    await tasks.create({ title: "shared", spaceId: space });
+    await tasks.move("task-2", space);
+    return space;
+  });
+  await sync(page);
+  const space = await run(page, () => window.space);
+  remote.setRole(user, space, "ben", "writer");
+  remote.put(user, "tasks", { id: "shared-2", title: "of a space" }, { spaceId: space });
+  await sync(page);
+  await run(page, (space) => tasks.readAll({ spaceId: space }), space);
+  await revisit("spaces");
+  await visit((space) => datum.spaces().leave(space).catch(() => datum.spaces().delete(space)), space);
+  await sync(page);
+  await revisit("a space that was left");
+
+  remote.expireCursors();
+  remote.forgetTombstones();
+  await visit();
+  await sync(page);
+  await sync(page, { forceFullSync: true });
+  await sync(page, { scope: { entities: ["tasks"] } });
+  await revisit("pulled from the beginning");
+  remote.restore(backup);
+  await visit();
+  await sync(page);
+  await sync(page);
+  await revisit("a restored server");
+  await context.close();
 }
 
-/** The schedule: by itself, at a hint, in the background and in two tabs. */
-async function schedule(config, user) {
-  const { context, page } = await device(config, user);
-  await run(page, () => tasks.create({ title: "by itself" }));
-  await run(page, () => settled());
-  remoteOf(user).put(user, "tasks", { id: "hinted", title: "hinted", done: false });
-  await run(page, () => settled());
-  const second = await enter(context, config, user);
-  await run(second, () => tasks.create({ title: "in the other tab" }));
-  await run(second, () => settled());
-  await page.bringToFront();
-  await run(page, () => settled());
-  await context.setOffline(true);
-  await run(page, () => tasks.create({ title: "offline" }));
-  await run(page, () => settled());
-  await context.setOffline(false);
-  for (let turn = 0; turn < 6; turn++) await run(page, () => settled());
-  await note(page, 1);
-  await note(second, 1);
-  await run(page, () => {
-    dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
-    dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+/** First paint where the browser has lost what was stored, and where it stores nothing. */
+async function storage() {
+  const context = await device();
+  const erase = async () => {
+    for (const { name } of await indexedDB.databases()) {
+      if (name.includes("storage")) await new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve));
+    }
+  };
+  const visit = async (scenario) => {
+    const page = await begin(context, "usual", "storage");
+    await run(page, () => writes());
+    await note(PAINT, scenario, page);
+    await page.close();
+  };
+  await visit("before a loss");
+  const eraser = await context.newPage();
+  await eraser.goto(origin);
+  await run(eraser, erase);
+  await eraser.close();
+  await visit("after a loss");
+  await context.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("A mutation operation was attempted on a database that did not allow mutations.", "InvalidStateError");
+    };
   });
-  await run(page, () => settled());
-  await run(page, () => datum.close());
-  await note(page, 1);
+  await visit("without storage");
+  await context.close();
+}
+
+/** A visitor, who becomes a user. */
+async function visitor() {
+  const context = await device();
+  const page = await enter(context, "visitor", "account");
+  await note(PAINT, "nobody is signed in", page);
+  await run(page, () => datum.switchUser({ newUserId: user }));
+  await run(page, () => begin());
+  await release(page);
+  await run(page, () => writes());
+  await sync(page);
+  await note(CYCLE, "the first user signs in", page);
+  await context.close();
 }
 
 try {
   for (const config of ["usual", "manual", "full", "adapter"]) {
-    const device = await paint(config, `${config}-0`);
-    if (config !== "adapter") await cycles(`${config}-0`, device);
-    await paintAgain(config, `${config}-0`, device);
+    const { context, page } = await paint(config, `${config}-0`);
+    await cycles(config, `${config}-0`, page);
+    await paintAgain(config, `${config}-0`, context, page);
     await schedule(config, `${config}-1`);
   }
+  await history();
+  await storage();
+  await visitor();
   await writeFile(out, JSON.stringify(stages));
+  if (each) await writeFile(each, JSON.stringify(scenarios));
 } finally {
   await browser.close();
-  server.closeAllConnections();
-  server.close();
+  stop();
 }
