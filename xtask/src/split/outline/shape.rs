@@ -73,7 +73,7 @@ impl Shape {
             return Vec::new();
         };
         let Some(or_else) = self.or_else(opener) else {
-            return Vec::from([opener + 1..end]);
+            return std::iter::once(opener + 1..end).collect();
         };
         vec![opener + 1..or_else, or_else + 1..end]
     }
