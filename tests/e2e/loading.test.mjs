@@ -31,21 +31,23 @@ after(async () => {
 });
 
 /** Opens the page and waits for a result that only the engine can produce. */
-async function works(url) {
+async function works(url, isLoaded = () => true) {
   const { page, errors, context } = await device(browser);
   await page.goto(url);
   await page.waitForFunction(() => document.title === "hello").catch((cause) => {
     throw new Error(`the page did not read its note; errors: ${errors.join("; ") || "none"}`, { cause });
   });
+  // The later parts follow with low priority.
+  for (const end = Date.now() + 20_000; !isLoaded() && Date.now() < end; ) await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 20)));
   assert.deepEqual(errors, []);
   await context.close();
 }
 
-/** Serves a folder and checks its page. Returns the requested files. */
+/** Serves a folder and checks its page. Returns the requested files, when the parts have been requested too. */
 async function served(path, isSilent) {
   const server = await serveFolder(path, isSilent);
   try {
-    await works(`${server.url}/`);
+    await works(`${server.url}/`, () => isSilent || wasm(server.requested()) >= PARTS || server.requested().some((file) => file.includes("inline")));
     return server.requested();
   } finally {
     await server.stop();
@@ -102,7 +104,7 @@ test("Vite, built and with its dev server", async (t) => {
   await app.build();
   const server = await serveFolder(app.dist);
   try {
-    await works(`${server.url}/?page=smoke`);
+    await works(`${server.url}/?page=smoke`, () => wasm(server.requested()) >= PARTS);
     loadedWasmFiles(server.requested());
   } finally {
     await server.stop();
