@@ -30,6 +30,8 @@ mod cursor;
 pub mod evaluator;
 pub mod fields;
 mod filter;
+mod key_set;
+pub mod live;
 mod number;
 mod order;
 mod pattern;

@@ -184,29 +184,41 @@ fn compare(keys: &Value, a: &Entity, b: &Entity) -> Ordering {
     }
 }
 
-/// The ids of all entities that satisfy the conditions, in order.
-pub fn reference(query: &str, entities: &[Entity]) -> Vec<String> {
+/// An entity's id and space.
+pub type Name = (String, Option<String>);
+
+/// All entities that satisfy the conditions, in order.
+pub fn reference_names(query: &str, entities: &[Entity]) -> Vec<Name> {
     let query: Value = serde_json::from_str(query).unwrap();
     let mut found: Vec<&Entity> = entities
         .iter()
         .filter(|entity| !entity.deleted || query["includeDeleted"] == true)
         .filter(|entity| {
-            query["where"]
-                .as_object()
-                .is_none_or(|filter| holds(filter, &entity.parsed()))
+            let filter = query["where"].as_object();
+            filter.is_none_or(|filter| holds(filter, &entity.parsed()))
         })
         .collect();
     found.sort_by(|a, b| compare(&query["orderBy"], a, b));
-    found.into_iter().map(|entity| entity.id.clone()).collect()
+    let name = |entity: &Entity| (entity.id.clone(), entity.space.clone());
+    found.into_iter().map(name).collect()
+}
+
+/// Those that `offset` and `limit` leave of all.
+pub fn window<T>(query: &str, all: Vec<T>) -> Vec<T> {
+    let query: Value = serde_json::from_str(query).unwrap();
+    let limit = query["limit"].as_u64();
+    let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+    let offset = query["offset"].as_u64().unwrap_or_default() as usize;
+    all.into_iter().skip(offset).take(limit).collect()
+}
+
+/// The ids of all entities that satisfy the conditions, in order.
+pub fn reference(query: &str, entities: &[Entity]) -> Vec<String> {
+    let names = reference_names(query, entities).into_iter();
+    names.map(|(id, _)| id).collect()
 }
 
 /// The same, without what `offset` and `limit` leave out.
 pub fn reference_page(query: &str, entities: &[Entity]) -> Vec<String> {
-    let all = reference(query, entities);
-    let query: Value = serde_json::from_str(query).unwrap();
-    let limit = query["limit"]
-        .as_u64()
-        .map_or(usize::MAX, |limit| limit as usize);
-    let offset = query["offset"].as_u64().unwrap_or_default() as usize;
-    all.into_iter().skip(offset).take(limit).collect()
+    window(query, reference(query, entities))
 }
