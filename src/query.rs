@@ -25,17 +25,21 @@
 //! **The order is total**: entities that are equal in all keys are in order of id, then of space, in the direction of the last
 //! key. Null is below all values, so first in ascending order and last in descending order, unless `nulls` says otherwise.
 
+mod bounds;
 mod cell;
 mod cursor;
 pub mod evaluator;
+mod field_index;
 pub mod fields;
 mod filter;
+pub mod index;
 mod key_set;
 pub mod live;
 mod number;
 mod order;
 mod pattern;
 mod place;
+pub mod planner;
 pub mod read;
 pub mod select;
 pub mod sort_key;

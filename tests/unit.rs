@@ -37,6 +37,8 @@ mod query_dice;
 mod query_errors;
 #[path = "unit/query_filters.rs"]
 mod query_filters;
+#[path = "unit/query_index.rs"]
+mod query_index;
 #[path = "unit/query_live.rs"]
 mod query_live;
 #[path = "unit/query_pattern.rs"]

@@ -14,7 +14,7 @@ use crate::util::json::number::whole;
 use crate::util::json::scan;
 
 mod fault;
-mod field;
+pub(super) mod field;
 mod filter;
 
 const MEMBERS: [&str; 7] = [
@@ -163,6 +163,10 @@ fn order(json: &str, paths: &mut FieldPaths) -> Result<Vec<OrderKey>> {
                 }
                 _ => return Err(unknown(at, name, &["field", "descending", "nulls"])),
             }
+        }
+        if key.nulls_first == Some(!key.descending) {
+            // Where it is anyway.
+            key.nulls_first = None;
         }
         key.slot = paths.slot(&field::read(field, &member(at, "field"))?);
         keys.push(key);

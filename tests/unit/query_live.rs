@@ -157,9 +157,9 @@ const FIRST_TEN: &str = r#"{"orderBy":[{"field":"at"}],"limit":10,"offset":5}"#;
 fn a_window_refills_from_the_keys_that_it_keeps() {
     let entities = tasks(1_000);
     let mut live = live(FIRST_TEN, &entities, NO_LIMIT);
-    for n in 0..900 {
+    for (n, entity) in entities.iter().take(900).enumerate() {
         let gone = EntityChange::Gone {
-            id: &entities[n].id,
+            id: &entity.id,
             space: None,
         };
         // The first of the window moves before it, and one comes in behind.

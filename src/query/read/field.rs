@@ -6,16 +6,23 @@ use crate::query::read::fault::fault;
 
 const MAX_PARTS: usize = 32;
 
-/// Reads a path: its parts are separated by dots, and a backslash before a dot or a backslash makes
-/// it a character of the name.
+/// Reads a path from the JSON of a query, at which it stands.
 pub(super) fn read(json: &str, at: &str) -> Result<Vec<Vec<u8>>, Error> {
     let mut room = Vec::new();
-    let Some(text) = Cell::read(json.as_bytes()).text(&mut room) else {
-        return Err(fault(
-            at,
-            "must be the name of a field as a string, such as \"priority\" or \"project.name\".",
-        ));
-    };
+    let text = Cell::read(json.as_bytes()).text(&mut room);
+    text.map_or(
+        Err("must be the name of a field as a string, such as \"priority\" or \"project.name\"."),
+        parse,
+    )
+    .map_err(|problem| fault(at, problem))
+}
+
+/// Reads a path: its parts are separated by dots, and a backslash before a dot or a backslash makes
+/// it a character of the name.
+///
+/// # Errors
+/// Fails with what is wrong, as the end of a sentence about the path.
+pub(in crate::query) fn parse(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut parts = vec![Vec::new()];
     let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -27,10 +34,9 @@ pub(super) fn read(json: &str, at: &str) -> Result<Vec<Vec<u8>>, Error> {
             b'\\' => match bytes.next() {
                 Some(escaped @ (b'.' | b'\\')) => escaped,
                 _ => {
-                    return Err(fault(
-                        at,
+                    return Err(
                         "has a backslash, which stands only before a dot or another backslash of a name.",
-                    ));
+                    );
                 }
             },
             byte => byte,
@@ -40,13 +46,12 @@ pub(super) fn read(json: &str, at: &str) -> Result<Vec<Vec<u8>>, Error> {
         }
     }
     if parts.iter().any(Vec::is_empty) {
-        return Err(fault(
-            at,
+        return Err(
             "has an empty part. Separate names by single dots; a dot within a name is written `\\.`.",
-        ));
+        );
     }
     if parts.len() > MAX_PARTS {
-        return Err(fault(at, "must not have more than 32 parts."));
+        return Err("must not have more than 32 parts.");
     }
     Ok(parts)
 }
