@@ -115,6 +115,18 @@ impl FieldPaths {
         slot
     }
 
+    /// Returns the path of a slot for people.
+    pub(super) fn text(&self, slot: usize) -> String {
+        let mut text = String::new();
+        for part in self.path(slot) {
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(std::str::from_utf8(part).unwrap_or_default());
+        }
+        text
+    }
+
     /// Returns the path of a slot.
     pub(super) fn path(&self, slot: usize) -> &[Vec<u8>] {
         self.paths.get(slot).map(Vec::as_slice).unwrap_or_default()

@@ -15,6 +15,7 @@ use crate::query::fields::EntityRef;
 use crate::query::key_set::KeySet;
 use crate::query::read::Query;
 use crate::query::sort_key::{self, SortKey};
+use crate::query::sorted::{By, SortedKeys};
 
 /// What happened to an entity.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +125,7 @@ impl LiveQuery {
     pub fn apply(&mut self, changes: &[EntityChange<'_>]) -> Option<Vec<ListEdit>> {
         let query = Rc::clone(self.evaluator.shared());
         let mut edits = Vec::new();
-        let mut touched = Vec::new();
+        let mut touched = SortedKeys::new(By::Identity);
         for change in changes {
             let (old, new) = match change {
                 EntityChange::Put(entity) => self.put(entity),
@@ -136,7 +137,7 @@ impl LiveQuery {
             if query.limit.is_none() {
                 self.step(&mut edits, query.offset, old, new);
             } else if let Some(key) = new.or(old) {
-                touched.push(key);
+                touched.insert(key);
             }
         }
         let Some(limit) = query.limit else {
@@ -146,8 +147,7 @@ impl LiveQuery {
         if self.is_cut && self.keys.places().len() < query.offset.saturating_add(limit) {
             return None;
         }
-        if !touched.is_empty() {
-            touched.sort_unstable_by(|a, b| a.identity().cmp(b.identity()));
+        if touched.len() > 0 {
             self.turn_window(&mut edits, &touched);
         }
         Some(edits)
@@ -156,8 +156,10 @@ impl LiveQuery {
     /// Returns the edits that make what is shown into what has been loaded again. Every entity that
     /// stays counts as changed.
     pub fn refresh(&mut self) -> Vec<ListEdit> {
-        let mut touched = self.window.clone();
-        touched.sort_unstable_by(|a, b| a.identity().cmp(b.identity()));
+        let mut touched = SortedKeys::new(By::Identity);
+        for key in &self.window {
+            touched.insert(key.clone());
+        }
         let mut edits = Vec::new();
         self.turn_window(&mut edits, &touched);
         edits
@@ -280,8 +282,8 @@ impl LiveQuery {
     }
 
     /// Appends the edits from the window that is shown to the one that the keys have now, given the
-    /// entities that have changed, in order of identity.
-    fn turn_window(&mut self, edits: &mut Vec<ListEdit>, touched: &[SortKey]) {
+    /// entities that have changed.
+    fn turn_window(&mut self, edits: &mut Vec<ListEdit>, touched: &SortedKeys) {
         let wanted = self.wanted();
         let has = |key: &SortKey| wanted.binary_search(key).is_ok();
         let mut shown = std::mem::take(&mut self.window);
@@ -291,9 +293,7 @@ impl LiveQuery {
             let Some(old) = shown.get(index) else {
                 continue;
             };
-            let is_touched = touched
-                .binary_search_by(|key| key.identity().cmp(old.identity()))
-                .is_ok();
+            let is_touched = touched.get(old.bytes()).is_some();
             let new = if is_touched {
                 self.keys.get(old.bytes())
             } else {

@@ -217,25 +217,19 @@ fn sorted(index: &FieldIndex, query: &Query, fixed: usize, starts: usize) -> (bo
 
 fn reason(index: &FieldIndex, fixed: usize, has_range: bool, in_order: bool) -> String {
     let mut text = String::new();
-    let names = |from: usize, count: usize| -> String {
-        let paths = index.order.iter().skip(from).take(count);
-        let names: Vec<String> = paths
-            .map(|key| {
-                let path = index.paths.path(key.slot);
-                String::from_utf8_lossy(&path.join(&b'.')).into_owned()
-            })
-            .collect();
-        names.join(", ")
-    };
-    if fixed > 0 {
-        text.push_str("Equal: ");
-        text.push_str(&names(0, fixed));
-        text.push_str(". ");
-    }
-    if has_range {
-        text.push_str("Range: ");
-        text.push_str(&names(fixed, 1));
-        text.push_str(". ");
+    let narrowed = fixed.saturating_add(usize::from(has_range));
+    for (at, key) in index.order.iter().take(narrowed).enumerate() {
+        text.push_str(if at >= fixed {
+            "Range: "
+        } else if at == 0 {
+            "Equal: "
+        } else {
+            ", "
+        });
+        text.push_str(&index.paths.text(key.slot));
+        if at.saturating_add(1) >= fixed {
+            text.push_str(". ");
+        }
     }
     text.push_str(if in_order {
         "In the order that is asked for."

@@ -245,8 +245,8 @@ fn circle(cell: Cell<'_>, at: &str) -> Result<Circle> {
             b"metres" => metres = Some(value),
             b"latitude" | b"longitude" => {}
             _ => {
-                let name = String::from_utf8_lossy(name);
-                return Err(unknown(at, &name, &["latitude", "longitude", "metres"]));
+                let name = std::str::from_utf8(name).unwrap_or_default();
+                return Err(unknown(at, name, &["latitude", "longitude", "metres"]));
             }
         }
     }
