@@ -137,12 +137,12 @@ fn follow(seed: u64, budget: usize, rounds: usize) -> usize {
 
 #[test]
 fn the_list_is_what_the_query_gives_anew_after_every_commit() {
-    assert_eq!(follow(5, NO_LIMIT, 60), 0);
+    assert_eq!(follow(5, NO_LIMIT, 25), 0);
 }
 
 #[test]
 fn a_live_query_with_a_small_budget_is_right_too_and_says_when_it_has_to_be_loaded() {
-    assert!(follow(6, 0, 60) > 0);
+    assert!(follow(6, 0, 40) > 0);
 }
 
 fn tasks(count: usize) -> Vec<Entity> {
