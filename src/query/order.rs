@@ -114,9 +114,14 @@ fn push_at(out: &mut Vec<u8>, cell: Cell<'_>, depth: u32) {
             out.push(END_OF_TEXT);
         }
         Cell::Escaped(text) => {
-            let mut decoded = Vec::with_capacity(text.len());
-            decode(text, &mut decoded);
-            push_at(out, Cell::Text(&decoded), depth);
+            out.push(TEXT);
+            let start = out.len();
+            decode(text, out);
+            if out.get(start..).unwrap_or_default().contains(&0) {
+                let decoded = out.split_off(start);
+                push_text(out, &decoded);
+            }
+            out.push(END_OF_TEXT);
         }
         Cell::Array(_) => {
             out.push(ARRAY);
