@@ -25,7 +25,7 @@ use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
 
 /// Computes an answer from an open user database.
-type Query = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
+type Ask = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 
 /// An open instance, shared by the exported objects.
 pub(crate) struct Instance {
@@ -122,7 +122,7 @@ impl Instance {
     }
 
     // Boxed: one future for all queries, not one for each.
-    fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Query) -> Promise {
+    fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Ask) -> Promise {
         let instance = Rc::clone(self);
         promise(async move {
             let user = instance.engine.user_for_question(&user_id?).await?;
