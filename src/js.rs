@@ -10,8 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::js::arguments::{read_optional_user, read_string, read_user};
 use crate::js::convert::{decode, error_to_js, promise, to_js};
-use crate::js::events::EventFeed;
-use crate::js::feed::StatusFeed;
+use crate::js::feed::Feed;
 use crate::js::instance::{Instance, MetadataSides, PauseChange};
 use crate::js::manager::Manager;
 use crate::js::spaces::SpaceManager;
@@ -35,6 +34,7 @@ pub mod observe;
 pub mod open;
 pub mod page;
 pub mod page_bindings;
+pub mod parts;
 pub mod persist;
 pub mod resolver;
 pub mod schedule;
@@ -109,11 +109,11 @@ impl Datum {
     /// # Errors
     /// Fails with `invalidArgument` for a bad id.
     #[wasm_bindgen(js_name = statusForUser)]
-    pub fn status_for_user(&self, user_id: &JsValue) -> Result<StatusFeed, JsValue> {
+    pub fn status_for_user(&self, user_id: &JsValue) -> Result<Feed, JsValue> {
         let hub = read_user(user_id)
             .and_then(|user| self.instance.engine.status_hub(&user))
             .map_err(|e| error_to_js(&e))?;
-        Ok(StatusFeed::new(hub))
+        Ok(Feed::of_status(hub))
     }
 
     /// Pauses sync for one user, or for all.
@@ -263,8 +263,10 @@ impl Datum {
     ///
     /// # Errors
     /// Fails with `invalidArgument`, naming the field of the filter.
-    pub fn events(&self, filter: &JsValue) -> Result<EventFeed, JsValue> {
-        EventFeed::new(&self.instance, filter).map_err(|e| error_to_js(&e))
+    pub fn events(&self, filter: &JsValue) -> Result<Feed, JsValue> {
+        let filter = events::read_filter(filter).map_err(|e| error_to_js(&e))?;
+        let instance = Rc::clone(&self.instance);
+        Ok(Feed::new(move || instance.engine.events(filter.clone())))
     }
 
     /// Counters since the instance was opened.

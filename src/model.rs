@@ -1,5 +1,6 @@
 //! The data types that all other modules share.
 
+pub mod checked_object;
 pub mod config;
 pub mod digest;
 pub mod draft;

@@ -15,8 +15,6 @@ mod support;
 
 #[path = "unit/config.rs"]
 mod config;
-#[path = "unit/config_errors.rs"]
-mod config_errors;
 #[path = "unit/json_equal.rs"]
 mod json_equal;
 #[path = "unit/json_scan.rs"]
@@ -31,6 +29,24 @@ mod merge_policies;
 mod merge_properties;
 #[path = "unit/merge_support.rs"]
 mod merge_support;
+#[path = "unit/query_dice.rs"]
+mod query_dice;
+#[path = "unit/query_errors.rs"]
+mod query_errors;
+#[path = "unit/query_filters.rs"]
+mod query_filters;
+#[path = "unit/query_index.rs"]
+mod query_index;
+#[path = "unit/query_live.rs"]
+mod query_live;
+#[path = "unit/query_pattern.rs"]
+mod query_pattern;
+#[path = "unit/query_random.rs"]
+mod query_random;
+#[path = "unit/query_reference.rs"]
+mod query_reference;
+#[path = "unit/query_support.rs"]
+mod query_support;
 #[path = "unit/record.rs"]
 mod record;
 #[path = "unit/record_damage.rs"]

@@ -8,7 +8,8 @@ import { build } from "esbuild";
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 /** The folder of the packed package; the tarball's files are beside it. */
 const OURS = dirname(process.env.DATUM_TARBALL ?? "");
-const WASM = "datum_sync_bg.wasm";
+/** The parts of the engine's module, the first one first. */
+const PARTS = ["datum_sync_bg.wasm", "datum_sync_cycle.wasm", "datum_sync_rest.wasm"];
 const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js"), "datum-sync/supabase": join(OURS, "supabase", "index.js"), "@supabase/supabase-js": join(HERE, "..", "tests", "backends", "node_modules", "@supabase", "supabase-js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
 /** `pouchdbready` is PouchDB against a server that has its responses ready. */
@@ -21,10 +22,10 @@ export async function buildPages(dist, wanted) {
   await build({ ...settings, entryPoints: ["page/page.js"], outdir: dist });
   if (wanted.has("pouchdbready")) wanted.add("pouchdb");
   for (const who of [...contestants, "kit"].filter((who) => wanted.has(who) && who !== "pouchdbready")) {
-    // With splitting, because the engine's inlined copy is loaded only if the wasm file is missing.
+    // With splitting, because the engine's inlined copy is loaded only if the wasm files are missing.
     await build({ ...settings, entryPoints: [`contestants/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
   }
-  if (wanted.has("datum") || wanted.has("kit")) await cp(join(OURS, WASM), join(dist, WASM));
+  if (wanted.has("datum") || wanted.has("kit")) for (const part of PARTS) await cp(join(OURS, part), join(dist, part));
 }
 
 /** What an app imports from each package; the contestants import the same. */
@@ -43,9 +44,9 @@ export async function sizes() {
   const found = {};
   for (const [who, contents] of Object.entries(imports)) {
     const result = await build({ ...settings, stdin: { contents, resolveDir: HERE }, outdir: "/nowhere", splitting: true, write: false });
-    // Without the inlined copy of the wasm file: no page loads both.
+    // Without the inlined copy of the wasm files: no page loads both.
     const texts = result.outputFiles.filter((file) => !/inline/.test(file.path)).map((file) => Buffer.from(file.contents));
-    if (who === "datum") texts.push(await readFile(join(OURS, WASM)));
+    if (who === "datum") for (const part of PARTS) texts.push(await readFile(join(OURS, part)));
     found[who] = texts.map(compressed).reduce((sum, one) => ({ minified: sum.minified + one.minified, gzip: sum.gzip + one.gzip, brotli: sum.brotli + one.brotli }));
   }
   return found;

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod entity;
 pub mod log;
+pub mod query;
 pub mod record;
 pub mod replies;
 pub mod scan;
@@ -16,10 +17,11 @@ pub mod sse;
 pub type Property = fn(&[u8]);
 
 /// The targets and their properties. Program and seed folder have the target's name.
-pub const TARGETS: [(&str, Property); 7] = [
+pub const TARGETS: [(&str, Property); 8] = [
     ("config", config::holds),
     ("entity", entity::holds),
     ("log", log::holds),
+    ("query", query::holds),
     ("record", record::holds),
     ("replies", replies::holds),
     ("scan", scan::holds),

@@ -4,12 +4,16 @@
 use std::rc::Rc;
 
 use js_sys::Array;
-use serde_json::{Map, Value};
 use wasm_bindgen::prelude::*;
 
-use crate::js::config::{self, InitialUser, ParsedConfig};
+use crate::js::config::{self, ParsedConfig};
 use crate::js::instance::{Instance, LiveParts};
 use crate::model::error::{Code, Error, Result};
+
+#[wasm_bindgen(module = "/src/js/config.js")]
+extern "C" {
+    fn differences(old: &JsValue, now: &JsValue) -> Array;
+}
 
 /// Replaces the remote, the resolvers, the middleware, the observers and the logger. Returns the
 /// keys of the data that the newer config has otherwise; if there are any, nothing is replaced.
@@ -19,7 +23,7 @@ use crate::model::error::{Code, Error, Result};
 /// is another user than the current one; [`Code::Closed`].
 pub(super) async fn adopt(instance: &Rc<Instance>, given: &JsValue) -> Result<JsValue> {
     let ParsedConfig {
-        config,
+        config: _,
         data,
         remote,
         resolvers,
@@ -28,24 +32,10 @@ pub(super) async fn adopt(instance: &Rc<Instance>, given: &JsValue) -> Result<Js
         audience,
     } = config::read(given)?;
     let engine = &instance.engine;
-    let mut keys = Vec::new();
-    compare(&instance.config, &data, "", &mut keys);
-    // Built-in resolvers are data, and were read apart from it.
-    if config.conflict_resolver != engine.config().conflict_resolver {
-        keys.push("defaultConflictResolver".to_owned());
-    }
-    for entity in config.entities.keys() {
-        let of = |config: &config::Config| {
-            let entity = config.entities.get(entity);
-            entity.and_then(|entity| entity.conflict_resolver)
-        };
-        if of(&config) != of(engine.config()) {
-            keys.push(["entities.", entity, ".conflictResolver"].concat());
-        }
-    }
-    if keys.is_empty() {
-        if !matches!(initial_user, InitialUser::Unsaid) {
-            let user = initial_user.resolve(engine.host()).await?;
+    let keys = differences(&instance.config, &data);
+    if keys.length() == 0 {
+        if initial_user.is_some() {
+            let user = config::initial_user(initial_user, engine.host()).await?;
             check_user(user.as_deref(), engine.current_user().as_deref())?;
         }
         engine.check_open()?;
@@ -61,7 +51,6 @@ pub(super) async fn adopt(instance: &Rc<Instance>, given: &JsValue) -> Result<Js
             reader.end();
         }
     }
-    let keys: Array = keys.iter().map(|key| JsValue::from_str(key)).collect();
     Ok(keys.into())
 }
 
@@ -80,30 +69,4 @@ fn check_user(asked: Option<&str>, current: Option<&str>) -> Result<()> {
             name(current)
         ),
     ))
-}
-
-/// Collects the paths of the values that differ. An absent value equals null and an empty object.
-fn compare(old: &Value, new: &Value, path: &str, keys: &mut Vec<String>) {
-    let empty = Map::new();
-    let members = |value: &Value| match value {
-        Value::Object(members) => Some(members.clone()),
-        Value::Null => Some(empty.clone()),
-        _ => None,
-    };
-    let (Some(a), Some(b)) = (members(old), members(new)) else {
-        if old != new {
-            keys.push(path.to_owned());
-        }
-        return;
-    };
-    let added = b.keys().filter(|key| !a.contains_key(*key));
-    for key in a.keys().chain(added) {
-        let of = |members: &Map<String, Value>| members.get(key).cloned().unwrap_or_default();
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            [path, ".", key].concat()
-        };
-        compare(&of(&a), &of(&b), &path, keys);
-    }
 }

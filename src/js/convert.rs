@@ -7,18 +7,17 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use serde::Serialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
-use web_sys::AbortSignal;
 
+use crate::model::checked_object::CheckedObject;
 use crate::model::error::{Code, Error, Result};
-use crate::model::object_reader::ObjectReader;
 use crate::util::json::scan::parse;
 use crate::util::json::serialize;
-use crate::web::interop::{has_method, is_absent, member, spawn, thrown_text};
-use crate::web::thrown::coded_error;
+use crate::web::interop::{is_absent, member, spawn, thrown_text};
+use crate::web::thrown::error_of;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {
@@ -37,21 +36,26 @@ extern "C" {
     fn decode_text(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = decodeMany)]
     fn decode_array(text: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(catch, js_name = readOptions)]
-    fn split_options(
-        value: &JsValue,
-        code: &str,
-        what: &str,
-        live: &JsValue,
-    ) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(catch, js_name = readConfig, reexport)]
-    pub(super) fn read_config(config: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = isWellFormed)]
     pub(super) fn is_well_formed(text: &JsValue) -> bool;
     fn pledge(is_feed: bool) -> Promise;
     fn settle(promise: &Promise, fulfilled: bool, value: &JsValue);
     fn dying(place: &str);
     fn died(message: &str);
+}
+
+#[wasm_bindgen(module = "/src/js/options.js")]
+extern "C" {
+    /// What has been read: its data as JSON, and its live members.
+    type Reading;
+}
+
+// By `config.js`, which passes it on: the server of the browser suites may hang on a page that asks
+// it for more than four files at once.
+#[wasm_bindgen(module = "/src/js/config.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = readOptions)]
+    fn read_given(value: &JsValue, kind: &str) -> Result<Reading, JsValue>;
 }
 
 /// Returns the JSON text of a value that the app passed in.
@@ -121,7 +125,7 @@ pub fn decode_many(text: &str) -> Result<JsValue> {
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue> {
     // As text: serde-wasm-bindgen is a second serializer for the same types, costs 2.7 to 3.9 KiB
     // (brotli) here, and makes an idle cycle cross the border 610 times, once for each member of
-    // each status; `tests/e2e/counts` allows 600.
+    // each status; `tests/e2e/counts` allows 450.
     decode(&serialize::to_string(value))
 }
 
@@ -172,7 +176,7 @@ pub fn error_to_js(error: &Error) -> JsValue {
 /// `otherwise`.
 #[must_use]
 pub fn from_js(thrown: &JsValue, otherwise: Code) -> Error {
-    coded_error(thrown).unwrap_or_else(|| Error::new(otherwise, thrown_text(thrown)))
+    error_of(thrown, otherwise)
 }
 
 /// Splits the text of [`encode_many`] into its items.
@@ -180,106 +184,61 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').filter(|line| !line.is_empty())
 }
 
-/// The members of an options object that are not data: functions, signals, adapters.
-#[derive(Debug, Clone)]
-pub struct Handles(pub JsValue);
+/// Options that JavaScript has read and checked.
+#[derive(Debug)]
+pub struct GivenOptions {
+    /// Null if no options were given.
+    data: Value,
+    /// Their functions and signals.
+    live: JsValue,
+}
 
-impl Handles {
-    /// Returns the value of a key; `None` if it is absent, undefined or null.
+impl GivenOptions {
+    /// Returns the data.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<JsValue> {
-        Some(member(&self.0, key)).filter(|value| !is_absent(value))
+    pub const fn data(&self) -> CheckedObject<'_> {
+        CheckedObject(&self.data)
     }
 
-    /// Reads a function.
-    ///
-    /// # Errors
-    /// Fails with `code` if it is something else.
-    pub fn function(&self, key: &str, code: Code) -> Result<Option<Function>> {
-        self.get(key)
-            .map(|value| {
-                value
-                    .dyn_into()
-                    .map_err(|_| Error::new(code, format!("`{key}` must be a function.")))
-            })
-            .transpose()
-    }
-
-    /// Reads an `AbortSignal`, of this realm or another.
-    ///
-    /// # Errors
-    /// Fails with [`Code::InvalidArgument`] if it is something else.
-    pub fn signal(&self, key: &str) -> Result<Option<AbortSignal>> {
-        let Some(value) = self.get(key) else {
-            return Ok(None);
-        };
-        if member(&value, "aborted").as_bool().is_some() && has_method(&value, "addEventListener") {
-            return Ok(Some(value.unchecked_into()));
-        }
-        Err(Error::new(
-            Code::InvalidArgument,
-            format!("`{key}` must be an AbortSignal."),
-        ))
+    /// Returns a function or a signal.
+    #[must_use]
+    pub fn live<T: JsCast>(&self, key: &str) -> Option<T> {
+        Some(member(&self.live, key))
+            .filter(|value| !is_absent(value))
+            .map(JsCast::unchecked_into)
     }
 }
 
-/// An options object, split into data and live members.
-#[derive(Debug, Clone)]
-pub struct OptionsObject<'a> {
-    /// An object, empty if no options were given.
-    pub data: Value,
-    pub handles: Handles,
-    code: Code,
-    what: &'a str,
-    live: &'a [&'a str],
-}
-
-impl OptionsObject<'_> {
-    /// Reads the data.
-    ///
-    /// # Errors
-    /// None: the data is an object.
-    pub fn members(&self) -> Result<ObjectReader<'_>> {
-        ObjectReader::new(&self.data, self.code, self.what)
-            .map(|members| members.also_allow(self.live))
-    }
-}
-
-/// Reads an options object: the keys named in `live` as they are, the others as data. Absent
-/// options read as an empty object.
+/// Reads options; `kind` is a key of `OPTIONS` in `options.js`.
 ///
 /// # Errors
-/// Fails with `code`, naming the field.
-pub fn read_options<'a>(
-    value: &JsValue,
-    code: Code,
-    what: &'a str,
-    live: &'a [&'a str],
-) -> Result<OptionsObject<'a>> {
+/// Fails with [`Code::InvalidArgument`], naming the field.
+pub fn read_options(value: &JsValue, kind: &str) -> Result<GivenOptions> {
     if is_absent(value) {
         // Most calls have no options, and pay nothing for them.
-        return Ok(OptionsObject {
-            data: Value::Object(serde_json::Map::new()),
-            handles: Handles(js_sys::Object::new().into()),
-            code,
-            what,
-            live,
+        return Ok(GivenOptions {
+            data: Value::Null,
+            live: JsValue::UNDEFINED,
         });
     }
-    let names: js_sys::Array = live.iter().map(|name| JsValue::from_str(name)).collect();
-    let split = split_options(value, code.as_str(), what, &names)
-        .map_err(|thrown| from_js(&thrown, code))?;
-    let data = read_json(
-        &member(&split, "text").as_string().unwrap_or_default(),
-        code,
-        what,
-    )?;
-    Ok(OptionsObject {
+    let live = read_given(value, kind).map_err(|thrown| from_js(&thrown, Code::InvalidArgument))?;
+    let data = read_data(&live)?;
+    Ok(GivenOptions {
         data,
-        handles: Handles(member(&split, "handles")),
-        code,
-        what,
-        live,
+        live: live.into(),
+    })
+}
+
+/// Reads the data of what JavaScript has checked; null if there is none.
+///
+/// # Errors
+/// None: JavaScript has written it as JSON.
+pub(super) fn read_data(checked: &JsValue) -> Result<Value> {
+    let Some(json) = member(checked, "json").as_string() else {
+        return Ok(Value::Null);
+    };
+    parse(json.as_bytes()).map_err(|cause| {
+        Error::new(Code::InvalidArgument, "The options are no JSON.").caused_by(cause)
     })
 }
 
@@ -332,9 +291,4 @@ type JsFuture = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 // Boxed: the code of a promise exists once, and not once for each exported method.
 fn into_js(future: Pin<Box<dyn Future<Output = Result<JsValue>>>>) -> JsFuture {
     Box::pin(async move { future.await.map_err(|error| error_to_js(&error)) })
-}
-
-fn read_json(text: &str, code: Code, what: &str) -> Result<Value> {
-    parse(text.as_bytes())
-        .map_err(|cause| Error::new(code, format!("{what} could not be read.")).caused_by(cause))
 }

@@ -2,7 +2,8 @@
 // express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
 // every bundler.
 
-import init, { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
+import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
+import { loadEngine } from "./load.js";
 import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
@@ -58,7 +59,7 @@ function extend(Class) {
  */
 async function initialize(engine, given, calledAt) {
   const config = readConfig(given);
-  const name = config?.name ?? "datum";
+  const name = config.data.name ?? "datum";
   for (;;) {
     const known = instances.get(name);
     if (known === undefined) return begin(engine, name, given, config, calledAt);
@@ -88,7 +89,7 @@ async function initialize(engine, given, calledAt) {
         throw new DatumError("invalidConfig", `"${name}" is initialized already, and this config differs in ${differ}. Close that instance first, or give this one another \`name\`.`);
       }
       known.calledAt = calledAt;
-      noteConfig(datum, config);
+      noteConfig(datum, config.values);
       return datum;
     } catch (error) {
       if (instances.get(name) === known) throw error;
@@ -101,13 +102,13 @@ async function begin(engine, name, given, config, calledAt) {
   entry.opening = (async () => {
     try {
       while (closing.has(name)) await closing.get(name);
-      loading ??= load().catch((error) => {
+      loading ??= loadEngine().catch((error) => {
         loading = undefined;
         throw error;
       });
       await loading;
       entry.datum = await engine.open(config);
-      noteConfig(entry.datum, config);
+      noteConfig(entry.datum, config.values);
       open.add(entry.datum);
       return entry.datum;
     } catch (error) {
@@ -167,72 +168,4 @@ function places(stack) {
  */
 function isReplaced(before, now) {
   return import.meta.webpackHot?.status() === "apply" || Array.from(now).some(([path, query]) => before.has(path) && before.get(path) !== query);
-}
-
-/** How long the file may not answer, in milliseconds, before the inline fallback is loaded. */
-const SILENCE_MS = 8_000;
-/** How long the file or the fallback may take in all, in milliseconds. */
-const LOAD_MS = 120_000;
-
-/**
- * Loads the engine from the file beside this one, or from the inline fallback if that file is
- * unavailable.
- */
-async function load() {
-  const causes = [];
-  for (const source of [fetched, inlined]) {
-    const aborter = new AbortController();
-    try {
-      await init({ module_or_path: await within(LOAD_MS, source(aborter), aborter) });
-      return;
-    } catch (cause) {
-      causes.push(cause);
-    }
-  }
-  const message =
-    "The engine could not be loaded. Serve `datum_sync_bg.wasm` beside the package's code, and allow 'wasm-unsafe-eval' if the page has a content security policy.";
-  throw new DatumError("network", message, { cause: new AggregateError(causes, causes.map(String).join("; ")) });
-}
-
-/** Fails, and aborts what it waits for, if that takes longer. */
-async function within(ms, work, aborter) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`nothing for ${ms / 1000} seconds`));
-      aborter.abort();
-    }, ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function fetched(aborter) {
-  // Bundlers look for exactly this expression and copy the file. If a bundler moved this module
-  // without the file (esbuild, Vite's dependency optimizer), nothing is there, or a server's page
-  // for unknown paths.
-  const url = new URL("datum_sync_bg.wasm", import.meta.url);
-  // Node fetches no files.
-  const files = url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
-  if (files) return WebAssembly.compile(files.readFileSync(url));
-  const response = await within(SILENCE_MS, fetch(url, { signal: aborter.signal }), aborter);
-  if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
-  const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
-  return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
-}
-
-async function inlined() {
-  // Vite builds a worker as one file unless told otherwise, and refuses `import("./inline.js")`
-  // there: what a url names, it copies. It replaces the condition. Others bundle what is imported.
-  // `pack` adds what keeps bundlers from warning of it, since a minifier drops comments.
-  const { default: text } = await (import.meta.env?.PROD
-    ? import(new URL("inline.js", import.meta.url).href)
-    : import("./inline.js"));
-  const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  // Not by a Blob: jsdom's has no `stream`.
-  const stream = new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw"));
-  return WebAssembly.compile(await new Response(stream).arrayBuffer());
 }

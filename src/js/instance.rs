@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::Promise;
-use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::cancel::{Cancel, Stop};
@@ -19,14 +18,14 @@ use crate::js::observe::Audience;
 use crate::js::page_bindings::PageBindings;
 use crate::js::resolver;
 use crate::js::sync_options::SyncOptions;
-use crate::model::error::{Code, Result};
+use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::web::interop::spawn;
 
 /// Computes an answer from an open user database.
-type Query = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
+type Ask = Box<dyn FnOnce(&WebEngine, &WebUser) -> Result<JsValue>>;
 
 /// An open instance, shared by the exported objects.
 pub(crate) struct Instance {
@@ -35,7 +34,7 @@ pub(crate) struct Instance {
     pub(super) page: PageBindings,
     pub(super) waiting: WaitingNotice,
     /// The data of the config, by key.
-    pub(super) config: Value,
+    pub(super) config: JsValue,
 }
 
 /// The app's own objects, which the newest config of the same name replaces.
@@ -76,19 +75,11 @@ impl MetadataSides {
     /// Reads the options of `clearSyncMetadata`. The default is this device alone: the remote's
     /// record describes all devices.
     pub(super) fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(
-            value,
-            Code::InvalidArgument,
-            "The options of `clearSyncMetadata`",
-            &[],
-        )?;
-        let mut given = given.members()?;
-        let sides = Self {
-            local: given.flag("local").unwrap_or(true),
-            remote: given.flag("remote").unwrap_or(false),
-        };
-        given.finish()?;
-        Ok(sides)
+        let given = read_options(value, "clear")?;
+        Ok(Self {
+            local: given.data().flag("local").unwrap_or(true),
+            remote: given.data().flag("remote").unwrap_or(false),
+        })
     }
 }
 
@@ -131,7 +122,7 @@ impl Instance {
     }
 
     // Boxed: one future for all queries, not one for each.
-    fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Query) -> Promise {
+    fn query_boxed(self: &Rc<Self>, user_id: Result<String>, query: Ask) -> Promise {
         let instance = Rc::clone(self);
         promise(async move {
             let user = instance.engine.user_for_question(&user_id?).await?;

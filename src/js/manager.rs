@@ -9,15 +9,15 @@ use crate::js::arguments::{read_string, read_strings};
 use crate::js::convert::{
     encode_entities, encode_entity, error_to_js, lines, promise, promise_as_is,
 };
+use crate::js::feed::Feed;
 use crate::js::instance::Instance;
 use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
-    OptionsOf, PageOptions, ReadOptions, WriteOptions, read_move, read_space_option,
-    read_write_options, split,
+    PageOptions, ReadOptions, WriteOptions, read_move, read_space_option, read_write_options, split,
 };
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
-use crate::js::watch::{WatchFeed, WatchTarget};
+use crate::js::watch::{WatchTarget, watch};
 use crate::js::write::{JsResult, WriteOutput, WriteTarget, many, one, patch, patch_of, write};
 use crate::model::config::DeleteBehavior;
 use crate::model::entity::{Key, check_entity_id};
@@ -152,7 +152,7 @@ impl Manager {
         let writes = self
             .text(draft, "The draft")
             .map(|draft| vec![Write::Create { draft }]);
-        self.write(read_write_options(options, OptionsOf::Write), writes, one)
+        self.write(read_write_options(options, "write"), writes, one)
     }
 
     /// Replaces an entity's fields.
@@ -160,14 +160,14 @@ impl Manager {
         let writes = self
             .text(entity, "The entity")
             .map(|entity| vec![Write::Update { entity }]);
-        self.write(read_write_options(options, OptionsOf::Write), writes, one)
+        self.write(read_write_options(options, "write"), writes, one)
     }
 
     /// Replaces some of an entity's fields.
     pub fn patch(&self, id: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
         let (id, options) = (
             read_string(id, "`id`"),
-            read_write_options(options, OptionsOf::Patch),
+            read_write_options(options, "patch"),
         );
         let Some(middleware) = self.middleware() else {
             let writes = id.and_then(|id| {
@@ -189,7 +189,7 @@ impl Manager {
 
     /// Deletes an entity; false if there is none.
     pub fn delete(&self, id: &JsValue, options: &JsValue) -> Promise {
-        let options = read_write_options(options, OptionsOf::Delete);
+        let options = read_write_options(options, "delete");
         let writes = read_string(id, "`id`").map(|id| {
             let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
             vec![Write::Delete { id, soft }]
@@ -210,7 +210,7 @@ impl Manager {
     #[wasm_bindgen(js_name = "move")]
     pub fn move_to(&self, id: &JsValue, space_id: &JsValue, options: &JsValue) -> Promise {
         let writes = read_move(id, space_id).map_err(|e| error_to_js(&e));
-        self.write(read_write_options(options, OptionsOf::Write), writes, one)
+        self.write(read_write_options(options, "write"), writes, one)
     }
 
     /// Stores new entities, all or none.
@@ -222,7 +222,7 @@ impl Manager {
                 .map(|draft| Write::Create { draft })
                 .collect()
         });
-        self.write(read_write_options(options, OptionsOf::Write), writes, many)
+        self.write(read_write_options(options, "write"), writes, many)
     }
 
     /// Replaces the fields of entities, all or none.
@@ -234,13 +234,13 @@ impl Manager {
                 .map(|entity| Write::Update { entity })
                 .collect()
         });
-        self.write(read_write_options(options, OptionsOf::Write), writes, many)
+        self.write(read_write_options(options, "write"), writes, many)
     }
 
     /// Deletes entities; returns the ids of those that existed.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
-        let options = read_write_options(options, OptionsOf::Delete);
+        let options = read_write_options(options, "delete");
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
         let writes = read_strings(ids, "The ids").map(|ids| {
             ids.into_iter()
@@ -325,7 +325,7 @@ impl Manager {
 
     /// Every entity, now and after each change.
     #[wasm_bindgen(js_name = watchAll)]
-    pub fn watch_all(&self, options: &JsValue) -> WatchFeed {
+    pub fn watch_all(&self, options: &JsValue) -> Feed {
         let target = self
             .read_options(options)
             .map(|(user_id, entity, include_deleted)| WatchTarget {
@@ -334,12 +334,12 @@ impl Manager {
                 only: None,
                 include_deleted,
             });
-        WatchFeed::new(Rc::clone(&self.instance), target)
+        watch(Rc::clone(&self.instance), target)
     }
 
     /// One entity, or null, now and after each change.
     #[wasm_bindgen(js_name = watchById)]
-    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> WatchFeed {
+    pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> Feed {
         let target = read_string(id, "`id`")
             .and_then(|id| Ok((id, self.place(options)?)))
             .map(|(id, (user_id, entity))| WatchTarget {
@@ -348,7 +348,7 @@ impl Manager {
                 only: Some(id),
                 include_deleted: false,
             });
-        WatchFeed::new(Rc::clone(&self.instance), target)
+        watch(Rc::clone(&self.instance), target)
     }
 
     /// Whether an entity exists.
@@ -386,7 +386,7 @@ impl Manager {
     #[wasm_bindgen(js_name = pushAndSync)]
     pub fn push_and_sync(&self, draft: &JsValue, options: &JsValue) -> Promise {
         let ((instance, entity), middleware) = (self.handles(), self.middleware());
-        let target = self.written(read_write_options(options, OptionsOf::Write));
+        let target = self.written(read_write_options(options, "write"));
         let draft = match self.text(draft, "The draft") {
             Ok(draft) => draft,
             Err(refused) => return Promise::reject(&refused),

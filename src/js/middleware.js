@@ -7,7 +7,7 @@ import { Bag, DatumError, encode, freeze, report, say } from "./support.js";
 
 const CODE = "invalidEntity";
 // The engine's own fields: middleware cannot change them.
-const OWN = ["id", "userId", "spaceId", "createdAt", "modifiedAt", "version", "isDeleted"];
+export const OWN = ["id", "userId", "spaceId", "createdAt", "modifiedAt", "version", "isDeleted"];
 const KINDS = ["validate", "beforeSave", "afterRead"];
 const OPENED = "What `afterRead` returned";
 // The most entities that are remembered as already reported, after they could not be read.

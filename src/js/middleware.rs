@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
-use crate::js::convert::{Handles, decode, decode_many, from_js};
+use crate::js::convert::{decode, decode_many};
 use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::util::collections::vec_map::VecMap;
@@ -27,9 +27,6 @@ extern "C" {
     pub type Middleware;
     /// A patch to pass to the engine.
     pub type Planned;
-
-    #[wasm_bindgen(catch, js_name = makeMiddleware)]
-    fn make(entity: &str, given: &JsValue) -> Result<Option<Middleware>, JsValue>;
 
     /// Returns the text to store for an entity of the app.
     #[wasm_bindgen(method, catch)]
@@ -65,14 +62,6 @@ extern "C" {
     /// The names of the fields to remove.
     #[wasm_bindgen(method, getter)]
     pub fn removed(this: &Planned) -> Vec<String>;
-}
-
-/// Reads the functions of an entity type's config; `None` if it has none.
-///
-/// # Errors
-/// Fails with [`Code::InvalidConfig`], naming the field and the fix.
-pub fn read(entity: &str, given: &Handles) -> Result<Option<Middleware>> {
-    make(entity, &given.0).map_err(|thrown| from_js(&thrown, Code::InvalidConfig))
 }
 
 /// As [`decode`], through the type's middleware.

@@ -15,7 +15,7 @@ const KEPT = 100;
  * How each event is logged: its level, its message, which says why, and those of its fields that
  * are not personal data.
  */
-const ENTRIES = {
+export const ENTRIES = {
   syncStarted: ["info", "A cycle has begun.", ({ direction, pendingOperations }) => ({ direction, pendingOperations })],
   syncProgress: ["trace", "A cycle goes on.", ({ status }) => ({ phase: status.phase ?? null, progress: status.progress })],
   syncCompleted: [({ result }) => (result.error || result.failedCount > 0 ? "warn" : "info"), ({ result }) => ended(result), ({ result }) => outcome(result)],

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::Engine;
-use crate::js::config::{self, InitialUser, ParsedConfig};
+use crate::js::config::{self, ParsedConfig};
 use crate::js::instance::{Instance, LiveParts, WaitingNotice};
 use crate::js::page_bindings::PageBindings;
 use crate::js::{convert, page, persist, schedule};
@@ -64,8 +64,8 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
     Ok(instance)
 }
 
-async fn sign_in(instance: &Instance, initial_user: InitialUser) -> Result<()> {
-    match initial_user.resolve(instance.engine.host()).await? {
+async fn sign_in(instance: &Instance, given: Option<JsValue>) -> Result<()> {
+    match config::initial_user(given, instance.engine.host()).await? {
         Some(user) => instance.engine.sign_in(&user).await,
         None => Ok(()),
     }

@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::auto_sync::Signal;
 use crate::js::instance::Instance;
+use crate::js::parts;
 use crate::ports::host::TabMessage;
 use crate::web::interop::spawn;
 
@@ -21,7 +22,10 @@ pub(super) fn bind(instance: &Rc<Instance>) {
     if config.flush_on_leave || config.background_sync {
         let weak = Rc::downgrade(instance);
         let leaving = engine.host().on_leaving(move || {
-            if let Some(instance) = weak.upgrade() {
+            // A page that is being left can load nothing; what is pending stays queued.
+            if let Some(instance) = weak.upgrade()
+                && parts::has_cycles()
+            {
                 instance.leave();
             }
         });

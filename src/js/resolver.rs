@@ -11,33 +11,8 @@ use crate::engine::cycle::resolvers::Resolver;
 use crate::js::arguments::read_string;
 use crate::js::convert::{decode, encode_entity, from_js};
 use crate::js::middleware::{Middleware, Middlewares};
-use crate::model::config::resolver::Builtin;
 use crate::model::error::{Code, Error, Result};
 use crate::web::interop::{await_value, member};
-
-/// A resolver that the app has named or passed.
-pub enum AppResolver {
-    Builtin(Builtin),
-    Custom(Function),
-}
-
-/// Reads a resolver.
-///
-/// # Errors
-/// Fails with `code`, naming the field and listing the names that there are.
-pub fn read(value: &JsValue, code: Code, field: &str) -> Result<AppResolver> {
-    if let Some(function) = value.dyn_ref::<Function>() {
-        return Ok(AppResolver::Custom(function.clone()));
-    }
-    let name = value.as_string();
-    let builtin = Builtin::NAMES
-        .iter()
-        .find(|(known, _)| name.as_deref() == Some(known));
-    builtin.map(|(_, builtin)| AppResolver::Builtin(*builtin)).ok_or_else(|| {
-        let fix = "must be \"merge\", \"lastWriteWins\", \"localPriority\", \"remotePriority\", \"ask\" or a function.";
-        Error::new(code, format!("`{field}` {fix}"))
-    })
-}
 
 /// Returns the app's function as a resolver, which gets entities after middleware.
 pub fn custom(function: Function, middleware: &Middlewares) -> Rc<dyn Resolver> {

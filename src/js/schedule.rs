@@ -9,8 +9,8 @@ use crate::js::arguments::read_user;
 use crate::js::convert::read_options;
 use crate::js::instance::Instance;
 use crate::js::page_bindings::Attendance;
-use crate::model::config::timing::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
-use crate::model::error::{Code, Result};
+use crate::js::parts;
+use crate::model::error::Result;
 use crate::web::interop::spawn;
 use crate::web::page::Presence;
 
@@ -38,7 +38,8 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
                 } else {
                     Signal::Hidden
                 });
-            if matches!(presence, Presence::Away | Presence::Cached) {
+            // A page that is being left can load nothing.
+            if matches!(presence, Presence::Away | Presence::Cached) && parts::has_cycles() {
                 instance.engine.tabs().leave_all();
             }
             if presence == Presence::Cached {
@@ -55,21 +56,19 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
         _election: election,
     });
     let (of_schedule, of_hints) = (Rc::clone(instance), Rc::clone(instance));
-    spawn(async move { of_schedule.engine.auto_sync().run().await });
-    spawn(async move { of_hints.engine.realtime().run().await });
+    spawn(async move {
+        parts::cycles().await;
+        of_schedule.engine.auto_sync().run().await
+    });
+    spawn(async move {
+        parts::cycles().await;
+        of_hints.engine.realtime().run().await
+    });
 }
 
 /// Starts a user's automatic cycles: `startAutoSync`.
 pub(super) fn start(instance: &Instance, user_id: &JsValue, options: &JsValue) -> Result<()> {
     let user = read_user(user_id)?;
-    let given = read_options(
-        options,
-        Code::InvalidArgument,
-        "The options of `startAutoSync`",
-        &[],
-    )?;
-    let mut given = given.members()?;
-    let interval = given.whole("interval", MIN_INTERVAL_MS, MAX_INTERVAL_MS);
-    given.finish()?;
+    let interval = read_options(options, "start")?.data().whole("interval");
     instance.engine.auto_sync().start(&user, interval)
 }

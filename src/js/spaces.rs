@@ -7,8 +7,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::spaces::SpaceWatch;
 use crate::js::arguments::read_string;
-use crate::js::convert::{decode, feed_promise, promise};
-use crate::js::feed::iteration;
+use crate::js::convert::{decode, promise};
+use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::options::read_user_option;
 use crate::js::waiting;
@@ -52,9 +52,15 @@ impl SpaceManager {
     }
 
     /// The user's spaces, now and after each change.
-    pub fn watch(&self, options: &JsValue) -> SpaceFeed {
+    pub fn watch(&self, options: &JsValue) -> Feed {
         let (instance, user) = self.handles(options);
-        SpaceFeed { instance, user }
+        Feed::new(move || {
+            Rc::new(SpaceReader {
+                instance: Rc::clone(&instance),
+                user: user.clone(),
+                state: RefCell::default(),
+            })
+        })
     }
 
     /// Makes a space; returns its id.
@@ -163,28 +169,6 @@ fn read_role(value: &JsValue) -> Result<Role> {
     })
 }
 
-/// The spaces of a user: `for await (const spaces of datum.spaces().watch())`.
-#[wasm_bindgen]
-pub struct SpaceFeed {
-    instance: Rc<Instance>,
-    user: Result<String>,
-}
-
-#[wasm_bindgen]
-impl SpaceFeed {
-    /// A new reader for each loop.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> SpaceIterator {
-        SpaceIterator {
-            reader: Rc::new(SpaceReader {
-                instance: Rc::clone(&self.instance),
-                user: self.user.clone(),
-                state: RefCell::default(),
-            }),
-        }
-    }
-}
-
 /// The watch of one loop, and whether the loop was left.
 type Reading = (Option<Rc<SpaceWatch<WebStore, WebHost>>>, bool);
 
@@ -196,7 +180,7 @@ struct SpaceReader {
 }
 
 impl SpaceReader {
-    async fn next(&self) -> Result<JsValue> {
+    async fn next(&self) -> Result<Option<JsValue>> {
         let known = self.state.borrow().0.clone();
         let watch = match known {
             Some(watch) => watch,
@@ -209,47 +193,25 @@ impl SpaceReader {
             }
         };
         if self.state.borrow().1 {
-            return Ok(iteration(None));
+            return Ok(None);
         }
-        match watch.next().await? {
-            Some(text) => Ok(iteration(Some(&decode(&text)?))),
-            None => Ok(iteration(None)),
-        }
+        let text = watch.next().await?;
+        text.map(|text| decode(&text)).transpose()
     }
 }
 
-/// One loop over the feed.
-#[wasm_bindgen]
-pub struct SpaceIterator {
-    reader: Rc<SpaceReader>,
-}
-
-#[wasm_bindgen]
-impl SpaceIterator {
-    /// Returns the spaces, first immediately and then after each change.
-    pub fn next(&self) -> Promise {
-        let reader = Rc::clone(&self.reader);
-        feed_promise(async move { reader.next().await })
+impl LoopReader for SpaceReader {
+    fn next(self: Rc<Self>) -> Next {
+        Box::pin(async move { Self::next(&self).await })
     }
 
-    /// Ends the reader: the loop was left.
-    #[wasm_bindgen(js_name = "return")]
-    pub fn end(&self) -> Promise {
-        let mut state = self.reader.state.borrow_mut();
+    fn end(&self) {
+        let mut state = self.state.borrow_mut();
         state.1 = true;
         let watch = state.0.take();
         drop(state);
         if let Some(watch) = watch {
             watch.end();
-        }
-        Promise::resolve(&iteration(None))
-    }
-
-    /// Returns the iterator itself, so that a second loop over it continues after the first.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> Self {
-        Self {
-            reader: Rc::clone(&self.reader),
         }
     }
 }

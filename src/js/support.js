@@ -214,11 +214,13 @@ function malformed(value) {
   return undefined;
 }
 
-function wrong(why) {
-  return new Fault(why);
+/** Returns a problem in a value, for `blame`. */
+export function wrong(why, cause) {
+  return new Fault(why, cause);
 }
 
-function at(thrown, key) {
+/** Returns what was thrown as a problem, with the key where it was. */
+export function at(thrown, key) {
   // A getter, a proxy or a `toJSON` of the app threw.
   const fault = thrown instanceof Fault ? thrown : new Fault(`could not be read: ${say(thrown)}`, thrown);
   // The path of a cycle has a hundred parts; the first few show where it begins.
@@ -277,66 +279,6 @@ export function freeze(value) {
     Object.freeze(object);
   }
   return value;
-}
-
-/**
- * Returns an object's own values. Each is read only once, so that a getter cannot return two, and
- * what reading throws is an error that names the key. Anything else is returned as it is.
- */
-function ownValues(value, code, what) {
-  if (typeof value !== "object" || value === null) return value;
-  const values = new Bag();
-  let place = what;
-  try {
-    if (Array.isArray(value)) return value;
-    for (const key of Object.keys(value)) {
-      place = `${what}: \`${key}\``;
-      values[key] = value[key];
-    }
-  } catch (cause) {
-    throw new DatumError(code, `${place} could not be read: ${say(cause)}`, { cause });
-  }
-  return values;
-}
-
-/**
- * Splits an options object into data, as JSON text, and live members (functions, signals,
- * adapters), by the names in `live`.
- */
-export function readOptions(value, code, what, live) {
-  if (value === undefined || value === null) return { text: "{}", handles: new Bag() };
-  const own = ownValues(value, code, what);
-  if (typeof own !== "object" || Array.isArray(own)) throw new DatumError(code, `${what} must be an object.`);
-  const plain = new Bag();
-  const handles = new Bag();
-  for (const key of Object.keys(own)) (live.includes(key) ? handles : plain)[key] = own[key];
-  return { text: encode(plain, code, what), handles };
-}
-
-/**
- * Returns a config of which the engine can read every part without meeting a getter or a proxy of
- * the app: an exception there would end the call without an answer.
- */
-export function readConfig(config) {
-  const code = "invalidConfig";
-  const own = ownValues(config, code, "The config");
-  if (!(own instanceof Bag)) return own;
-  const entities = ownValues(own.entities, code, "`entities`");
-  if (entities instanceof Bag) {
-    own.entities = entities;
-    for (const name of Object.keys(entities)) entities[name] = ownValues(entities[name], code, `\`entities.${name}\``);
-  }
-  try {
-    const { remote, observers } = own;
-    // An adapter is called as it is: it may be an instance of a class.
-    if (typeof remote === "object" && remote !== null && typeof remote.pull !== "function" && typeof remote.push !== "function") {
-      own.remote = ownValues(remote, code, "`remote`");
-    }
-    if (Array.isArray(observers)) own.observers = Array.from(observers);
-  } catch (cause) {
-    throw cause instanceof DatumError ? cause : new DatumError(code, `\`remote\` or \`observers\` could not be read: ${say(cause)}`, { cause });
-  }
-  return own;
 }
 
 /** Reports to the app's developer a fault that no call can reject with. */

@@ -11,7 +11,7 @@ use crate::js::arguments::read_user;
 use crate::js::convert::{encode, promise, read_options, to_js};
 use crate::model::config::UserSwitch;
 use crate::model::error::{Code, Error, Result};
-use crate::model::limits::MAX_VERSION;
+use crate::web::interop::is_absent;
 
 #[wasm_bindgen]
 impl Datum {
@@ -102,30 +102,28 @@ struct SwitchRequest {
 
 impl SwitchRequest {
     fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(
-            value,
-            Code::InvalidArgument,
-            "The argument of `switchUser`",
-            &[],
-        )?;
-        let mut given = given.members()?;
-        let (old, new) = (given.text("oldUserId"), given.text("newUserId"));
-        let new = new
-            .or_else(|| given.reject("newUserId", "must be a string; to sign out, call `logout`."))
-            .unwrap_or_default();
-        let strategy = given.choice("strategy", &UserSwitch::NAMES);
-        given.finish()?;
-        Ok(Self { old, new, strategy })
+        let nothing = js_sys::Object::new();
+        let value = if is_absent(value) {
+            nothing.as_ref()
+        } else {
+            value
+        };
+        let given = read_options(value, "switch")?;
+        let given = given.data();
+        Ok(Self {
+            old: given.text("oldUserId"),
+            new: given.text("newUserId").unwrap_or_default(),
+            strategy: given.choice("strategy", &UserSwitch::NAMES),
+        })
     }
 }
 
 fn read_logout(value: &JsValue) -> Result<LogoutOptions> {
-    let given = read_options(value, Code::InvalidArgument, "The options of `logout`", &[])?;
-    let mut given = given.members()?;
-    let mut options = LogoutOptions::default();
-    options.flush = given.whole_or("flush", 0, MAX_VERSION, options.flush);
-    options.wipe = given.flag("wipe").unwrap_or(options.wipe);
-    options.force = given.flag("force").unwrap_or(options.force);
-    given.finish()?;
-    Ok(options)
+    let (given, usual) = (read_options(value, "logout")?, LogoutOptions::default());
+    let given = given.data();
+    Ok(LogoutOptions {
+        flush: given.whole("flush").unwrap_or(usual.flush),
+        wipe: given.flag("wipe").unwrap_or(usual.wipe),
+        force: given.flag("force").unwrap_or(usual.force),
+    })
 }

@@ -1,13 +1,12 @@
-//! Watched entities as an async iterable.
+//! Watched entities as a feed.
 
 use std::rc::Rc;
 
-use js_sys::{Array, Promise};
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::watch::{Delta, Watch};
-use crate::js::convert::feed_promise;
-use crate::js::feed::iteration;
+use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
 use crate::model::error::{Code, Error, Result};
@@ -41,34 +40,16 @@ pub(crate) struct WatchTarget {
     pub(crate) include_deleted: bool,
 }
 
-/// Watched entities: `for await (const tasks of manager.watchAll())`.
-#[wasm_bindgen]
-pub struct WatchFeed {
-    instance: Rc<Instance>,
-    target: Result<WatchTarget>,
-}
-
-impl WatchFeed {
-    pub(crate) fn new(instance: Rc<Instance>, target: Result<WatchTarget>) -> Self {
-        Self { instance, target }
-    }
-}
-
-#[wasm_bindgen]
-impl WatchFeed {
-    /// A new reader for each loop.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> WatchIterator {
-        let cursor = WatchCursor {
-            instance: Rc::clone(&self.instance),
-            target: self.target.clone(),
+/// Returns the entities as a feed.
+pub(crate) fn watch(instance: Rc<Instance>, target: Result<WatchTarget>) -> Feed {
+    Feed::new(move || {
+        Rc::new(WatchCursor {
+            instance: Rc::clone(&instance),
+            target: target.clone(),
             live: Live::new(),
             state: RefCell::default(),
-        };
-        WatchIterator {
-            cursor: Rc::new(cursor),
-        }
-    }
+        })
+    })
 }
 
 /// The state of one loop.
@@ -85,12 +66,6 @@ struct WatchState {
     /// The text of the entity that was returned last, of a watch for one.
     last: Option<String>,
     ended: bool,
-}
-
-/// One loop over a watch.
-#[wasm_bindgen]
-pub struct WatchIterator {
-    cursor: Rc<WatchCursor>,
 }
 
 impl WatchCursor {
@@ -117,10 +92,10 @@ impl WatchCursor {
         Ok(Rc::clone(first))
     }
 
-    async fn next(&self) -> Result<JsValue> {
+    async fn next(&self) -> Result<Option<JsValue>> {
         loop {
             if self.state.borrow().ended {
-                return Ok(iteration(None));
+                return Ok(None);
             }
             let watch = self.watch().await?;
             if self.state.borrow().ended {
@@ -128,7 +103,7 @@ impl WatchCursor {
                 watch.end();
             }
             let Some(delta) = watch.next().await? else {
-                return Ok(iteration(None));
+                return Ok(None);
             };
             let target = self.target.clone()?;
             let value = if target.only.is_none() {
@@ -136,8 +111,8 @@ impl WatchCursor {
             } else {
                 self.changed_entity(&target, &delta)?
             };
-            if let Some(value) = value {
-                return Ok(iteration(Some(&value)));
+            if value.is_some() {
+                return Ok(value);
             }
         }
     }
@@ -172,32 +147,18 @@ impl WatchCursor {
     }
 }
 
-#[wasm_bindgen]
-impl WatchIterator {
-    /// Returns the watched entities, first immediately and then after each change.
-    pub fn next(&self) -> Promise {
-        let cursor = Rc::clone(&self.cursor);
-        feed_promise(async move { cursor.next().await })
+impl LoopReader for WatchCursor {
+    fn next(self: Rc<Self>) -> Next {
+        Box::pin(async move { Self::next(&self).await })
     }
 
-    /// Ends the reader: the loop was left.
-    #[wasm_bindgen(js_name = "return")]
-    pub fn end(&self) -> Promise {
-        let mut state = self.cursor.state.borrow_mut();
+    fn end(&self) {
+        let mut state = self.state.borrow_mut();
         state.ended = true;
         let watch = state.watch.take();
         drop(state);
         if let Some(watch) = watch {
             watch.end();
-        }
-        Promise::resolve(&iteration(None))
-    }
-
-    /// Returns the iterator itself, so that a second loop over it continues after the first.
-    #[wasm_bindgen(js_name = "[Symbol.asyncIterator]")]
-    pub fn iterate(&self) -> Self {
-        Self {
-            cursor: Rc::clone(&self.cursor),
         }
     }
 }

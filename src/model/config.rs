@@ -1,7 +1,8 @@
-//! Configuration and options, validated once at the border: afterwards every value is in range.
+//! Configuration and options. JavaScript has checked them: every value is in range.
 
 use std::rc::Rc;
 
+use crate::model::checked_object::CheckedObject;
 use crate::model::config::entity::read_entities;
 pub use crate::model::config::entity::{DeleteBehavior, EntityConfig};
 use crate::model::config::merge_fields::{Policies, sums};
@@ -14,10 +15,6 @@ pub use crate::model::config::scope::Scope;
 use crate::model::config::storage::Durability;
 pub use crate::model::config::storage::Persist;
 use crate::model::config::timing::Timing;
-use crate::model::entity::check_name;
-use crate::model::error::Result;
-use crate::model::limits::MAX_VERSION;
-use crate::model::object_reader::ObjectReader;
 use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
@@ -133,66 +130,49 @@ const DEFAULT_RESOLVER_MS: u64 = 30_000;
 
 const DEFAULT_MEMORY_BUDGET: u64 = 67_108_864;
 
-const DAY_MS: u64 = 86_400_000;
-
 impl Config {
-    /// Reads a `DatumConfig` without its functions, adapters and other live objects, which the
-    /// JavaScript layer has removed.
-    ///
-    /// # Errors
-    /// Fails with [`crate::model::error::Code::InvalidConfig`], naming the field and the fix.
-    pub fn read(mut given: ObjectReader<'_>) -> Result<Self> {
-        let name = given.text("name").unwrap_or_else(|| "datum".to_owned());
-        is_name(&given, "name", "is no name: ", &name);
-        if name.as_bytes().contains(&b'/') {
-            given.reject::<()>("name", "must not contain `/`, which separates the name from the user in the databases' names.");
-        }
-        let entities = read_entities(&mut given);
-        let mut defaults = match given.object("defaultSyncOptions") {
-            Some(mut options) => Options::read_part(&mut options),
-            None => Options::default(),
-        };
+    /// Reads a `DatumConfig` without its functions, adapters and other live objects, which stay in
+    /// JavaScript.
+    #[must_use]
+    pub fn read(given: CheckedObject<'_>) -> Self {
+        let mut defaults = given
+            .object("defaultSyncOptions")
+            .map(Options::read)
+            .unwrap_or_default();
         defaults.direction = defaults
             .direction
-            .or(given.choice("defaultSyncDirection", &DIRECTIONS));
-        let (mut local, mut pulled) = (None, None);
-        if let Some(mut durability) = given.object("durability") {
-            local = durability.choice("local", &DURABILITIES);
-            pulled = durability.choice("pulled", &DURABILITIES);
-            durability.reject_unknown();
-        }
-        let config = Self {
-            name,
-            entities,
+            .or_else(|| given.choice("defaultSyncDirection", &DIRECTIONS));
+        let durability = |side| given.object("durability")?.choice(side, &DURABILITIES);
+        Self {
+            name: given.text("name").unwrap_or_else(|| "datum".to_owned()),
+            entities: read_entities(given),
             reserved: EntityConfig::default(),
-            sync_timeout: given.whole_or("syncTimeout", 1, DAY_MS, DEFAULT_TIMEOUT_MS),
+            sync_timeout: given.whole("syncTimeout").unwrap_or(DEFAULT_TIMEOUT_MS),
             defaults,
             conflict_resolver: given
                 .choice("defaultConflictResolver", &Builtin::NAMES)
                 .unwrap_or_default(),
-            resolver_timeout: given.whole_or("resolverTimeout", 1, DAY_MS, DEFAULT_RESOLVER_MS),
-            retry: read_retry(&mut given),
+            resolver_timeout: given
+                .whole("resolverTimeout")
+                .unwrap_or(DEFAULT_RESOLVER_MS),
+            retry: read_retry(given),
             strategy: given
                 .choice("syncRequestStrategy", &STRATEGIES)
                 .unwrap_or_default(),
             user_switch: given
                 .choice("defaultUserSwitchStrategy", &UserSwitch::NAMES)
                 .unwrap_or_default(),
-            local: local.unwrap_or(Durability::Strict),
-            pulled: pulled.unwrap_or(Durability::Relaxed),
-            memory_budget: given.whole_or("memoryBudget", 0, MAX_VERSION, DEFAULT_MEMORY_BUDGET),
-            persist: Persist::read(&mut given).unwrap_or_default(),
-            schema: given
-                .whole("schemaVersion", 0, u64::from(u32::MAX))
-                .map_or(0, |version| version as u32),
+            local: durability("local").unwrap_or(Durability::Strict),
+            pulled: durability("pulled").unwrap_or(Durability::Relaxed),
+            memory_budget: given.whole("memoryBudget").unwrap_or(DEFAULT_MEMORY_BUDGET),
+            persist: Persist::read(given).unwrap_or_default(),
+            schema: given.whole("schemaVersion").unwrap_or_default() as u32,
             excluded: given.texts("excludedSyncUserIds").unwrap_or_default(),
             realtime: given.flag("realtime").unwrap_or(false),
             flush_on_leave: given.flag("flushOnLeave").unwrap_or(true),
             background_sync: given.flag("backgroundSync").unwrap_or(false),
-            timing: Timing::read(&mut given),
-        };
-        given.finish()?;
-        Ok(config)
+            timing: Timing::read(given),
+        }
     }
 
     /// Returns the config of the entity type of a table.
@@ -246,11 +226,5 @@ impl Config {
     pub fn is_soft(&self, entity: &str) -> bool {
         self.of(entity).and_then(|config| config.delete_behavior)
             == Some(DeleteBehavior::SoftDelete)
-    }
-}
-
-fn is_name(given: &ObjectReader<'_>, member: &str, problem: &str, name: &str) {
-    if let Err(error) = check_name(name) {
-        given.reject::<()>(member, &[problem, error.message()].concat());
     }
 }

@@ -4,7 +4,7 @@
 //! keeps its code; otherwise the HTTP status decides that the exception carries, if any.
 
 use js_sys::{Array, Function, JSON};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::model::error::{Code, Error, Result};
@@ -16,10 +16,16 @@ use crate::util::json::serialize;
 use crate::web::interop::{
     AbortGuard, await_value, json_of, member, set_member, thrown_name, thrown_text,
 };
-use crate::web::thrown::{coded_error, http_status, retry_after};
+use crate::web::thrown::{coded_error, error_of, http_status, retry_after};
 
 pub mod metadata;
 pub mod subscription;
+
+#[wasm_bindgen(module = "/src/js/config.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = readAdapter)]
+    fn read_adapter(given: &JsValue) -> Result<JsValue, JsValue>;
+}
 
 /// `RemoteAdapter` of the public surface.
 #[derive(Debug)]
@@ -40,31 +46,7 @@ impl CustomRemote {
     /// Fails with [`Code::InvalidConfig`] if `pull`, `push` or an optional method is not a
     /// function.
     pub fn new(adapter: &JsValue) -> Result<Self> {
-        for name in ["pull", "push"] {
-            if !member(adapter, name).is_function() {
-                return Err(Error::new(
-                    Code::InvalidConfig,
-                    format!(
-                        "`remote.{name}` must be a function; an adapter needs `pull` and `push`."
-                    ),
-                ));
-            }
-        }
-        for name in [
-            "getSyncMetadata",
-            "putSyncMetadata",
-            "clearSyncMetadata",
-            "subscribe",
-            "health",
-        ] {
-            let method = member(adapter, name);
-            if !method.is_function() && !method.is_undefined() && !method.is_null() {
-                return Err(Error::new(
-                    Code::InvalidConfig,
-                    format!("`remote.{name}` must be a function, or be left out."),
-                ));
-            }
-        }
+        read_adapter(adapter).map_err(|thrown| error_of(&thrown, Code::InvalidConfig))?;
         Ok(Self(adapter.clone()))
     }
 

@@ -1,67 +1,54 @@
 //! The remote that speaks protocol 1 over `fetch`.
 //!
-//! It turns requests into bytes and statuses into coded errors, and does not parse replies.
-//! Dropping a future aborts its request.
+//! It turns requests into bytes and statuses into coded errors, and does not parse replies;
+//! `src/js/http.js` sends the requests. Dropping a future aborts its request.
 
 use std::cell::Cell;
 
-use gloo_net::http::Method;
-use js_sys::Function;
-use serde_json::{Map, Value};
 use wasm_bindgen::JsValue;
-use web_sys::RequestCredentials;
 
 use crate::model::error::{Error, Result};
 use crate::model::protocol::foreign::foreign;
 use crate::model::protocol::refusal::{is_cursor_gone, refused};
 use crate::model::protocol::retry_after::{http_date, retry_after};
-use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest};
+use crate::model::protocol::{DeviceMetadata, PREFIX, PullRequest, PushRequest, readable};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
-use crate::util::cell::RefCell;
 use crate::util::json::serialize;
 use crate::web::host::elapsed_ms;
-use crate::web::http::config::HttpConfig;
-use crate::web::http::exchange::{
-    Outgoing, RequestBody, WholeResponse, exchange, gzip, send_and_leave,
-};
-use crate::web::http::headers::{HeaderSource, List};
+use crate::web::http::exchange::{Aborting, Http, bytes_of};
+use crate::web::http::failure::network;
 pub use crate::web::http::stream::Patience;
+use crate::web::interop::await_value;
 
-pub mod config;
 pub mod exchange;
 pub mod failure;
-pub mod headers;
 pub mod stream;
-
-/// Smaller bodies are not compressed, in bytes.
-const COMPRESS_FROM: usize = 8 << 10;
 
 /// The largest body of a request that outlives its page, in bytes. Browsers limit all such requests
 /// together to 64 KiB, headers included.
 pub const MOST_LEFT_BEHIND: usize = 60 << 10;
 
-const JSON: &str = "application/json";
-
 /// `HttpRemote` of the public surface.
 #[derive(Debug)]
 pub struct HttpRemote {
+    http: Http,
     /// The url before [`PREFIX`], without a slash at its end.
     base: String,
-    headers: HeaderSource,
-    fetch: Option<Function>,
-    credentials: Option<RequestCredentials>,
-    compresses: bool,
-    /// `compresses`, reset once the remote answers 415 to a compressed body.
-    compress: Cell<bool>,
-    timeout_ms: u32,
     patience: Patience,
-    /// The headers that the remote accepted last, and the user of that request. A page that goes
-    /// away has no time to ask for new ones, and must not send one user's operations with another's
-    /// token.
-    last: RefCell<Option<(String, List)>>,
-    stats: Cell<TrafficStats>,
     /// How far the remote's clock is ahead of the browser's monotonic one, in milliseconds.
     clock: Cell<Option<f64>>,
+}
+
+/// A response, read to its end.
+struct WholeResponse {
+    status: u16,
+    bytes: Vec<u8>,
+    /// The size of the body that was sent for it.
+    sent: u64,
+    /// How long the remote asks to wait, and its own time; only of a response that is not a
+    /// success.
+    retry_after: Option<String>,
+    date: Option<String>,
 }
 
 /// Traffic since the remote was made.
@@ -86,54 +73,29 @@ impl HttpRemote {
     /// # Errors
     /// Fails with `invalidConfig`, naming the key.
     pub fn new(config: &JsValue) -> Result<Self> {
-        let HttpConfig {
-            base,
-            headers,
-            fetch,
-            credentials,
-            compress,
-            timeout_ms,
-        } = HttpConfig::read(config)?;
+        let http = Http::read(config)?;
         Ok(Self {
-            base,
-            headers,
-            fetch,
-            credentials,
-            compresses: compress,
-            compress: Cell::new(compress),
-            timeout_ms,
+            base: http.base(),
+            http,
             patience: Patience::default(),
-            last: RefCell::default(),
-            stats: Cell::default(),
             clock: Cell::default(),
         })
-    }
-
-    /// The part of the config that is data: it selects the server, and how to speak to it.
-    #[must_use]
-    pub fn data(&self) -> Value {
-        let credentials = JsValue::from(self.credentials).as_string();
-        Value::Object(Map::from_iter([
-            ("url".to_owned(), Value::from(self.base.as_str())),
-            ("credentials".to_owned(), Value::from(credentials)),
-            ("compress".to_owned(), Value::from(self.compresses)),
-            ("timeout".to_owned(), Value::from(self.timeout_ms)),
-        ]))
     }
 
     /// Traffic since the remote was made.
     #[must_use]
     pub fn stats(&self) -> TrafficStats {
-        self.stats.get()
+        TrafficStats {
+            requests: self.http.requests() as u64,
+            sent: self.http.sent() as u64,
+            received: self.http.received() as u64,
+        }
     }
 
     /// Whether the remote has accepted headers of this user that can be sent again.
     #[must_use]
     pub fn can_flush(&self, user_id: &str) -> bool {
-        self.last
-            .borrow()
-            .as_ref()
-            .is_some_and(|(user, _)| user == user_id)
+        self.http.accepts(user_id)
     }
 
     /// Sends the body of a push from a page that goes away. Nobody waits for the response: the
@@ -142,117 +104,29 @@ impl HttpRemote {
     /// Returns false if nothing was sent: the body is above [`MOST_LEFT_BEHIND`], no request of
     /// this user has been accepted yet, or there is no `fetch`.
     pub fn flush_on_leave(&self, user_id: &str, body: String) -> bool {
-        let last = self
-            .last
-            .borrow()
-            .clone()
-            .filter(|(user, _)| user == user_id);
-        let Some((_, headers)) = last.filter(|_| body.len() <= MOST_LEFT_BEHIND) else {
-            return false;
-        };
-        let (url, body) = (self.url("/push"), RequestBody::Json(body));
-        self.count(body.len());
-        let outgoing = self.outgoing(&Method::POST, &url, Some(&body), &headers, JSON);
-        send_and_leave(&outgoing, self.fetch.as_ref()).is_ok()
+        let url = self.url("/push");
+        body.len() <= MOST_LEFT_BEHIND && self.http.leave(user_id, &url, &body, body.len() as f64)
     }
 
     /// Sends a request, and once more with fresh headers if the remote answers 401.
     async fn call(
         &self,
         user_id: &str,
-        method: &'static Method,
+        method: &str,
         url: &str,
-        body: Option<&RequestBody>,
+        text: Option<String>,
         wait_ms: u32,
     ) -> Result<WholeResponse> {
-        let mut sent = self.headers.current(self.timeout_ms).await?;
-        let mut response = self.send(method, url, body, &sent.list, wait_ms).await?;
-        if response.status == 401
-            && let Some(fresh) = self.headers.refreshed(&sent, self.timeout_ms).await?
-        {
-            response = self.send(method, url, body, &fresh.list, wait_ms).await?;
-            sent = fresh;
-        }
-        match response.status {
-            200..=299 if !user_id.is_empty() => {
-                *self.last.borrow_mut() = Some((user_id.to_owned(), sent.list))
-            }
-            401 | 403 | 409 => *self.last.borrow_mut() = None,
-            _ => {}
-        }
-        Ok(response)
-    }
-
-    fn count(&self, sent: u64) {
-        let mut stats = self.stats.get();
-        stats.requests = stats.requests.saturating_add(1);
-        stats.sent = stats.sent.saturating_add(sent);
-        self.stats.set(stats);
-    }
-
-    fn outgoing<'a>(
-        &self,
-        method: &'static Method,
-        url: &'a str,
-        body: Option<&'a RequestBody>,
-        headers: &'a [(String, String)],
-        accept: &'static str,
-    ) -> Outgoing<'a> {
-        Outgoing {
-            method,
-            url,
-            headers,
-            accept,
-            body,
-            credentials: self.credentials,
-        }
-    }
-
-    async fn send(
-        &self,
-        method: &'static Method,
-        url: &str,
-        body: Option<&RequestBody>,
-        headers: &[(String, String)],
-        wait_ms: u32,
-    ) -> Result<WholeResponse> {
-        self.count(body.map_or(0, RequestBody::len));
-        let outgoing = self.outgoing(method, url, body, headers, JSON);
-        let response = exchange(&outgoing, self.fetch.as_ref(), self.timeout_ms, wait_ms).await?;
-        // Read again: other requests may have been counted since.
-        let mut stats = self.stats.get();
-        stats.received = stats.received.saturating_add(response.bytes.len() as u64);
-        self.stats.set(stats);
-        Ok(response)
-    }
-
-    /// Posts JSON. Returns the response and the size of the request's body.
-    async fn post(
-        &self,
-        user_id: &str,
-        url: &str,
-        text: String,
-        wait_ms: u32,
-    ) -> Result<(WholeResponse, u64)> {
-        if self.compress.get()
-            && text.len() >= COMPRESS_FROM
-            && let Some(packed) = gzip(&text).await
-        {
-            let body = RequestBody::Gzip(packed);
-            let response = self
-                .call(user_id, &Method::POST, url, Some(&body), wait_ms)
-                .await?;
-            if response.status != 415 {
-                return Ok((response, body.len()));
-            }
-            self.compress.set(false);
-        }
-        let body = RequestBody::Json(text);
-        Ok((
-            self.call(user_id, &Method::POST, url, Some(&body), wait_ms)
-                .await?,
-            body.len(),
-        ))
+        let request = self.http.begin();
+        let size = text.as_ref().map_or(0, String::len) as f64;
+        let promise = request
+            .0
+            .call(user_id, method, url, text.as_deref(), size, wait_ms);
+        drop(text);
+        let body = await_value(&promise)
+            .await
+            .map_err(|thrown| network(&thrown, url))?;
+        Ok(WholeResponse::of(&request, &body))
     }
 
     fn url(&self, path: &str) -> String {
@@ -305,8 +179,9 @@ impl Remote for HttpRemote {
         let wait_ms = request
             .wait_ms
             .map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX));
-        let (response, _) = self
-            .post(user_id, &url, serialize::to_string(request), wait_ms)
+        let text = serialize::to_string(request);
+        let response = self
+            .call(user_id, "POST", &url, Some(text), wait_ms)
             .await?;
         if response.status == 410 && is_cursor_gone(&response.bytes) {
             return Ok(Pulled::CursorGone);
@@ -317,19 +192,20 @@ impl Remote for HttpRemote {
 
     async fn push(&self, user_id: &str, request: &PushRequest<'_>) -> Result<Pushed> {
         let url = self.url("/push");
-        let (response, sent) = self.post(user_id, &url, request.to_json(), 0).await?;
+        let text = request.to_json();
+        let response = self.call(user_id, "POST", &url, Some(text), 0).await?;
         if response.status == 413 {
             return Ok(Pushed::TooLarge);
         }
         self.success(response, &url).map(|response| Pushed::Reply {
             bytes: response.bytes,
-            sent,
+            sent: response.sent,
         })
     }
 
     async fn metadata(&self, user_id: &str) -> Result<Option<Vec<u8>>> {
         let url = self.metadata_of(user_id);
-        let response = self.call(user_id, &Method::GET, &url, None, 0).await?;
+        let response = self.call(user_id, "GET", &url, None, 0).await?;
         if response.is_absent() {
             return Ok(None);
         }
@@ -339,10 +215,8 @@ impl Remote for HttpRemote {
 
     async fn put_metadata(&self, user_id: &str, metadata: &DeviceMetadata) -> Result<()> {
         let url = self.url("/metadata");
-        let body = RequestBody::Json(serialize::to_string(metadata));
-        let response = self
-            .call(user_id, &Method::PUT, &url, Some(&body), 0)
-            .await?;
+        let text = serialize::to_string(metadata);
+        let response = self.call(user_id, "PUT", &url, Some(text), 0).await?;
         if response.is_absent() {
             return Ok(());
         }
@@ -351,7 +225,7 @@ impl Remote for HttpRemote {
 
     async fn clear_metadata(&self, user_id: &str) -> Result<()> {
         let url = self.metadata_of(user_id);
-        let response = self.call(user_id, &Method::DELETE, &url, None, 0).await?;
+        let response = self.call(user_id, "DELETE", &url, None, 0).await?;
         if response.is_absent() {
             return Ok(());
         }
@@ -360,7 +234,7 @@ impl Remote for HttpRemote {
 
     async fn health(&self) -> Result<bool> {
         let url = self.fresh("/health?");
-        let response = self.call("", &Method::GET, &url, None, 0).await?;
+        let response = self.call("", "GET", &url, None, 0).await?;
         if response.status >= 500 {
             return Ok(false);
         }
@@ -386,6 +260,20 @@ impl Remote for HttpRemote {
 }
 
 impl WholeResponse {
+    fn of(request: &Aborting, body: &JsValue) -> Self {
+        let request = &request.0;
+        let status = request.status();
+        let failed = !(200..300).contains(&status);
+        let header = |name| request.header(name).filter(|_| failed);
+        Self {
+            status,
+            bytes: readable(bytes_of(body)),
+            sent: request.size() as u64,
+            retry_after: header("Retry-After"),
+            date: header("Date"),
+        }
+    }
+
     /// Whether the remote has no metadata endpoint.
     const fn is_absent(&self) -> bool {
         matches!(self.status, 404 | 501)

@@ -2,16 +2,15 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
-use crate::model::error::{Code, Error, Result};
+use crate::model::error::Result;
 use crate::model::protocol::{DeviceMetadata, PullRequest, PushRequest};
 use crate::ports::remote::{Hints, Pulled, Pushed, Remote};
 use crate::util::cell::RefCell;
 use crate::web::adapter::CustomRemote;
 use crate::web::http::HttpRemote;
-use crate::web::interop::has_method;
+use crate::web::http::exchange::is_http;
 
 /// Dispatches the port to one of the two remotes, which a newer config may replace: a request that
 /// has begun ends with the remote that it began with.
@@ -25,21 +24,15 @@ enum Kind {
 }
 
 impl WebRemote {
-    /// Reads `DatumConfig.remote`.
+    /// Takes what `config.js` has read of `DatumConfig.remote`.
     ///
     /// # Errors
-    /// Fails with [`Code::InvalidConfig`], naming the field.
+    /// None: it was checked.
     pub fn read(value: &JsValue) -> Result<Self> {
-        if !value.is_object() {
-            return Err(Error::new(
-                Code::InvalidConfig,
-                "`remote` must be an object: { url, headers } for the sync protocol, or an adapter with `pull` and `push`.",
-            ));
-        }
-        let kind = if has_method(value, "pull") || has_method(value, "push") {
-            Kind::Custom(CustomRemote::new(value)?)
-        } else {
+        let kind = if is_http(value) {
             Kind::Http(HttpRemote::new(value)?)
+        } else {
+            Kind::Custom(CustomRemote::new(value)?)
         };
         Ok(Self(RefCell::new(Rc::new(kind))))
     }
@@ -51,14 +44,6 @@ impl WebRemote {
     /// Sends everything from now on by another remote.
     pub fn replace(&self, other: &Self) {
         self.0.replace(other.current());
-    }
-
-    /// The part of its config that is data; adapters have none.
-    pub fn data(&self) -> Value {
-        match &*self.current() {
-            Kind::Http(remote) => remote.data(),
-            Kind::Custom(_) => Value::Bool(true),
-        }
     }
 
     /// Whether [`Self::flush_on_leave`] would send for this user.

@@ -37,6 +37,12 @@ pub(crate) fn coded_error(thrown: &JsValue) -> Option<Error> {
     }
 }
 
+/// Returns the error for what JavaScript threw: with its own code if that is one of ours, else with
+/// `otherwise`.
+pub(crate) fn error_of(thrown: &JsValue, otherwise: Code) -> Error {
+    coded_error(thrown).unwrap_or_else(|| Error::new(otherwise, thrown_text(thrown)))
+}
+
 /// Returns the HTTP status that a thrown value carries, as the errors of most clients do.
 pub(crate) fn http_status(thrown: &JsValue) -> Option<u16> {
     let number = member(thrown, "status")

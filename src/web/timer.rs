@@ -1,10 +1,9 @@
 //! Timers of the browser, in windows and workers alike. A timer that is dropped is cleared.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::{Either, select};
 use wasm_bindgen::prelude::*;
 
 use crate::util::local_sync::oneshot;
@@ -21,15 +20,6 @@ pub async fn sleep(ms: u64) {
         left = left.saturating_sub(LONGEST_MS);
     }
     Timer::new(i32::try_from(left).unwrap_or(i32::MAX)).await;
-}
-
-/// Returns the future's output, or `None` after `ms` milliseconds; the future is dropped then.
-pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
-    let timer = Timer::new(i32::try_from(ms).unwrap_or(i32::MAX));
-    match select(pin!(future), timer).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(_) => None,
-    }
 }
 
 /// Resolves in a task of its own, behind those that are queued already. A timer would take 4 ms

@@ -4,11 +4,13 @@ use crate::support::browser::remote::js;
 use crate::support::browser::values::holds;
 use datum_sync::js::arguments::{read_string, read_strings};
 use datum_sync::js::convert::{
-    Handles, decode, decode_many, encode, encode_many, lines, read_options, to_js,
+    decode, decode_many, encode, encode_many, lines, read_options, to_js,
 };
-use datum_sync::model::error::{Code, Result};
+use datum_sync::model::error::Code;
 use datum_sync::model::metadata::SyncMetadata;
+use js_sys::Function;
 use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::AbortSignal;
 
 #[wasm_bindgen_test]
 fn what_json_would_lose_is_refused_and_its_place_named() {
@@ -230,103 +232,72 @@ fn a_string_argument_is_a_whole_string() {
     }
 }
 
-/// Options as a call might have them.
-fn options(code: &str) -> Result<(Option<u64>, Option<bool>, Handles)> {
-    let given = read_options(
-        &js(code),
-        Code::InvalidArgument,
-        "The options",
-        &["signal", "resolver"],
-    )?;
-    let mut members = given.members()?;
-    let read = (members.whole("batchSize", 1, 100), members.flag("force"));
-    if let Some(mut nested) = members.object("nested") {
-        for name in nested.names() {
-            for mut item in nested.objects(name) {
-                item.whole("size", 0, 255);
-                item.finish()?;
-            }
-        }
-    }
-    members.finish()?;
-    Ok((read.0, read.1, given.handles.clone()))
-}
-
 #[wasm_bindgen_test]
 fn options_are_read_and_a_mistake_is_named() {
-    // As `Datum.open` does.
-    datum_sync::web::fractions::install_browser_fractions();
     for absent in [
         "undefined",
         "null",
         "{}",
         "{ force: undefined }",
-        "{ signal: undefined }",
+        "{ force: null, signal: undefined }",
     ] {
-        let (size, force, handles) = options(absent).unwrap();
+        let given = read_options(&js(absent), "sync").unwrap();
+        let (size, force) = (
+            given.data().whole("overrideBatchSize"),
+            given.data().flag("force"),
+        );
         assert_eq!((size, force), (None, None), "{absent}");
-        assert!(handles.get("signal").is_none() && handles.signal("signal").unwrap().is_none());
+        assert!(given.live::<AbortSignal>("signal").is_none());
     }
-    let (size, force, handles) = options(
-        "{ batchSize: 7, force: true, signal: new AbortController().signal, resolver: () => 1 }",
-    )
+    let given = read_options(&js(
+        "{ overrideBatchSize: 7, force: true, scope: { entities: ['a'] }, signal: new AbortController().signal, conflictResolver: () => 1 }",
+    ), "sync")
     .unwrap();
-    assert_eq!((size, force), (Some(7), Some(true)));
-    assert!(
-        handles
-            .signal("signal")
-            .unwrap()
-            .is_some_and(|signal| !signal.aborted())
+    let data = given.data();
+    let scope = data
+        .object("scope")
+        .and_then(|scope| scope.texts("entities"));
+    assert_eq!(
+        (data.whole("overrideBatchSize"), data.flag("force"), scope),
+        (Some(7), Some(true), Some(vec!["a".to_owned()]))
     );
-    assert!(
-        handles
-            .function("resolver", Code::InvalidArgument)
-            .unwrap()
-            .is_some()
-    );
+    let signal = given.live::<AbortSignal>("signal");
+    assert!(signal.is_some_and(|signal| !signal.aborted()));
+    assert!(given.live::<Function>("conflictResolver").is_some());
     for (wrong, words) in [
         ("7", "must be an object"),
         ("[]", "must be an object"),
         ("() => 1", "must be an object"),
         (
             "{ froce: true }",
-            "The options: `froce` is not known; known are signal, resolver, batchSize, force, nested.",
+            "The sync options: `froce` is not known; known are timeout, direction,",
         ),
+        ("{ ['__proto__']: true }", "`__proto__` is not known"),
         ("{ force: 1 }", "`force`"),
-        ("{ force: true, batchSize: 'x' }", "`batchSize`"),
-        ("{ batchSize: -1, force: true }", "`batchSize`"),
-        ("{ batchSize: 1.5 }", "`batchSize`"),
-        ("{ batchSize: NaN }", "`batchSize`"),
-        ("{ batchSize: 1n }", "`batchSize`"),
+        ("{ force: true, timeout: 'x' }", "`timeout`"),
         (
-            "{ nested: { 'a\"b': [{ size: 1 }, { size: 256 }] }, force: true }",
-            "`nested.a\"b[1].size`",
+            "{ overrideBatchSize: -1, force: true }",
+            "`overrideBatchSize`",
         ),
+        ("{ overrideBatchSize: 1.5 }", "`overrideBatchSize`"),
+        ("{ overrideBatchSize: NaN }", "`overrideBatchSize`"),
+        ("{ overrideBatchSize: 1n }", "`overrideBatchSize`"),
+        ("{ scope: { entities: ['a', 1] } }", "`scope.entities[1]`"),
         (
-            "{ nested: { a: [{ size: 1, sise: 2 }] } }",
-            "`nested.a[0].sise` is not known; known are size.",
+            "{ scope: { entity: 'a' } }",
+            "`scope.entity` is not known; known are entities, query, name.",
         ),
-        ("{ nested: { a: [{ size: 1 }, 'x'] } }", "`nested.a[1]`"),
-        ("{ nested: { a: [{ size: 1 }], b: 7 } }", "`nested.b`"),
+        ("{ scope: 'x' }", "`scope`"),
         ("{ get force() { throw new Error('hostile') } }", "hostile"),
+        ("{ signal: {} }", "`signal`"),
+        (
+            "{ signal: { get aborted() { throw new Error('hostile') } } }",
+            "hostile",
+        ),
+        ("{ conflictResolver: 'mine' }", "`conflictResolver`"),
     ] {
-        let error = options(wrong).unwrap_err();
+        let error = read_options(&js(wrong), "sync").unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{wrong}: {error}");
         assert!(error.message().contains(words), "{wrong}: {error}");
     }
-    let (_, _, handles) = options("{ signal: {}, resolver: 'merge' }").unwrap();
-    assert!(
-        handles
-            .signal("signal")
-            .unwrap_err()
-            .message()
-            .contains("`signal`")
-    );
-    assert!(
-        handles
-            .function("resolver", Code::InvalidConfig)
-            .unwrap_err()
-            .message()
-            .contains("`resolver`")
-    );
 }

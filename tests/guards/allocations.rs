@@ -1,7 +1,12 @@
 //! Allocations of common work, counted natively: unlike times they are the same on every machine.
 
+use std::rc::Rc;
+
 use crate::support::world::{Tab, World};
 use datum_sync::plan::write::Write;
+use datum_sync::query::fields::EntityRef;
+use datum_sync::query::read::Query;
+use datum_sync::query::select::Select;
 
 const TASKS: u64 = 1_000;
 
@@ -124,4 +129,42 @@ fn reading_allocates_what_it_hands_over() {
     assert!(one < 20, "{one}");
     assert!(all < 60, "no row is folded for it: {all}");
     assert!(opened < 600, "nor for opening: {opened}");
+}
+
+#[test]
+fn a_query_allocates_for_the_entities_that_it_returns_and_for_no_others() {
+    let bodies: Vec<String> = (0..TASKS)
+        .map(|n| task(n).replace("the order", "\\u0074he order"))
+        .collect();
+    let query = r#"{
+        "where": {"and": [
+            {"field": "done", "equals": false},
+            {"field": "priority", "greaterThanOrEqual": 1},
+            {"field": "tags.0", "isIn": ["work", "home"]},
+            {"field": "tags", "arrayContains": "work"},
+            {"field": "note", "containsIgnoreCase": "ABOUT THE"},
+            {"field": "note", "notEquals": "x"},
+            {"field": "title", "matches": "^task [0-9]+$"}
+        ]},
+        "orderBy": [{"field": "note"}],
+        "limit": 10
+    }"#;
+    let query = Rc::new(Query::read(query, "tasks").unwrap());
+    let mut select = Select::new(query, false);
+    let mut offer = |bodies: &[String]| {
+        for body in bodies {
+            select.offer(&EntityRef {
+                id: "one",
+                space: None,
+                user: "ann",
+                version: 1,
+                deleted: false,
+                body,
+            });
+        }
+    };
+    // The rooms grow and the page fills.
+    offer(&bodies[..100]);
+    assert_eq!(allocations(|| offer(&bodies[100..])), 0);
+    assert!(select.finish().matched > 400);
 }

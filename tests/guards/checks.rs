@@ -14,7 +14,6 @@ const IMPURE: &[&str] = &[
     "SystemTime",
     "fastrand",
     "getrandom",
-    "gloo_net",
     "js_sys",
     "rand",
     "wasm_bindgen",

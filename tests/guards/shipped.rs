@@ -169,23 +169,3 @@ pub(super) fn constant(path: &str, name: &str, nth: usize) -> Names {
         .unwrap_or_else(|| panic!("{path} has no {name}"));
     strings(bracketed(behind(&text[at..], "const")))
 }
-
-/// The keys that a function reads from an options object.
-pub(super) fn keys_read(path: &str, function: &str) -> Names {
-    const READERS: [&str; 9] = [
-        "text", "texts", "flag", "whole", "whole_or", "number", "choice", "object", "value",
-    ];
-    let text = without_comments(&file(path));
-    let body = block(&text, function);
-    let mut found = Names::new();
-    for reader in READERS {
-        let call = format!("given.{reader}(");
-        for (at, _) in body.match_indices(&call) {
-            let argument = body[at + call.len()..].trim_start();
-            if argument.starts_with('"') {
-                found.insert(argument.split('"').nth(1).unwrap().to_owned());
-            }
-        }
-    }
-    found
-}

@@ -2,11 +2,6 @@
 //! exported classes, the structs that become JavaScript objects, the tables of names, and the keys
 //! that options are read by.
 
-use datum_sync::model::config::{Config, Options};
-use datum_sync::model::error::Code;
-use datum_sync::model::object_reader::ObjectReader;
-use serde_json::{Value, json};
-
 use super::shipped::*;
 use super::type_texts::*;
 
@@ -29,7 +24,7 @@ fn classes_have_the_members_that_are_exported() {
     equal("class Manager", &class("Manager"), &exported("Manager"));
     let mut feed = interface("StatusFeed");
     feed.insert("[Symbol.asyncIterator]".to_owned());
-    equal("StatusFeed", &feed, &exported("StatusFeed"));
+    equal("StatusFeed", &feed, &exported("Feed"));
     for (member, exported_class) in [
         ("localAdapter", "LocalAdapter"),
         ("remoteAdapter", "RemoteAdapter"),
@@ -196,11 +191,6 @@ fn events_and_log_entries_have_their_names() {
     equal(
         "LogLevel",
         &levels,
-        &constant("src/js/observe.rs", "LEVELS", 0),
-    );
-    equal(
-        "LogLevel",
-        &levels,
         &constant("src/js/observe.js", "LEVELS", 0),
     );
     let scopes: Names = ["sync", "remote", "storage"]
@@ -230,99 +220,79 @@ fn scopes_of(observe: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The keys that a reader knows, as its own error lists them.
-fn known(error: &str) -> Names {
-    let list = error
-        .split("known are ")
-        .nth(1)
-        .unwrap_or_else(|| panic!("{error}"));
-    list.trim_end_matches('.')
-        .split(", ")
-        .map(str::to_owned)
-        .collect()
+/// The keys of an object of rules in a script, and of those that it takes from others.
+fn rules(path: &str, start: &str) -> Names {
+    let text = without_comments(&file(path));
+    keys_of(&text, block(&text, start))
 }
 
-fn config_error(config: &Value) -> String {
-    let given = ObjectReader::new(config, Code::InvalidConfig, "The config").unwrap();
-    let given = given.also_allow(&["remote"]);
-    Config::read(given).unwrap_err().message().to_owned()
+fn keys_of(text: &str, body: &str) -> Names {
+    let mut keys = Names::new();
+    for part in parts(body, ',') {
+        match part.strip_prefix("...") {
+            Some(other) => keys.extend(keys_of(text, block(text, &format!("const {other} =")))),
+            None => drop(keys.insert(part.split([':', '(']).next().unwrap().trim().to_owned())),
+        }
+    }
+    keys
 }
+
+const READ: &str = "src/js/options.js";
 
 #[test]
 fn config_has_the_keys_that_are_read() {
-    let mut keys = known(&config_error(&json!({ "entities": { "a": {} }, "x": 1 })));
-    keys.extend(constant("src/js/config.rs", "LIVE", 0));
+    let keys = rules(READ, "const CONFIG =");
     equal("DatumConfig", &interface("DatumConfig"), &keys);
-    let mut keys = known(&config_error(&json!({ "entities": { "a": { "x": 1 } } })));
-    keys.extend(constant("src/js/config.rs", "LIVE", 1));
+    let keys = rules(READ, "const ENTITY =");
     equal("EntityConfig", &interface("EntityConfig"), &keys);
-    let keys = known(&config_error(
-        &json!({ "entities": { "a": {} }, "coldStart": { "x": 1 } }),
-    ));
+    let keys = rules(READ, "coldStart: object(");
     equal("ColdStart", &interface("ColdStart"), &keys);
     for member in ["retry", "durability"] {
-        let keys = known(&config_error(
-            &json!({ "entities": { "a": {} }, member: { "x": 1 } }),
-        ));
+        let keys = rules(READ, &format!("{member}: object("));
         let types = type_of("DatumConfig", member);
         equal(member, &member_names(bracketed(&types)), &keys);
     }
-    let keys = constant("src/web/http/config.rs", "KEYS", 0);
+    let keys = rules("src/js/config.js", "const HTTP =");
     equal("HttpRemote", &interface("HttpRemote"), &keys);
 }
 
 #[test]
 fn options_have_the_keys_that_are_read() {
-    let error = |options: &Value| {
-        let given = ObjectReader::new(options, Code::InvalidArgument, "The options").unwrap();
-        let Err(error) = Options::read(given) else {
-            panic!("{options} was taken")
-        };
-        error.message().to_owned()
+    let text = without_comments(&file(READ));
+    let all = block(&text, "const OPTIONS =");
+    let read = |kind: &str| -> Names {
+        let of = parts(all, ',')
+            .into_iter()
+            .find_map(|part| part.strip_prefix(&format!("{kind}: [")))
+            .unwrap_or_else(|| panic!("nothing is read as `{kind}`"));
+        let given = parts(of.trim_end_matches(']'), ',')[1];
+        if given.starts_with('{') {
+            keys_of(&text, bracketed(given))
+        } else {
+            keys_of(&text, block(&text, &format!("const {given} =")))
+        }
     };
-    let mut keys = known(&error(&json!({ "x": 1 })));
-    keys.extend(names(["conflictResolver", "signal"]));
-    equal("SyncOptions", &interface("SyncOptions"), &keys);
-    let keys = known(&error(&json!({ "scope": { "entities": ["a"], "x": 1 } })));
+    equal("SyncOptions", &interface("SyncOptions"), &read("sync"));
+    let keys = rules(READ, "const SCOPE =");
     equal("SyncScope", &interface("SyncScope"), &keys);
-
-    const MANAGER: &str = "src/js/manager/options.rs";
-    let user = keys_read(
-        MANAGER,
-        "fn read_user_option(value: &JsValue) -> Result<Option<String>>",
-    );
-    equal("UserOption", &interface("UserOption"), &user);
+    equal("UserOption", &interface("UserOption"), &read("user"));
     let with_user = |name: &str| &interface(name) | &interface("UserOption");
+    let placed = |name: &str| &with_user(name) | &interface("SpaceOption");
+    equal("ReadOptions", &placed("ReadOptions"), &read("read"));
+    equal("SpaceOption", &with_user("SpaceOption"), &read("space"));
+    equal("PageRequest", &interface("PageRequest"), &read("page"));
+    equal("WriteOptions", &placed("WriteOptions"), &read("write"));
+    for (name, kind) in [("PatchOptions", "patch"), ("DeleteOptions", "delete")] {
+        let types = &placed("WriteOptions") | &interface(name);
+        equal(name, &types, &read(kind));
+    }
+    equal("UserSwitch", &interface("UserSwitch"), &read("switch"));
     equal(
-        "ReadOptions",
-        &with_user("ReadOptions"),
-        &keys_read(MANAGER, "impl ReadOptions"),
+        "LogoutOptions",
+        &interface("LogoutOptions"),
+        &read("logout"),
     );
-    equal(
-        "PageRequest",
-        &interface("PageRequest"),
-        &keys_read(MANAGER, "impl PageOptions"),
-    );
-    let mut written = keys_read(
-        MANAGER,
-        "fn read_write_options(value: &JsValue, of: OptionsOf) -> Result<WriteOptions>",
-    );
-    written.insert("dependsOn".to_owned());
-    let own = &interface("PatchOptions") | &interface("DeleteOptions");
-    let written_types = &with_user("WriteOptions") | &own;
-    equal("the options of writes", &written_types, &written);
-    let switch = keys_read("src/js/users.rs", "impl SwitchRequest");
-    equal("UserSwitch", &interface("UserSwitch"), &switch);
-    let logout = keys_read(
-        "src/js/users.rs",
-        "fn read_logout(value: &JsValue) -> Result<LogoutOptions>",
-    );
-    equal("LogoutOptions", &interface("LogoutOptions"), &logout);
-    let filter = keys_read(
-        "src/js/events.rs",
-        "fn read_filter(value: &JsValue) -> Result<Filter>",
-    );
-    equal("EventFilter", &interface("EventFilter"), &filter);
+    equal("EventFilter", &interface("EventFilter"), &read("filter"));
 }
 
 /// The fields that the engine owns are listed on both sides of the border.
@@ -331,6 +301,23 @@ fn tables_that_stand_twice_are_equal() {
     let of_rust = constant("src/model/entity.rs", "OWN_FIELDS", 0);
     equal("Entity", &interface("Entity"), &of_rust);
     assert_eq!(constant("src/js/middleware.js", "OWN", 0), of_rust);
+    for (read, written) in [
+        ("RESOLVERS", table("Builtin")),
+        ("SWITCHES", table("UserSwitch")),
+        ("BEHAVIORS", table("DeleteBehavior")),
+        ("POLICIES", table("Policy")),
+        (
+            "DIRECTIONS",
+            constant("src/model/config/options.rs", "DIRECTIONS", 0),
+        ),
+        ("REQUESTS", constant("src/model/config.rs", "STRATEGIES", 0)),
+        (
+            "COLD_STARTS",
+            constant("src/model/config/timing.rs", "STRATEGIES", 0),
+        ),
+    ] {
+        assert_eq!(constant(READ, read, 0), written);
+    }
     let depth = |path: &str, name: &str| -> u32 {
         let text = file(path);
         let value = text.split(name).nth(1).unwrap().split('=').nth(1).unwrap();

@@ -7,7 +7,6 @@ use crate::support::auto_sync::{AUTO, DAY, HOUR, leader_tab, wait, with_auto_syn
 use crate::support::calls::{shared, synchronize};
 use crate::support::world::{Fault, World, id_of};
 use datum_sync::engine::events::{Filter, Topic};
-use datum_sync::model::error::Code;
 use datum_sync::plan::write::Write;
 use futures_util::FutureExt;
 use futures_util::future::join;
@@ -224,13 +223,8 @@ fn a_pull_that_overtakes_a_queued_write_never_shows_the_old_value() {
     let options = serde_json::json!({ "direction": "pullThenPush" }).to_string();
     let cycle = async {
         let options = datum_sync::util::json::scan::parse(options.as_bytes()).unwrap();
-        let members = datum_sync::model::object_reader::ObjectReader::new(
-            &options,
-            Code::InvalidArgument,
-            "The options",
-        )
-        .unwrap();
-        let options = datum_sync::model::config::Options::read(members).unwrap();
+        let options = datum_sync::model::checked_object::CheckedObject(&options);
+        let options = datum_sync::model::config::Options::read(options);
         a.engine
             .synchronize("ann", options, None, Rc::default())
             .await

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::engine::users::LogoutOptions;
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::{Options, UserSwitch};
 use datum_sync::model::error::{Code, Error};
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::{Write, Written};
 use serde_json::Value;
@@ -338,6 +338,5 @@ impl World {
 
 pub(super) fn read_options(json: &str) -> Options {
     let value: Value = serde_json::from_str(json).unwrap();
-    Options::read(ObjectReader::new(&value, Code::InvalidArgument, "The sync options").unwrap())
-        .unwrap()
+    Options::read(CheckedObject(&value))
 }

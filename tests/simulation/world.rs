@@ -7,9 +7,9 @@ use std::rc::Rc;
 use datum_server::MemoryServer;
 use datum_sync::engine::Engine;
 use datum_sync::engine::cycle::resolvers::Resolvers;
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
-use datum_sync::model::object_reader::ObjectReader;
 use serde_json::{Value, json};
 
 use super::adapter::Adapter;
@@ -265,9 +265,7 @@ impl World {
         self.next_owner.set(owner + 1);
         self.say(format!("{} opens", self.name(device, slot)));
         let config: Value = serde_json::from_str(CONFIG).unwrap();
-        let config =
-            Config::read(ObjectReader::new(&config, Code::InvalidConfig, "The config").unwrap())
-                .unwrap();
+        let config = Config::read(CheckedObject(&config));
         let shared = Rc::clone(&self.devices[device].shared);
         let remote = SimRemote {
             server: self.server.clone(),

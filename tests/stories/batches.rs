@@ -1,7 +1,6 @@
 //! How many operations go into one push.
 
 use crate::support::world::{Device, Fault, Tab, World};
-use datum_sync::model::error::Code;
 use serde_json::json;
 
 fn sizes(phone: &Device) -> Vec<usize> {
@@ -107,18 +106,4 @@ fn a_custom_batch_size_is_what_travels() {
         .filter(|r| r == "POST /push")
         .collect();
     assert_eq!(pushes.len(), 3);
-}
-
-#[test]
-fn a_refused_batch_size_names_its_bounds() {
-    let world = World::new();
-    let phone = world.device("phone");
-    let a = phone.open();
-    for size in ["0", "10001", "1.5", "-1"] {
-        let error = a
-            .sync_with(&format!(r#"{{"overrideBatchSize":{size}}}"#))
-            .unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument);
-        assert!(error.message().contains("overrideBatchSize"), "{error}");
-    }
 }

@@ -7,9 +7,8 @@ use crate::support::conflicts::resolvers;
 use crate::support::spaces::{CLUB, TEAM, place, team};
 use crate::support::world::{Fault, FnResolver, ONE_TRY, World};
 use datum_sync::conflict::{Conflict, Resolution};
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::Options;
-use datum_sync::model::error::Code;
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::plan::write::Write;
 use datum_sync::state::replica::Replica;
 use futures_util::future::join;
@@ -182,8 +181,7 @@ fn a_space_that_another_tab_renames_while_it_is_made_is_the_users_at_once() {
     phone.fault("/push", Fault::Late(1_000));
     let push = r#"{"direction":"pushOnly"}"#;
     let value = serde_json::from_str(push).unwrap();
-    let read = ObjectReader::new(&value, Code::InvalidArgument, "The sync options");
-    let options = Options::read(read.unwrap()).unwrap();
+    let options = Options::read(CheckedObject(&value));
     let made = (a.engine).synchronize("ann", options, None, Rc::default());
     let selection = format!("$space\0{TEAM}");
     let renamed = async {

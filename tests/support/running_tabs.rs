@@ -8,9 +8,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::Options;
 use datum_sync::model::error::{Code, Result};
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::{SyncResult, SyncStatus};
 use datum_sync::plan::write::Write;
 use datum_sync::ports::host::{Host, TabMessage};
@@ -76,10 +76,7 @@ impl RunningTab {
     pub fn sync(&self, options: &str) {
         let life = self.clone();
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
-        let options = Options::read(
-            ObjectReader::new(&options, Code::InvalidArgument, "The sync options").unwrap(),
-        )
-        .unwrap();
+        let options = Options::read(CheckedObject(&options));
         self.spawn(async move {
             let result = life
                 .tab

@@ -12,9 +12,9 @@ use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::engine::Engine;
 use datum_sync::engine::cycle::cancel::Cancel;
 use datum_sync::engine::cycle::resolvers::{Resolver, Resolvers};
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::{Config, Options};
 use datum_sync::model::error::{Code, Result};
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::model::status::SyncResult;
 use datum_sync::plan::write::{Write, Written};
 use datum_sync::ports::host::Host;
@@ -126,9 +126,7 @@ impl Device {
 
     pub fn try_open(&self, resolvers: Resolvers) -> Result<Tab> {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
-        let config =
-            Config::read(ObjectReader::new(&config, Code::InvalidConfig, "The config").unwrap())
-                .unwrap();
+        let config = Config::read(CheckedObject(&config));
         self.seed.set(self.seed.get().wrapping_add(1));
         let host = TestHost {
             clock: Rc::clone(&self.clock),
@@ -324,11 +322,7 @@ impl Tab {
     /// As [`Self::sync_with`], until it is cancelled.
     pub fn sync_until(&self, options: &str, cancel: Rc<Cancel>) -> Result<SyncResult> {
         let options: serde_json::Value = serde_json::from_str(options).unwrap();
-        let options = Options::read(ObjectReader::new(
-            &options,
-            Code::InvalidArgument,
-            "The sync options",
-        )?)?;
+        let options = Options::read(CheckedObject(&options));
         self.run(self.engine.synchronize(&self.user, options, None, cancel))
     }
 

@@ -1,21 +1,15 @@
 //! What a config may say, and its defaults.
 
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::merge_fields::Policy;
 use datum_sync::model::config::resolver::Builtin;
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::config::timing::{ColdStart, ColdStrategy, Timing};
 use datum_sync::model::config::{Config, DeleteBehavior, Direction, Jitter};
-use datum_sync::model::error::{Code, Result};
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::util::json::scan::parse;
 
-fn config(json: &str) -> Result<Config> {
-    let value = parse(json.as_bytes()).unwrap();
-    Config::read(ObjectReader::new(
-        &value,
-        Code::InvalidConfig,
-        "The config",
-    )?)
+fn config(json: &str) -> Config {
+    Config::read(CheckedObject(&parse(json.as_bytes()).unwrap()))
 }
 
 #[test]
@@ -30,8 +24,7 @@ fn every_field_of_a_config_is_read() {
             "syncOnReconnect": false, "syncOnVisible": false,
             "coldStart": { "strategy": "fullSync", "threshold": 1, "delay": 2, "maxDuration": 3 }
         }"#,
-    )
-    .unwrap();
+    );
     assert_eq!(
         (
             config.name.as_str(),
@@ -113,7 +106,7 @@ fn every_field_of_a_config_is_read() {
 
 #[test]
 fn what_a_config_leaves_out_has_a_default() {
-    let config = config(r#"{ "entities": { "tasks": null }, "retry": null }"#).unwrap();
+    let config = config(r#"{ "entities": { "tasks": null }, "retry": null }"#);
     assert_eq!(
         (
             config.name.as_str(),
@@ -153,7 +146,6 @@ fn what_a_config_leaves_out_has_a_default() {
 fn a_cold_start_comes_with_automatic_cycles_or_by_its_own_name() {
     let cold = |more: &str| {
         self::config(&format!(r#"{{ "entities": {{ "tasks": {{}} }}, {more} }}"#))
-            .unwrap()
             .timing
             .cold
     };
@@ -171,7 +163,6 @@ fn a_cold_start_comes_with_automatic_cycles_or_by_its_own_name() {
     );
     assert_eq!(
         config(r#"{ "entities": { "tasks": {} }, "syncAfterWrite": false }"#)
-            .unwrap()
             .timing
             .after_write,
         None

@@ -1,8 +1,7 @@
 //! Helpers: schedules, configs and clocks in short form.
 
+use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::{Config, Direction};
-use datum_sync::model::error::Code;
-use datum_sync::model::object_reader::ObjectReader;
 use datum_sync::schedule::{CycleOutcome, Left, Moment, Reach, Schedule};
 
 pub const MINUTE: u64 = 60_000;
@@ -31,7 +30,7 @@ pub const MIDDLE: u32 = u32::MAX / 2 + 1;
 pub fn config(more: &str) -> Config {
     let json: serde_json::Value =
         serde_json::from_str(&format!(r#"{{"entities":{{"tasks":{{}}}}{more}}}"#)).unwrap();
-    Config::read(ObjectReader::new(&json, Code::InvalidConfig, "The config").unwrap()).unwrap()
+    Config::read(CheckedObject(&json))
 }
 
 pub fn without_reasons() -> Config {

@@ -1,6 +1,6 @@
 // Compresses files of the package with zlib, which Rust would need a crate for.
 //
-//   node compress.mjs inline WASM OUT     the module as text, for places that lose the .wasm file
+//   node compress.mjs inline OUT WASM...  the module's parts as text, for places that lose the .wasm files
 //   node compress.mjs measure FILE...     sizes as JSON, in the order given
 import { readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, deflateRawSync, gzipSync } from "node:zlib";
@@ -16,13 +16,13 @@ function measure(file) {
   return { raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotli.length };
 }
 
-if (task === "inline" && files.length === 2) {
-  const [wasm, out] = files;
-  const text = deflateRawSync(readFileSync(wasm), { level: 9 }).toString("base64");
-  writeFileSync(out, `// The module, raw deflate in base64: loaded only where the .wasm file beside it cannot be.\nexport default "${text}";\n`);
+if (task === "inline" && files.length > 1) {
+  const [out, ...parts] = files;
+  const texts = parts.map((part) => deflateRawSync(readFileSync(part), { level: 9 }).toString("base64"));
+  writeFileSync(out, `// The module's parts, raw deflate in base64: loaded only where the .wasm files beside it cannot be.\nexport default ${JSON.stringify(texts)};\n`);
 } else if (task === "measure" && files.length > 0) {
   process.stdout.write(JSON.stringify(files.map(measure)));
 } else {
-  process.stderr.write("usage: compress.mjs inline WASM OUT | measure FILE...\n");
+  process.stderr.write("usage: compress.mjs inline OUT WASM... | measure FILE...\n");
   process.exit(2);
 }

@@ -1,7 +1,7 @@
 // Names the functions of a module so that sorting them by name places similar ones side by side, which compresses
 // better.
 //
-//   node order.mjs WASM     rewrites the file; its old names are removed
+//   node order.mjs WASM     rewrites the file; a function's name follows its place
 import { readFileSync, writeFileSync } from "node:fs";
 
 /** Functions are similar by the pieces of this many bytes that they share; a piece in more functions than COMMON does not count. */
@@ -27,11 +27,29 @@ function limits() {
   number();
 }
 
+function word() {
+  const length = number();
+  return bytes.toString("utf8", at, (at += length));
+}
+
+/** Reads the functions' names from the custom section that has them. */
+function readNames(end) {
+  if (word() !== "name") return;
+  while (at < end) {
+    const kind = bytes[at++];
+    const next = number() + at;
+    if (kind === 1) for (let left = number(); left > 0; left--) known.set(number(), word());
+    at = next;
+  }
+}
+
 const encoded = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...encoded(Math.floor(value / 128))]);
-const text = (value) => [...encoded(value.length), ...Buffer.from(value)];
+const text = (value) => [...encoded(Buffer.byteLength(value)), ...Buffer.from(value)];
 
 let imported = 0;
 const bodies = [];
+/** The names that the functions have, by index. */
+const known = new Map();
 const sections = [bytes.subarray(0, 8)];
 while (at < bytes.length) {
   const begin = at;
@@ -53,6 +71,7 @@ while (at < bytes.length) {
       bodies.push(bytes.subarray(at, (at += length)));
     }
   }
+  if (id === 0) readNames(end);
   at = end;
   if (id !== 0) sections.push(bytes.subarray(begin, end));
 }
@@ -97,7 +116,7 @@ for (let next = 0; ; next++) {
   [last] = best < 0 ? left : [best];
 }
 
-const names = rank.flatMap((place, index) => [...encoded(imported + index), ...text(String(place).padStart(6, "0"))]);
+const names = rank.flatMap((place, index) => [...encoded(imported + index), ...text(`${String(place).padStart(6, "0")} ${known.get(imported + index) ?? ""}`)]);
 const functions = [...encoded(bodies.length), ...names];
 const section = [...text("name"), 1, ...encoded(functions.length), ...functions];
 writeFileSync(file, Buffer.concat([...sections, Buffer.from([0, ...encoded(section.length), ...section])]));

@@ -13,7 +13,7 @@ use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
     failure::{Because, Result},
-    guard_receivers, node,
+    guard_receivers, lazy_glue, node,
     pack::Kind,
     process, shorten_glue,
     stamp::{Checksums, Stamp, State},
@@ -52,7 +52,8 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
         .files(&context.root, "xtask/js/order.mjs")?
         .files(&context.root, "xtask/src/module.rs")?
         .files(&context.root, "xtask/src/guard_receivers.rs")?
-        .files(&context.root, "xtask/src/shorten_glue.rs")?;
+        .files(&context.root, "xtask/src/shorten_glue.rs")?
+        .files(&context.root, "xtask/src/lazy_glue.rs")?;
     let stamp = Stamp::new(
         folder.with_extension("stamp"),
         &context.target,
@@ -74,6 +75,7 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
     if kind == Kind::Release {
         optimise(context, &folder)?;
     }
+    rewrite(&folder, lazy_glue::open)?;
     stamp.write(&inputs, "")?;
     Ok(folder)
 }
@@ -174,7 +176,7 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     ]);
     command.args(FEATURES);
     command
-        .args(["--strip-debug", "--strip-producers"])
+        .args(["-g", "--strip-producers"])
         .arg(&wasm)
         .arg("-o")
         .arg(&wasm);
@@ -188,7 +190,7 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     command.args(FEATURES).args([
         "--reorder-functions-by-name",
         "--minify-imports-and-exports-and-modules",
-        "--strip-debug",
+        "-g",
     ]);
     command.arg(&wasm).arg("-o").arg(&wasm);
     let label = "wasm-opt, ordering functions";

@@ -14,21 +14,26 @@ use serde_json::{Map, Value};
 use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
+    engines::Engine,
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
-    node, process, sizes,
+    node,
+    parts::{self, Build, CYCLE, REST},
+    process, sizes,
     stamp::{Checksums, Stamp, State},
     tools,
 };
 
 const ENTRY: &str = "index.js";
+/// The entry's source.
+const MAIN: &str = "entry.js";
 const TYPES: &str = "index.d.ts";
 /// For apps with a service worker; pages do not load it.
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
 const INLINE: &str = "inline.js";
-/// A part of the entry.
-const REPORT: &str = "report.js";
+/// What the entry imports.
+const ENTRY_PARTS: [&str; 2] = ["report.js", "load.js"];
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 7] = [
     "node.js",
@@ -47,8 +52,8 @@ const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "options.d.ts", "r
 const KIT: &str = "server/sql/kit";
 const MIGRATION: &str = "datum.sql";
 
-/// The files that an app loads, and the fallback for a module that cannot be fetched.
-const LOADED: [&str; 3] = [WASM, ENTRY, INLINE];
+/// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
+const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
 const DOCUMENTS: [&str; 6] = [
@@ -62,7 +67,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 13] = [
+const INPUTS: [&str; 16] = [
     "src",
     KIT,
     "Cargo.toml",
@@ -75,8 +80,14 @@ const INPUTS: [&str; 13] = [
     "xtask/src/module.rs",
     "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
+    "xtask/src/lazy_glue.rs",
+    "xtask/src/parts.rs",
+    "xtask/src/split",
     "tests/e2e/package-lock.json",
 ];
+
+/// What a release package without Chromium is told.
+const ONE_PART: &str = "Chromium is not here, which finds out what a page needs first: the package has its module in one file, so it is not for publishing, and its sizes are not guarded. Install Chromium (on Debian: apt-get install chromium), and pack again.";
 
 /// How the package is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +146,7 @@ pub fn build(context: &Context, kind: Kind) -> Result<Packed> {
     match stamp.check(&inputs)? {
         State::Fresh(sizes) => {
             context.console.say(&format!("✓ {name} is up to date"));
-            let sizes = read_sizes(kind, &sizes)?;
+            let sizes = read_sizes(kind, &folder, &sizes)?;
             return Ok(Packed { tarball, sizes });
         }
         State::Stale(reason) => {
@@ -160,7 +171,7 @@ pub fn build(context: &Context, kind: Kind) -> Result<Packed> {
         return Err(Failure::new(format!("npm pack made no {file}")));
     }
     stamp.write(&inputs, &sizes)?;
-    let sizes = read_sizes(kind, &sizes)?;
+    let sizes = read_sizes(kind, &folder, &sizes)?;
     Ok(Packed { tarball, sizes })
 }
 
@@ -172,11 +183,16 @@ fn inputs(context: &Context) -> Result<Checksums> {
     let facts = Checksums::default()
         .fact("the Rust compiler", &rustc)
         .fact("Node.js", &node)
-        .fact("RUSTFLAGS", &flags);
+        .fact("RUSTFLAGS", &flags)
+        .fact("Chromium", if has_chromium(context) { "here" } else { "" });
     INPUTS
         .iter()
         .chain(&DOCUMENTS)
         .try_fold(facts, |inputs, path| inputs.files(&context.root, path))
+}
+
+fn has_chromium(context: &Context) -> bool {
+    Engine::Chromium.browser(context).is_some()
 }
 
 /// Puts the package's files into `folder`, which is emptied first.
@@ -184,9 +200,24 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
-    let (wasm, inline) = (folder.join(WASM), folder.join(INLINE));
-    script(context, "inline", &[&wasm, &inline])?;
-    bundle(context, &sources.join("entry.js"), folder)?;
+    let build = match kind {
+        Kind::Dev => Build::whole(),
+        Kind::Release if !has_chromium(context) => {
+            context.console.say(ONE_PART);
+            Build::whole()
+        }
+        Kind::Release => parts::split(context, folder, |to| profiled(context, module, to))?,
+    };
+    let mut inlined = vec![folder.join(INLINE)];
+    inlined.extend(
+        parts::FILES
+            .iter()
+            .take(build.parts)
+            .map(|name| folder.join(name)),
+    );
+    let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
+    script(context, "inline", &inlined)?;
+    bundle(context, &sources.join(MAIN), folder, &build)?;
     esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
@@ -204,15 +235,36 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
             copy(&from, &to)?;
         }
     }
-    manifest(context, kind, folder)
+    manifest(context, build.parts > 1, folder)
+}
+
+/// Makes a package of a module that is in one part, as far as the profile needs one.
+fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
+    let sources = context.root.join("src").join("js");
+    module::clear(folder)?;
+    copy_folder(module, folder)?;
+    let entry = context
+        .root
+        .join("xtask")
+        .join("js")
+        .join("profile-entry.js");
+    copy(&sources.join(MAIN), &folder.join(MAIN))?;
+    bundle(context, &entry, folder, &Build::whole())?;
+    for name in UNBUNDLED {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
+    Ok(())
 }
 
 /// Bundles the entry, the glue and its snippets: one request of a page, and similar code in them
 /// compresses together.
-fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
-    let (file, microtask) = (folder.join(ENTRY), entry.with_file_name("microtask.js"));
+fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Result<()> {
+    let sources = context.root.join("src").join("js");
+    let (file, microtask) = (folder.join(ENTRY), sources.join("microtask.js"));
     copy(entry, &file)?;
-    copy(&entry.with_file_name("report.js"), &folder.join(REPORT))?;
+    for name in ENTRY_PARTS {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
     esbuild(
         context,
         &file,
@@ -222,6 +274,8 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
             &format!("--external:./{INLINE}"),
             &format!("--inject:{}", microtask.display()),
             &format!("--define:VERSION=\"{}\"", context.version),
+            &format!("--define:BUILD=\"{}\"", build.id),
+            &format!("--define:PARTS={}", build.parts),
         ],
     )?;
     // The request of the fallback is an expression, which bundlers warn of.
@@ -232,7 +286,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path) -> Result<()> {
     }
     let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
     fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
-    for name in [GLUE, REPORT] {
+    for name in [GLUE].iter().chain(&ENTRY_PARTS) {
         fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
     }
     module::clear(&folder.join("snippets"))
@@ -286,8 +340,8 @@ fn joined(folder: &Path) -> Result<String> {
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
-/// conditions counts. npm refuses to publish a dev package.
-fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
+/// conditions counts. npm refuses to publish a package that is not for publishing.
+fn manifest(context: &Context, is_public: bool, folder: &Path) -> Result<()> {
     let file = context.root.join("pkg.json");
     let reading = format!("reading {}", file.display());
     let text = fs::read_to_string(&file).because(&reading)?;
@@ -302,9 +356,10 @@ fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
             context.version
         )));
     }
-    let text = match kind {
-        Kind::Release => text,
-        Kind::Dev => text.replacen('{', "{\n  \"private\": true,", 1),
+    let text = if is_public {
+        text
+    } else {
+        text.replacen('{', "{\n  \"private\": true,", 1)
     };
     let target = folder.join("package.json");
     fs::write(&target, text).because(format!("writing {}", target.display()))
@@ -312,15 +367,23 @@ fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
 
 /// The sizes of what an app loads, as JSON.
 fn measure(context: &Context, folder: &Path) -> Result<String> {
-    let files = LOADED.map(|name| folder.join(name));
-    script(context, "measure", &files.each_ref().map(PathBuf::as_path))
+    let files: Vec<PathBuf> = loaded(folder).map(|name| folder.join(name)).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    script(context, "measure", &files)
 }
 
-fn read_sizes(kind: Kind, text: &str) -> Result<Option<sizes::Report>> {
+/// The files that an app loads: a module in one part has no later parts.
+fn loaded(folder: &Path) -> impl Iterator<Item = &'static str> {
+    LOADED
+        .into_iter()
+        .filter(|name| folder.join(name).is_file())
+}
+
+fn read_sizes(kind: Kind, folder: &Path, text: &str) -> Result<Option<sizes::Report>> {
     match kind {
         Kind::Dev => Ok(None),
         Kind::Release => {
-            let names = LOADED.map(str::to_owned).to_vec();
+            let names = loaded(folder).map(str::to_owned).collect();
             sizes::Report::new(names, text, INLINE).map(Some)
         }
     }

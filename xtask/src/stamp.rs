@@ -158,7 +158,8 @@ impl Stamp {
 }
 
 /// The standard library's hash may change with the toolchain: then everything is built again.
-fn checksum(bytes: &[u8]) -> String {
+/// A checksum, as hexadecimal digits.
+pub fn checksum(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     format!("{:016x}-{:x}", hasher.finish(), bytes.len())

@@ -9,8 +9,8 @@ use crate::js::arguments::read_string;
 use crate::js::convert::read_options;
 use crate::model::config::DeleteBehavior;
 use crate::model::config::relations::read_depends_on;
-use crate::model::entity::{OWN_FIELDS, OwnedKey, check_space_id};
-use crate::model::error::{Code, Result};
+use crate::model::entity::{OwnedKey, check_space_id};
+use crate::model::error::Result;
 use crate::plan::write::Write;
 
 /// `ReadOptions`.
@@ -39,20 +39,14 @@ pub(super) struct PageOptions {
 
 /// Reads `UserOption`: the user that it names.
 pub(in crate::js) fn read_user_option(value: &JsValue) -> Result<Option<String>> {
-    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
-    let mut given = given.members()?;
-    let user_id = given.text("userId");
-    given.finish()?;
-    Ok(user_id)
+    Ok(read_options(value, "user")?.data().text("userId"))
 }
 
 /// Reads `SpaceOption`: the user and the space that it names.
 pub(super) fn read_space_option(value: &JsValue) -> Result<(Option<String>, Option<String>)> {
-    let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
-    let mut given = given.members()?;
-    let option = (given.text("userId"), given.space("spaceId"));
-    given.finish()?;
-    Ok(option)
+    let given = read_options(value, "space")?;
+    let given = given.data();
+    Ok((given.text("userId"), given.space("spaceId")))
 }
 
 /// Reads what a move says: the entity, and the space that it goes to.
@@ -70,75 +64,39 @@ pub(super) fn read_move(id: &JsValue, space: &JsValue) -> Result<Vec<Write>> {
 
 impl ReadOptions {
     pub(super) fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(value, Code::InvalidArgument, "The options", &[])?;
-        let mut given = given.members()?;
-        let options = Self {
+        let given = read_options(value, "read")?;
+        let given = given.data();
+        Ok(Self {
             user_id: given.text("userId"),
             space: given.space("spaceId"),
             include_deleted: given.flag("includeDeleted").unwrap_or_default(),
-        };
-        given.finish()?;
-        Ok(options)
+        })
     }
 }
 
-/// The write whose options are read: some have an option of their own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum OptionsOf {
-    Write,
-    Patch,
-    Delete,
-}
-
-pub(super) fn read_write_options(value: &JsValue, of: OptionsOf) -> Result<WriteOptions> {
-    let what = if of == OptionsOf::Delete {
-        "The options of `delete`"
-    } else {
-        "The options"
-    };
-    let given = read_options(value, Code::InvalidArgument, what, &[])?;
-    let mut given = given.members()?;
-    let mut options = WriteOptions {
+/// Reads the options of a write; `kind` is `write`, `patch` or `delete`.
+pub(super) fn read_write_options(value: &JsValue, kind: &str) -> Result<WriteOptions> {
+    let given = read_options(value, kind)?;
+    let given = given.data();
+    Ok(WriteOptions {
         user_id: given.text("userId"),
         space: given.space("spaceId"),
-        after: read_depends_on(&mut given),
-        behavior: None,
-        removed: Vec::new(),
-    };
-    match of {
-        OptionsOf::Write => {}
-        OptionsOf::Patch => {
-            options.removed = given.texts("remove").unwrap_or_default();
-            if let Some(own) = options
-                .removed
-                .iter()
-                .find(|name| OWN_FIELDS.contains(&name.as_str()))
-            {
-                let problem = format!("names `{own}`, which every entity has; leave it out.");
-                given.reject::<()>("remove", &problem);
-            }
-        }
-        OptionsOf::Delete => options.behavior = given.choice("behavior", &DeleteBehavior::NAMES),
-    }
-    given.finish()?;
-    Ok(options)
+        after: read_depends_on(given),
+        behavior: given.choice("behavior", &DeleteBehavior::NAMES),
+        removed: given.texts("remove").unwrap_or_default(),
+    })
 }
 
 impl PageOptions {
     pub(super) fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(value, Code::InvalidArgument, "The page", &[])?;
-        let mut given = given.members()?;
-        let options = Self {
-            size: match given.number("size") {
-                None => DEFAULT_PAGE,
-                Some(size) if size.fract() == 0.0 && (1.0..=1e6).contains(&size) => size as usize,
-                // The engine refuses 0 by name.
-                Some(_) => 0,
-            },
+        let given = read_options(value, "page")?;
+        let given = given.data();
+        Ok(Self {
+            size: given
+                .whole("size")
+                .map_or(DEFAULT_PAGE, |size| size as usize),
             after: given.text("after"),
-        };
-        given.finish()?;
-        Ok(options)
+        })
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::model::config::is_name;
+use crate::model::checked_object::CheckedObject;
 use crate::model::config::merge_fields::{self, Policies};
 use crate::model::config::relations;
 use crate::model::config::resolver::Builtin;
-use crate::model::entity::OWN_FIELDS;
-use crate::model::object_reader::ObjectReader;
 use crate::model::operation::Parent;
 use crate::util::collections::vec_map::VecMap;
 
@@ -45,72 +43,21 @@ pub struct EntityConfig {
     pub keeps_rejected: bool,
 }
 
-pub(super) fn read_entities(given: &mut ObjectReader<'_>) -> VecMap<EntityConfig> {
+pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
     let mut entities = VecMap::default();
-    if let Some(mut types) = given.object("entities") {
-        for name in types.names() {
-            is_name(&types, name, "is no name for an entity type: ", name);
-            if name.starts_with('$') {
-                types.reject::<()>(name, "is no name for an entity type: it begins with `$`, as spaces and their members do, which need no entry.");
-            }
-            let mut config = EntityConfig::default();
-            if let Some(mut entity) = types.object(name) {
-                config.conflict_resolver = entity.choice("conflictResolver", &Builtin::NAMES);
-                config.delete_behavior = entity.choice("deleteBehavior", &DeleteBehavior::NAMES);
-                config.local_only = read_local_only(&mut entity);
-                config.merge_fields = merge_fields::read(&mut entity, &config.local_only);
-                config.parents = relations::read_parents(&mut entity);
-                config.keeps_rejected = entity
-                    .choice("onRejected", &[("revert", false), ("keepLocal", true)])
-                    .unwrap_or_default();
-                entity.reject_unknown();
-            }
-            entities.insert(name, config);
-        }
+    let types = given.object("entities");
+    for (name, entity) in types.into_iter().flat_map(CheckedObject::entries) {
+        let config = EntityConfig {
+            conflict_resolver: entity.choice("conflictResolver", &Builtin::NAMES),
+            delete_behavior: entity.choice("deleteBehavior", &DeleteBehavior::NAMES),
+            local_only: entity.texts("localOnly").unwrap_or_default().into(),
+            merge_fields: merge_fields::read(entity),
+            parents: relations::read_parents(entity),
+            keeps_rejected: entity
+                .choice("onRejected", &[("revert", false), ("keepLocal", true)])
+                .unwrap_or_default(),
+        };
+        entities.insert(name, config);
     }
-    if entities.is_empty() {
-        given.reject::<()>(
-            "entities",
-            "must name at least one entity type, such as { tasks: {} }.",
-        );
-    }
-    check_relations(given, &entities);
     entities
-}
-
-fn check_relations(given: &ObjectReader<'_>, entities: &VecMap<EntityConfig>) {
-    for (name, config) in entities.iter() {
-        if let Some(parent) = config
-            .parents
-            .iter()
-            .find(|parent| !entities.contains(&parent.entity))
-        {
-            let problem = format!(
-                "of `{name}` has a relation to `{}`, which is no entity type of this config.",
-                parent.entity
-            );
-            given.reject::<()>("entities", &problem);
-        }
-    }
-}
-
-fn read_local_only(entity: &mut ObjectReader<'_>) -> Rc<[String]> {
-    let names = entity.texts("localOnly").unwrap_or_default();
-    for name in &names {
-        if name.is_empty() {
-            entity.reject::<()>(
-                "localOnly",
-                "has an empty name; give the names of top-level fields.",
-            );
-        }
-        if OWN_FIELDS.contains(&name.as_str()) {
-            entity.reject::<()>(
-                "localOnly",
-                &format!(
-                    "names `{name}`, which the engine owns and the server needs; leave it out."
-                ),
-            );
-        }
-    }
-    Rc::from(names)
 }

@@ -2,30 +2,16 @@
 
 use std::rc::Rc;
 
-use crate::model::entity::OWN_FIELDS;
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
 use crate::util::collections::vec_map::VecMap;
 
 /// Reads the policies of a type.
-pub(super) fn read(entity: &mut ObjectReader<'_>, local_only: &[String]) -> Rc<Policies> {
-    let mut policies = Policies::default();
-    let Some(mut fields) = entity.object("mergeFields") else {
+pub(super) fn read(entity: CheckedObject<'_>) -> Rc<Policies> {
+    let Some(fields) = entity.object("mergeFields") else {
         return Rc::default();
     };
-    for path in fields.names() {
-        let top = path.split('.').next().unwrap_or_default();
-        if path.split('.').any(str::is_empty) {
-            fields.reject::<()>(path, "is no field; give a field's name, or names with dots between them, such as `address.city`.");
-        }
-        if OWN_FIELDS.contains(&top) {
-            fields.reject::<()>(
-                path,
-                "is a field that the engine owns and merges itself; leave it out.",
-            );
-        }
-        if local_only.iter().any(|name| name == top) {
-            fields.reject::<()>(path, "never leaves the device, by `localOnly`, so that there is nothing to merge; leave it out of one.");
-        }
+    let mut policies = Policies::default();
+    for (path, _) in fields.entries() {
         if let Some(policy) = fields.choice(path, &Policy::NAMES) {
             policies.insert(path, policy);
         }

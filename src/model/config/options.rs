@@ -1,10 +1,8 @@
 //! `SyncOptions` and the direction of a cycle.
 
+use crate::model::checked_object::CheckedObject;
 use crate::model::config::resolver::Builtin;
 use crate::model::config::scope::Scope;
-use crate::model::error::Result;
-use crate::model::limits::MAX_BATCH;
-use crate::model::object_reader::ObjectReader;
 
 /// What a cycle does, and in which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,40 +71,20 @@ pub struct Options {
 
 impl Options {
     /// Reads `SyncOptions` without its live objects.
-    ///
-    /// # Errors
-    /// Fails with the reader's code, naming the field and the fix.
-    pub fn read(mut given: ObjectReader<'_>) -> Result<Self> {
-        let options = Self::read_part(&mut given);
-        given.check()?;
-        Ok(options)
-    }
-
-    /// As [`Self::read`], but leaves the check to the reader of the whole config.
-    pub(super) fn read_part(given: &mut ObjectReader<'_>) -> Self {
-        let timeout = given.number("timeout");
-        if timeout.is_some_and(|ms| ms <= 0.0) {
-            given.reject::<()>(
-                "timeout",
-                "must be a number of milliseconds greater than 0.",
-            );
-        }
-        let options = Self {
+    #[must_use]
+    pub fn read(given: CheckedObject<'_>) -> Self {
+        Self {
             direction: given.choice("direction", &DIRECTIONS),
             force_full_sync: given.flag("forceFullSync"),
-            batch_size: given
-                .whole("overrideBatchSize", 1, MAX_BATCH as u64)
-                .map(|size| size as usize),
+            batch_size: given.whole("overrideBatchSize").map(|size| size as usize),
             include_deletes: given.flag("includeDeletes"),
             resolve_conflicts: given.flag("resolveConflicts"),
             conflict_resolver: given.choice("conflictResolver", &Builtin::NAMES),
-            timeout: timeout.map(|ms| ms.ceil() as u64),
+            timeout: given.number("timeout").map(|ms| ms.ceil() as u64),
             scope: given.object("scope").map(Scope::read),
             force: given.flag("force"),
             automatic: false,
-        };
-        given.reject_unknown();
-        options
+        }
     }
 
     /// Fills in missing options from `defaults`.

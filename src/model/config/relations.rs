@@ -4,68 +4,35 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::model::entity::{Key, OWN_FIELDS, OwnedKey, check_id, check_name};
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
+use crate::model::entity::{Key, OwnedKey};
 use crate::model::operation::Parent;
 
 /// Reads `relations` of an entity type. Only `belongsTo` is supported, since only it orders
 /// operations.
-pub fn read_parents(entity: &mut ObjectReader<'_>) -> Rc<[Parent]> {
-    let mut parents = Vec::new();
-    let Some(mut relations) = entity.object("relations") else {
-        return Rc::default();
+pub(super) fn read_parents(entity: CheckedObject<'_>) -> Rc<[Parent]> {
+    let relations = entity
+        .object("relations")
+        .unwrap_or(CheckedObject(&Value::Null));
+    let parent = |relation: CheckedObject<'_>| {
+        Some(Parent {
+            entity: relation.text("belongsTo")?,
+            foreign_key: relation.text("foreignKey")?,
+        })
     };
-    for name in relations.names() {
-        let Some(mut relation) = relations.object(name) else {
-            continue;
-        };
-        let later = ["hasOne", "hasMany", "manyToMany"]
-            .into_iter()
-            .find(|kind| relation.value(kind).is_some());
-        if let Some(kind) = later {
-            relations.reject::<()>(name, &format!("is a `{kind}` relation, which this version does not support; only `belongsTo` is."));
-        }
-        let (Some(parent), Some(foreign_key)) =
-            (relation.text("belongsTo"), relation.text("foreignKey"))
-        else {
-            relations.reject::<()>(
-                name,
-                "must be like { belongsTo: \"projects\", foreignKey: \"projectId\" }.",
-            );
-            continue;
-        };
-        if foreign_key.is_empty() || OWN_FIELDS.contains(&foreign_key.as_str()) {
-            relation.reject::<()>("foreignKey", "must name a field of the app's own.");
-        }
-        relation.reject_unknown();
-        parents.push(Parent {
-            entity: parent,
-            foreign_key,
-        });
-    }
-    relations.reject_unknown();
-    Rc::from(parents)
+    relations
+        .entries()
+        .filter_map(|(_, relation)| parent(relation))
+        .collect()
 }
 
 /// Reads `dependsOn` of a write.
-pub fn read_depends_on(options: &mut ObjectReader<'_>) -> Rc<[OwnedKey]> {
-    let key = |value: &Value| {
-        let text = |name| value.get(name).and_then(Value::as_str);
-        let (entity, id) = (text("entity")?, text("id")?);
-        (check_name(entity).is_ok() && check_id(id).is_ok())
-            .then(|| Key::new(entity, id).to_owned())
+#[must_use]
+pub fn read_depends_on(options: CheckedObject<'_>) -> Rc<[OwnedKey]> {
+    let given = options.value("dependsOn").and_then(Value::as_array);
+    let key = |item: &Value| {
+        let text = |name| item.get(name).and_then(Value::as_str);
+        Some(Key::new(text("entity")?, text("id")?).to_owned())
     };
-    let Some(given) = options.value("dependsOn") else {
-        return Rc::default();
-    };
-    let mut keys = Vec::new();
-    for item in given.as_array().unwrap_or(&vec![Value::Null]) {
-        keys.extend(key(item).or_else(|| {
-            options.reject(
-                "dependsOn",
-                "must be a list of entities, such as [{ entity: \"projects\", id }].",
-            )
-        }));
-    }
-    Rc::from(keys)
+    given.into_iter().flatten().filter_map(key).collect()
 }

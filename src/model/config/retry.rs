@@ -1,7 +1,6 @@
 //! How long a failure makes the next attempt wait.
 
-use crate::model::config::DAY_MS;
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
 
 /// How delays are randomised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,25 +62,20 @@ impl Retry {
     }
 }
 
-pub(super) fn read_retry(given: &mut ObjectReader<'_>) -> Retry {
-    let mut retry = Retry::default();
-    let Some(mut given) = given.object("retry") else {
-        return retry;
+pub(super) fn read_retry(given: CheckedObject<'_>) -> Retry {
+    let usual = Retry::default();
+    let Some(given) = given.object("retry") else {
+        return usual;
     };
-    if let Some(attempts) = given.whole("maxAttempts", 1, 100) {
-        retry.max_attempts = attempts as u32;
+    Retry {
+        max_attempts: given
+            .whole("maxAttempts")
+            .map_or(usual.max_attempts, |attempts| attempts as u32),
+        initial: given.whole("initial").unwrap_or(usual.initial),
+        factor: given.number("factor").unwrap_or(usual.factor),
+        max: given.whole("max").unwrap_or(usual.max),
+        jitter: given
+            .choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])
+            .unwrap_or_default(),
     }
-    if let Some(factor) = given.number("factor") {
-        if !(1.0..=100.0).contains(&factor) {
-            given.reject::<()>("factor", "must be a number from 1 to 100.");
-        }
-        retry.factor = factor;
-    }
-    retry.initial = given.whole_or("initial", 0, 3_600_000, retry.initial);
-    retry.max = given.whole_or("max", 0, DAY_MS, retry.max);
-    retry.jitter = given
-        .choice("jitter", &[("full", Jitter::Full), ("none", Jitter::None)])
-        .unwrap_or_default();
-    given.reject_unknown();
-    retry
 }

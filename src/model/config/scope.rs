@@ -1,7 +1,6 @@
 //! `SyncScope`: a partial pull with a cursor of its own.
 
-use crate::model::config::is_name;
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
 use crate::util::json::serialize::to_string;
 
 /// `SyncScope` of the public surface: a partial pull with a cursor of its own.
@@ -32,30 +31,11 @@ impl Scope {
         })
     }
 
-    pub(super) fn read(mut given: ObjectReader<'_>) -> Self {
-        let scope = Self {
+    pub(super) fn read(given: CheckedObject<'_>) -> Self {
+        Self {
             entities: given.texts("entities"),
             query: given.value("query").cloned(),
             name: given.text("name"),
-        };
-        if scope.name.as_deref() == Some("") {
-            given.reject::<()>("name", "must not be empty.");
         }
-        if scope.entities.as_ref().is_some_and(Vec::is_empty) {
-            given.reject::<()>(
-                "entities",
-                "must name at least one entity type; leave it out for all.",
-            );
-        }
-        for entity in scope.entities.iter().flatten() {
-            is_name(
-                &given,
-                "entities",
-                "has no name of an entity type: ",
-                entity,
-            );
-        }
-        given.reject_unknown();
-        scope
     }
 }

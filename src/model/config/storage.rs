@@ -1,6 +1,6 @@
 //! How durably data is stored.
 
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
 
 /// Who asks the browser never to evict the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,13 +15,12 @@ pub enum Persist {
 }
 
 impl Persist {
-    pub(super) fn read(given: &mut ObjectReader<'_>) -> Option<Self> {
-        match given.value("persist")? {
-            serde_json::Value::Bool(true) => Some(Self::Always),
-            serde_json::Value::Bool(false) => Some(Self::Never),
-            serde_json::Value::String(ask) if ask == "ask" => Some(Self::Ask),
-            _ => given.reject("persist", "must be true, false or \"ask\"."),
-        }
+    pub(super) fn read(given: CheckedObject<'_>) -> Option<Self> {
+        Some(match given.value("persist")?.as_bool() {
+            Some(true) => Self::Always,
+            Some(false) => Self::Never,
+            None => Self::Ask,
+        })
     }
 }
 

@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
-use crate::model::config::DAY_MS;
-use crate::model::object_reader::ObjectReader;
+use crate::model::checked_object::CheckedObject;
 
 /// The shortest interval between automatic cycles, in milliseconds.
 pub const MIN_INTERVAL_MS: u64 = 1_000;
 
 /// The longest interval between automatic cycles, in milliseconds.
-pub const MAX_INTERVAL_MS: u64 = DAY_MS;
+pub const MAX_INTERVAL_MS: u64 = 86_400_000;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -70,29 +69,17 @@ pub struct Timing {
 
 impl Timing {
     /// Reads its members of `DatumConfig`.
-    pub fn read(given: &mut ObjectReader<'_>) -> Self {
+    pub(super) fn read(given: CheckedObject<'_>) -> Self {
         let auto_start = given.flag("autoStartSync").unwrap_or(false);
-        let after_write = match given.value("syncAfterWrite") {
-            None => Some(DEFAULT_AFTER_WRITE_MS),
-            Some(Value::Bool(false)) => None,
-            Some(value) => value.as_u64().filter(|ms| *ms <= HOUR_MS).or_else(|| {
-                given.reject(
-                    "syncAfterWrite",
-                    &format!(
-                        "must be a whole number of milliseconds from 0 to {HOUR_MS}, or false."
-                    ),
-                )
-            }),
-        };
         Self {
             auto_start,
-            interval: given.whole_or(
-                "autoSyncInterval",
-                MIN_INTERVAL_MS,
-                MAX_INTERVAL_MS,
-                DEFAULT_INTERVAL_MS,
-            ),
-            after_write,
+            interval: given
+                .whole("autoSyncInterval")
+                .unwrap_or(DEFAULT_INTERVAL_MS),
+            after_write: match given.value("syncAfterWrite") {
+                None => Some(DEFAULT_AFTER_WRITE_MS),
+                Some(value) => value.as_u64(),
+            },
             on_reconnect: given.flag("syncOnReconnect").unwrap_or(true),
             on_visible: given.flag("syncOnVisible").unwrap_or(true),
             cold: read_cold(given, auto_start),
@@ -100,20 +87,17 @@ impl Timing {
     }
 }
 
-fn read_cold(given: &mut ObjectReader<'_>, auto_start: bool) -> Option<ColdStart> {
-    let mut cold = ColdStart {
-        strategy: ColdStrategy::default(),
-        threshold: HOUR_MS,
-        delay: 500,
-        max_duration: 15_000,
+fn read_cold(given: CheckedObject<'_>, auto_start: bool) -> Option<ColdStart> {
+    let asked = given.object("coldStart");
+    if asked.is_none() && !auto_start {
+        return None;
+    }
+    let given = asked.unwrap_or(CheckedObject(&Value::Null));
+    let cold = ColdStart {
+        strategy: given.choice("strategy", &STRATEGIES).unwrap_or_default(),
+        threshold: given.whole("threshold").unwrap_or(HOUR_MS),
+        delay: given.whole("delay").unwrap_or(500),
+        max_duration: given.whole("maxDuration").unwrap_or(15_000),
     };
-    let Some(mut given) = given.object("coldStart") else {
-        return auto_start.then_some(cold);
-    };
-    cold.strategy = given.choice("strategy", &STRATEGIES).unwrap_or_default();
-    cold.threshold = given.whole_or("threshold", 0, DAY_MS.saturating_mul(365), cold.threshold);
-    cold.delay = given.whole_or("delay", 0, HOUR_MS, cold.delay);
-    cold.max_duration = given.whole_or("maxDuration", 1, DAY_MS, cold.max_duration);
-    given.reject_unknown();
     (cold.strategy != ColdStrategy::Disabled).then_some(cold)
 }

@@ -6,10 +6,13 @@ use std::cmp::Ordering;
 /// The longest run, which is what an insert or a removal moves at most.
 const RUN: usize = 128;
 
-/// Compares strings eight bytes at a time: ids that start with a time have long common prefixes,
-/// and in WebAssembly `memcmp` goes byte by byte.
 fn compare(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    compare_bytes(a.as_bytes(), b.as_bytes())
+}
+
+/// Compares bytes eight at a time: ids that start with a time have long common prefixes, and in
+/// WebAssembly `memcmp` goes byte by byte.
+pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while let (Some((x, more)), Some((y, other))) = (a.split_first_chunk(), b.split_first_chunk()) {
         let order = u64::from_be_bytes(*x).cmp(&u64::from_be_bytes(*y));
         if order.is_ne() {

@@ -1,16 +1,13 @@
 //! The stream of hints, read with `fetch`: an EventSource cannot send headers.
 
-use gloo_net::http::Method;
-
 use crate::model::error::{Code, Error, Result};
 use crate::ports::remote::Hints;
 use crate::util::json::scan::parse;
 use crate::util::sse::EventParser;
-use crate::web::http::HttpRemote;
-use crate::web::http::exchange::{ResponseHead, open};
+use crate::web::http::exchange::{Exchange, bytes_of};
 use crate::web::http::failure::network;
-use crate::web::http::headers::{List, Sent};
-use crate::web::timer::within;
+use crate::web::http::{HttpRemote, WholeResponse};
+use crate::web::interop::await_value;
 
 /// How long a stream may be silent, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -42,58 +39,42 @@ impl HttpRemote {
     /// Reads the stream until it ends.
     pub(super) async fn listen(&self, hint: &mut dyn FnMut()) -> Result<Hints> {
         let url = self.url("/stream");
-        let mut sent = self.headers.current(self.timeout_ms).await?;
-        let Some(mut head) = self.connect(&url, &sent.list).await? else {
-            return Ok(Hints::NoStream);
-        };
-        if head.status == 401
-            && let Some(fresh) = self.headers.refreshed(&sent, self.timeout_ms).await?
-        {
-            sent = fresh;
-            let Some(again) = self.connect(&url, &sent.list).await? else {
-                return Ok(Hints::NoStream);
+        let stream = self.http.begin();
+        let connected = await_value(&stream.0.listen(&url)).await;
+        if let Err(error) = connected.map_err(|thrown| network(&thrown, &url)) {
+            // A proxy holds back even the head of the response.
+            return match error.code() {
+                Code::Timeout => Ok(Hints::NoStream),
+                _ => Err(error),
             };
-            head = again;
         }
-        match head.status {
+        match stream.0.status() {
             200..=299 => {}
             404 | 405 | 501 => return Ok(Hints::NoStream),
             _ => {
-                let response = head.read(&url, self.timeout_ms).await?;
-                return Err(self.refusal(&response, &url));
+                let body = await_value(&stream.0.body(&url))
+                    .await
+                    .map_err(|thrown| network(&thrown, &url))?;
+                return Err(self.refusal(&WholeResponse::of(&stream, &body), &url));
             }
         }
-        let is_stream = head
+        let is_stream = stream
+            .0
             .header("Content-Type")
             .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
-        if is_stream {
-            self.read_stream(&head, &url, &sent, hint).await
+        if is_stream && stream.0.streams() {
+            self.read_stream(&stream.0, &url, hint).await
         } else {
             Ok(Hints::NoStream)
         }
     }
 
-    /// Connects to the stream; `None` if a proxy holds back even its head.
-    async fn connect(&self, url: &str, headers: &List) -> Result<Option<ResponseHead>> {
-        self.count(0);
-        let outgoing = self.outgoing(&Method::GET, url, None, headers, "text/event-stream");
-        match open(&outgoing, self.fetch.as_ref(), self.timeout_ms).await {
-            Ok(head) => Ok(Some(head)),
-            Err(error) if error.code() == Code::Timeout => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     async fn read_stream(
         &self,
-        head: &ResponseHead,
+        stream: &Exchange,
         url: &str,
-        sent: &Sent,
         hint: &mut dyn FnMut(),
     ) -> Result<Hints> {
-        let Some(chunks) = head.chunks() else {
-            return Ok(Hints::NoStream);
-        };
         let mut events = EventParser::default();
         let mut begun = false;
         loop {
@@ -102,21 +83,21 @@ impl HttpRemote {
             } else {
                 self.patience.first
             };
-            let Some(chunk) = within(patience, chunks.next()).await else {
+            let chunk = await_value(&stream.chunk(patience))
+                .await
+                .map_err(|thrown| network(&thrown, url))?;
+            if chunk.is_undefined() {
                 return if begun {
                     Err(silent(url, patience))
                 } else {
                     Ok(Hints::NoStream)
                 };
-            };
-            let Some(chunk) = chunk.map_err(|thrown| network(&thrown, url))? else {
+            }
+            if chunk.is_null() {
                 return Ok(Hints::Ended);
-            };
-            let mut stats = self.stats.get();
-            stats.received = stats.received.saturating_add(chunk.len() as u64);
-            self.stats.set(stats);
+            }
             let (mut is_hint, mut bye) = (!std::mem::replace(&mut begun, true), None);
-            let fed = events.feed(&chunk, &mut |name, data| match name {
+            let fed = events.feed(&bytes_of(&chunk), &mut |name, data| match name {
                 "change" => is_hint = true,
                 "bye" => {
                     bye = Some(
@@ -139,7 +120,9 @@ impl HttpRemote {
             }
             if let Some(reason) = bye {
                 if reason.as_deref() == Some("tokenExpired") {
-                    self.headers.refreshed(sent, self.timeout_ms).await?;
+                    await_value(&stream.renew())
+                        .await
+                        .map_err(|thrown| network(&thrown, url))?;
                 }
                 return Ok(Hints::Ended);
             }

@@ -21,21 +21,38 @@ function limited(page) {
   return page;
 }
 
-/** Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages. */
+/** How a page says that it stands still. */
+const STALL = "the page stands still for ";
+
+/** Runs in each page: notes each part of the engine that is loaded while the page stands still. */
+function noteStalls(stall) {
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function (method, url, ...more) {
+    if (more[0] === false) console.debug(`${stall}${url}: ${new Error().stack}`);
+    return open.call(this, method, url, ...more);
+  };
+}
+
+/**
+ * Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages, `stalls`
+ * what they stood still for.
+ */
 export async function device(browser, withPage = true) {
   const context = await browser.newContext();
-  const errors = [];
+  const [errors, stalls] = [[], []];
+  await context.addInitScript(noteStalls, STALL);
   const newPage = context.newPage.bind(context);
   context.newPage = async () => {
     const page = limited(await newPage());
     page.on("pageerror", (error) => errors.push(`uncaught: ${error.stack ?? error}`));
     page.on("console", (message) => {
+      if (message.text().startsWith(STALL)) stalls.push(message.text());
       // The browser logs every failed request, and requests of an offline page must fail.
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) errors.push(`console: ${message.text()}`);
     });
     return page;
   };
-  return { context, errors, page: withPage ? await context.newPage() : undefined };
+  return { context, errors, stalls, page: withPage ? await context.newPage() : undefined };
 }
 
 /**

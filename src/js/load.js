@@ -1,0 +1,114 @@
+// Loads the engine's module, which comes in parts (see parts.js): from the files beside this one, or from
+// the inline fallback where they are unavailable.
+
+import init, { DatumError, beginParts, getImports, loadParts } from "./datum_sync.js";
+
+/** How long a file may not answer, in milliseconds, before the inline fallback is loaded. */
+const SILENCE_MS = 8_000;
+/** How long a file or the fallback may take in all, in milliseconds. */
+const LOAD_MS = 120_000;
+
+/** Set by `pack`: how many parts the module has. */
+const COUNT = PARTS;
+
+/**
+ * Returns the address of a part. Bundlers look for exactly these expressions and copy the files. If a bundler moved
+ * this module without them (esbuild, Vite's dependency optimizer), nothing is there, or a server's page for
+ * unknown paths.
+ */
+function address(part) {
+  if (COUNT > 1 && part === 1) return new URL("datum_sync_cycle.wasm", import.meta.url);
+  if (COUNT > 1 && part === 2) return new URL("datum_sync_rest.wasm", import.meta.url);
+  return new URL("datum_sync_bg.wasm", import.meta.url);
+}
+
+/** True once a part came from the inline fallback. */
+let isInlined = false;
+
+/** Loads the first part, and begins to load the others. */
+export async function loadEngine() {
+  const exports = await get(0, (module) => init({ module_or_path: module }));
+  if (COUNT === 1) return;
+  beginParts(exports, getImports(), { count: COUNT, get, now, failure });
+  // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
+  if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
+}
+
+/** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
+async function get(part, link) {
+  const causes = [];
+  for (const source of isInlined ? [inlined] : [fetched, inlined]) {
+    const aborter = new AbortController();
+    try {
+      return await link(await within(LOAD_MS, source(part, aborter), aborter));
+    } catch (cause) {
+      causes.push(cause);
+    }
+  }
+  throw failure(new AggregateError(causes, causes.map(String).join("; ")));
+}
+
+function failure(cause) {
+  const message =
+    "The engine could not be loaded. Serve the files `datum_sync_*.wasm` beside the package's code, and allow 'wasm-unsafe-eval' if the page has a content security policy.";
+  return new DatumError("network", message, { cause });
+}
+
+/** Fails, and aborts what it waits for, if that takes longer. */
+async function within(ms, work, aborter) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`nothing for ${ms / 1000} seconds`));
+      aborter.abort();
+    }, ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Returns what reads files, if the address is one of a file: Node fetches none. */
+const files = (url) => url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
+
+async function fetched(part, aborter) {
+  const url = address(part);
+  const reader = files(url);
+  if (reader) return WebAssembly.compile(reader.readFileSync(url));
+  // What the page itself loads comes before the later parts.
+  const asked = fetch(url, { signal: aborter.signal, priority: part === 0 ? "auto" : "low" });
+  const response = await within(SILENCE_MS, asked, aborter);
+  if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
+  const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
+  return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
+}
+
+async function inlined(part) {
+  // Vite builds a worker as one file unless told otherwise, and refuses `import("./inline.js")`
+  // there: what a url names, it copies. It replaces the condition. Others bundle what is imported.
+  // `pack` adds what keeps bundlers from warning of it, since a minifier drops comments.
+  const { default: texts } = await (import.meta.env?.PROD
+    ? import(new URL("inline.js", import.meta.url).href)
+    : import("./inline.js"));
+  isInlined = true;
+  const packed = Uint8Array.from(atob(texts[part]), (character) => character.charCodeAt(0));
+  // Not by a Blob: jsdom's has no `stream`.
+  const stream = new Response(packed).body.pipeThrough(new DecompressionStream("deflate-raw"));
+  return WebAssembly.compile(await new Response(stream).arrayBuffer());
+}
+
+/** Returns a part while the page stands still. */
+function now(part) {
+  const url = address(part);
+  const reader = files(url);
+  if (reader) return new WebAssembly.Module(reader.readFileSync(url));
+  const request = new XMLHttpRequest();
+  request.open("GET", url, false);
+  // A page gets only text at once: one character for each byte.
+  request.overrideMimeType("text/plain; charset=x-user-defined");
+  request.send();
+  if (request.status !== 200) throw new Error(`HTTP ${request.status} for ${url}`);
+  return new WebAssembly.Module(Uint8Array.from(request.responseText, (character) => character.charCodeAt(0)));
+}

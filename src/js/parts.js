@@ -1,0 +1,74 @@
+// The module comes in parts: the first has what a page runs until it shows what it has stored, the
+// second what its cycles run besides, the third the rest. A call of something in a later part waits for
+// that part. Where the engine itself calls on and cannot wait, the part is loaded while the page stands
+// still; that is rare, since the parts follow the first one at once. A module that is not split has
+// one part, and is whole from the beginning.
+
+import { dying } from "./support.js";
+
+/** How long after a failure the next attempt follows, in milliseconds: twice as long each time. */
+const PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** The number of the last part that is there. */
+let last = Infinity;
+/** What a part imports: the exports of the earlier ones by their numbers, and the page's functions. */
+let imports;
+/** Where parts come from: given by the entry. */
+let source;
+/** The attempt to get the next part. */
+let attempt;
+/** What the first part imports: loads the parts up to one, at once. */
+export function loadNow(part) {
+  while (last < part) {
+    try {
+      link(last + 1, source.now(last + 1));
+    } catch (cause) {
+      // The engine is in the middle of something, and can neither go on nor go back.
+      dying(source.failure(cause));
+      throw cause;
+    }
+  }
+}
+
+/**
+ * Takes the first part's exports, and begins to load the other parts.
+ *
+ * `from` has their `count` with the first one, and functions: `get` hands a part, compiled, to what links it, from
+ * elsewhere if that fails; `now` returns a part at once; `failure` makes an error of what it threw.
+ */
+export function begin(exports, given, from) {
+  source = from;
+  last = 0;
+  imports = { ...given, 0: exports };
+  void patiently(source.count - 1);
+}
+
+/** Returns whether a part is there. */
+export const isLoaded = (part) => last >= part;
+
+/** Calls a function when a part is there. */
+export const when = (part, call) => (last >= part ? call() : load(part).then(call));
+
+/** Resolves when a part is there, however often that takes. */
+export async function patiently(part) {
+  for (let pause = PAUSE_MS; last < part; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    await load(part).catch(() => new Promise((resolve) => setTimeout(resolve, pause)));
+  }
+}
+
+/** Loads the parts up to one. */
+export async function load(part) {
+  while (last < part) {
+    const following = last + 1;
+    attempt ??= source.get(following, (module) => link(following, module)).finally(() => (attempt = undefined));
+    await attempt;
+  }
+}
+
+function link(part, module) {
+  // Loaded at once meanwhile. Never twice: a part fills the table, and would undo what a later one has filled.
+  if (part !== last + 1) return;
+  imports[part] = new WebAssembly.Instance(module, imports).exports;
+  last = part;
+}

@@ -1,0 +1,167 @@
+// The module comes in parts: a page shows what it has stored before the later ones are there, calls wait for
+// theirs, and a part that cannot be had costs nothing but those calls.
+import assert from "node:assert/strict";
+import { after, before, test } from "./lib/test.mjs";
+import { device, eventually, launch } from "./lib/browser.mjs";
+import { plainSite, ready } from "./lib/plain.mjs";
+
+let browser, site;
+before(async () => ([site, browser] = await Promise.all([plainSite(), launch()])));
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+const LATER = /datum_sync_(cycle|rest)\.wasm$/;
+
+/** Holds the later parts, and the fallback that has them too, until `open` or `fail` is called. */
+async function held(context, paths = LATER) {
+  let decide;
+  const decided = new Promise((resolve) => (decide = resolve));
+  const asked = [];
+  await context.route(
+    (url) => paths.test(url.pathname),
+    async (route) => {
+      asked.push(new URL(route.request().url()).pathname);
+      const isOpen = await decided;
+      // The page may be gone by then.
+      await (isOpen ? route.continue() : route.abort()).catch(() => {});
+    },
+  );
+  return { asked, open: () => decide(true), fail: () => decide(false) };
+}
+
+async function opened(user, paths, config) {
+  const it = await device(browser);
+  const parts = await held(it.context, paths);
+  await it.page.goto(site.address(user, config));
+  await ready(it.page);
+  return { ...it, parts };
+}
+
+test("a page writes, reads and watches before the later parts are there", async () => {
+  const { page, parts, errors, stalls, context } = await opened("early");
+  await page.evaluate(() => window.app.tasks.create({ title: "early" }).then(() => undefined));
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), ["early"]);
+  const watched = await page.evaluate(async () => {
+    const feed = window.app.tasks.watchAll()[Symbol.asyncIterator]();
+    const { value } = await feed.next();
+    await feed.return();
+    return value.map((task) => task.title);
+  });
+  assert.deepEqual(watched, ["early"]);
+  assert.equal(await page.evaluate(() => window.app.status().status), "idle");
+  assert.ok(parts.asked.length > 0, "the next part is on its way");
+  parts.open();
+  await page.evaluate(() => window.app.sync());
+  await page.waitForFunction(() => window.app.ended.length === 1);
+  assert.deepEqual(await site.rows("early"), ["early"]);
+  assert.deepEqual([errors, stalls], [[], []]);
+  await context.close();
+});
+
+test("calls and the schedule wait for their parts, and then do what they are for", async () => {
+  const { page, parts, errors, stalls, context } = await opened("waiting", LATER, { autoStartSync: true });
+  await page.evaluate(() => {
+    window.done = [];
+    const note = (name) => (value) => window.done.push([name, value?.isSuccess ?? value?.code ?? typeof value]);
+    const { datum, tasks, user } = window.app;
+    void tasks.create({ title: "waits" }).then(note("create"));
+    void datum.synchronize(user).then(note("synchronize"), note("synchronize"));
+    void datum.storageSize(user).then(note("storageSize"), note("storageSize"));
+    void datum.retryDeadLetter("nothing").then(note("retryDeadLetter"), note("retryDeadLetter"));
+  });
+  await page.waitForFunction(() => window.done.length > 0);
+  assert.deepEqual(await page.evaluate(() => window.done), [["create", "object"]]);
+  assert.deepEqual(await site.rows("waiting"), [], "no cycle began");
+  parts.open();
+  await page.waitForFunction(() => window.done.length === 4);
+  const done = Object.fromEntries(await page.evaluate(() => window.done));
+  assert.deepEqual(done, { create: "object", synchronize: true, storageSize: "object", retryDeadLetter: "notFound" });
+  assert.deepEqual([errors, stalls], [[], []]);
+  await context.close();
+});
+
+test("a part that is lost is had from the fallback", async () => {
+  const { page, parts, errors, context } = await opened("lost");
+  parts.fail();
+  await page.evaluate(() => window.app.tasks.create({ title: "kept" }).then(() => undefined));
+  await page.evaluate(() => window.app.sync());
+  await page.waitForFunction(() => window.app.ended.length === 1);
+  assert.deepEqual(await site.rows("lost"), ["kept"]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("without its part a call rejects with `network`, and a later one tries again", async () => {
+  const { page, parts, errors, context } = await opened("gone", /datum_sync_(cycle|rest)\.wasm$|inline\.js$/);
+  parts.fail();
+  const code = () => page.evaluate(() => window.app.datum.synchronize(window.app.user).then((result) => result.isSuccess, (error) => [error.code, error.retryable]));
+  assert.deepEqual(await code(), ["network", true]);
+  await page.evaluate(() => window.app.tasks.create({ title: "offline" }).then(() => undefined));
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), ["offline"], "the page works on");
+  await context.unrouteAll();
+  assert.equal(await code(), true);
+  assert.deepEqual(await site.rows("gone"), ["offline"]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the schedule begins by itself when a part that was lost can be had", async () => {
+  const { page, parts, context } = await opened("again", /datum_sync_(cycle|rest)\.wasm$|inline\.js$/, { autoStartSync: true });
+  await page.evaluate(() => window.app.tasks.create({ title: "at last" }).then(() => undefined));
+  parts.fail();
+  await context.unrouteAll();
+  await eventually(page, async () => (await window.app.datum.pendingCount(window.app.user)) === 0);
+  assert.deepEqual(await site.rows("again"), ["at last"]);
+  await context.close();
+});
+
+test("what the engine needs and cannot wait for is loaded while the page stands still, and once", async () => {
+  const { page, errors, stalls, context } = await device(browser);
+  // The parts do not come by themselves until `letGo` is called.
+  await page.addInitScript(() => {
+    const { fetch } = window;
+    const released = new Promise((resolve) => (window.letGo = resolve));
+    window.fetch = (input, init) => (/datum_sync_(cycle|rest)/.test(input.url ?? input) ? released.then(() => fetch(input, init)) : fetch(input, init));
+  });
+  await page.goto(site.address("odd"));
+  await ready(page);
+  // A method that is at hand, with what no profile has.
+  const code = await page.evaluate(() => window.app.tasks.create({ title: 1n }).then(() => "written", (error) => error.code));
+  assert.equal(code, "invalidEntity");
+  await page.evaluate(() => window.letGo());
+  for (const title of ["one", "other"]) {
+    await page.evaluate((title) => window.app.tasks.create({ title }).then(() => undefined), title);
+    assert.equal(await page.evaluate(() => window.app.datum.synchronize(window.app.user).then((result) => result.isSuccess)), true);
+  }
+  assert.equal(await page.evaluate(() => window.app.datum.storageSize(window.app.user).then(({ bytes }) => bytes > 0)), true);
+  assert.deepEqual(await site.rows("odd"), ["one", "other"]);
+  assert.ok(stalls.length > 0, "it stood still for a part");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("parts of different builds never link", async () => {
+  const { page, errors, context } = await device(browser);
+  await context.route(
+    (url) => url.pathname.endsWith("datum_sync_cycle.wasm"),
+    async (route) => {
+      const response = await route.fetch();
+      const body = await response.body();
+      // The name of the build is in the part's list of imports.
+      const build = /load/.exec(body.toString("latin1"));
+      const at = build.index - 2;
+      body[at] ^= 1;
+      await route.fulfill({ response, body });
+    },
+  );
+  await page.goto(site.address("mixed"));
+  await ready(page);
+  await page.evaluate(() => window.app.sync());
+  await page.waitForFunction(() => window.app.ended.length === 1);
+  // The part of the fallback is of the same build.
+  assert.equal(await page.evaluate(() => window.app.ended[0].isSuccess), true);
+  assert.deepEqual(errors, []);
+  await context.close();
+});

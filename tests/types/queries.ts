@@ -1,0 +1,60 @@
+// The builder of queries: what its types take, and what they refuse.
+import type { AnyEntity, Entity } from "datum-sync";
+import { query, type FieldPath, type Query, type ValueAt } from "../../src/js/query/builder.js";
+
+interface Task extends Entity {
+  title: string;
+  priority: number;
+  done: boolean;
+  due?: string | null;
+  tags: string[];
+  owner?: { name: string; teams: { id: number }[] };
+  place: { latitude: number; longitude: number };
+}
+
+type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
+function isExactly<A, B>(_: Equal<A, B>): void {}
+
+const tasks = query<Task>();
+const built: Query = tasks
+  .where("priority").greaterThan(2)
+  .where("owner.teams.0.id").isIn([1, 2])
+  .where("tags").arrayContains("work")
+  .where("due").isNull(false)
+  .where("title").matches(/^a/i)
+  .where("place").withinDistance({ latitude: 52.5, longitude: 13.4, metres: 500 })
+  .any((q) => q.where("done").equals(true), (q) => q.where("due").lessThan("2026-01-01"))
+  .not((q) => q.where("title").containsIgnoreCase("x"))
+  .orderBy("createdAt", "desc", { nulls: "last" })
+  .orderBy("owner.name")
+  .limit(50).offset(10).with("project.owner").includeDeleted()
+  .build();
+void built;
+
+isExactly<ValueAt<Task, "priority">, number>(true);
+isExactly<ValueAt<Task, "owner.name">, string>(true);
+isExactly<ValueAt<Task, "tags.0">, string>(true);
+isExactly<ValueAt<Task, "owner.teams.1.id">, number>(true);
+isExactly<FieldPath<AnyEntity>, string>(true);
+query<AnyEntity>().where("anything.at.all").equals({ x: [1, null] });
+
+// @ts-expect-error: no such field.
+tasks.where("prioritaet");
+// @ts-expect-error: no such part.
+tasks.where("owner.nam");
+// @ts-expect-error: no such field.
+tasks.orderBy("createdat");
+// @ts-expect-error: the field has another type.
+tasks.where("priority").equals("high");
+// @ts-expect-error: null is no end of a range.
+tasks.where("due").lessThan(null);
+// @ts-expect-error: a number has no parts.
+tasks.where("priority").contains("1");
+// @ts-expect-error: a string has no items.
+tasks.where("title").arrayContains("x");
+// @ts-expect-error: items have another type.
+tasks.where("tags").arrayContainsAny([1]);
+// @ts-expect-error: a direction is "asc" or "desc".
+tasks.orderBy("title", "down");
+// @ts-expect-error: a condition is finished before the query is.
+tasks.where("title").build();

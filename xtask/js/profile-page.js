@@ -1,0 +1,166 @@
+// What runs in the pages of a profile. Both functions go to the page as text.
+
+/** Runs before a page's scripts: keeps the module's exports, which have the notes. */
+export function keepExports() {
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (...given) => {
+    const instance = await instantiate.apply(WebAssembly, given);
+    window.notes = () => {
+      const { exports } = instance.instance ?? instance;
+      const notes = [];
+      for (let at = 0; `hits${at}` in exports; at++) notes.push(exports[`hits${at}`].value >>> 0);
+      return notes;
+    };
+    return instance;
+  };
+}
+
+/** Makes the page act as an app. */
+export function app() {
+  // The engine believes that its later parts are on their way, and begins no cycle, until this is called.
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  window.release = release;
+  const nothing = () => new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+  const load = async () => {
+    const { Datum, beginParts } = await import("/index.js");
+    beginParts({}, {}, { count: 3, get: (_, link) => released.then(nothing).then(link), now: nothing, failure: (cause) => cause });
+    return Datum;
+  };
+
+  /** A remote of the app's own. */
+  const adapter = (user) => {
+    const post = (name) => async (request, signal) => {
+      const response = await fetch(`/sync/${name}`, { method: "POST", headers: { Authorization: user }, body: JSON.stringify(request), signal });
+      if (!response.ok) throw Object.assign(new Error(await response.text()), { status: response.status });
+      return response.json();
+    };
+    return {
+      pull: post("pull"),
+      push: post("push"),
+      subscribe(_, hint) {
+        const stream = new EventSource(`/sync/stream?${user}`);
+        stream.addEventListener("change", hint);
+        return () => stream.close();
+      },
+    };
+  };
+
+  const usual = (user) => ({
+    entities: { tasks: {} },
+    initialUserId: user,
+    autoStartSync: true,
+    remote: { url: location.origin, headers: async () => ({ Authorization: user }) },
+  });
+  /** What apps may configure. */
+  const configs = {
+    usual,
+    manual: (user) => ({ ...usual(user), autoStartSync: false, remote: { url: location.origin, headers: { Authorization: user } }, realtime: true, persist: false, durability: { local: "relaxed" } }),
+    full: (user) => ({
+      name: "full",
+      entities: {
+        tasks: {
+          conflictResolver: "lastWriteWins",
+          mergeFields: { title: "remote", points: "sum", tags: "union", low: "min", high: "max", note: "text", at: "lastWrite", mine: "local" },
+          deleteBehavior: "softDelete",
+          validate: (task) => void task.title,
+          beforeSave: (task) => ({ ...task, saved: true }),
+          afterRead: (task) => task,
+          localOnly: ["draft"],
+          relations: { list: { belongsTo: "lists", foreignKey: "listId" } },
+        },
+        lists: { conflictResolver: () => ({ take: "local" }), middleware: [{ validate() {} }] },
+        notes: { conflictResolver: "ask", onRejected: "keepLocal" },
+      },
+      remote: { url: location.origin, headers: { Authorization: user }, fetch: (url, init) => fetch(url, init), credentials: "include", compress: true, timeout: 20_000 },
+      initialUserId: async () => user,
+      autoSyncInterval: 60_000,
+      syncAfterWrite: 200,
+      syncOnReconnect: true,
+      syncOnVisible: true,
+      coldStart: { delay: 10, maxDuration: 10_000 },
+      syncTimeout: 60_000,
+      resolverTimeout: 10_000,
+      defaultSyncDirection: "pushThenPull",
+      defaultSyncOptions: { timeout: 50_000 },
+      defaultConflictResolver: "merge",
+      durability: { local: "strict", pulled: "relaxed" },
+      persist: "ask",
+      memoryBudget: 10_000_000,
+      retry: { maxAttempts: 2, initial: 100, factor: 2, max: 1_000, jitter: "full" },
+      syncRequestStrategy: "joinInFlight",
+      defaultUserSwitchStrategy: "syncThenSwitch",
+      schemaVersion: 1,
+      excludedSyncUserIds: ["somebody"],
+      realtime: true,
+      flushOnLeave: false,
+      backgroundSync: true,
+      observers: [{ onSyncStart() {}, onSyncEnd() {} }],
+      logger: { log() {} },
+      logLevel: "debug",
+    }),
+    adapter: (user) => ({ ...usual(user), remote: adapter(user), realtime: true }),
+    visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
+  };
+
+  const follow = async (feed) => {
+    for await (const _ of feed);
+  };
+  /** Opens an instance. */
+  window.openAs = async (name, user) => {
+    const Datum = await load();
+    window.datum = await Datum.initialize(configs[name](user));
+    window.tasks = datum.manager("tasks");
+    window.user = user;
+  };
+  /** Does what an app does until it shows something. */
+  window.begin = async () => {
+    window.feed = datum.statusForUser(user);
+    window.statuses = 0;
+    void (async () => {
+      for await (const _ of feed) window.statuses += 1;
+    })();
+    window.following = [tasks.watchAll(), tasks.watchById("task-1"), datum.events(), datum.events({ type: "conflictDetected" }), datum.watchCurrentUser(), datum.spaces().watch()];
+    for (const feed of following) void follow(feed);
+    // A feed that is left at once.
+    for (const feed of [datum.statusForUser(user), tasks.watchAll(), tasks.watchById("task-1")]) for await (const _ of feed) break;
+    for (const feed of [datum.events(), datum.spaces().watch()]) await feed[Symbol.asyncIterator]().return();
+    void [feed.current.state, datum.currentUserId, datum.metrics, datum.nextSyncTime(user), tasks.entity, tasks.localAdapter, tasks.remoteAdapter];
+    await reads();
+  };
+  /** Writes, and reacts to what the browser tells. */
+  window.writes = async () => {
+    await tasks.create({ title: "first", done: false });
+    await tasks.create({ id: `task-${Math.random()}`, title: "second", done: false, at: 0.5, tags: ["a"], nested: { deep: [1, null] } });
+    await reads();
+    for (const name of ["offline", "online"]) dispatchEvent(new Event(name));
+    const visible = (state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    };
+    visible("hidden");
+    visible("visible");
+    datum.stopAutoSync(user);
+    datum.startAutoSync(user);
+    // The browser frees what the app has dropped.
+    datum.manager("tasks");
+  };
+  window.reads = async () => {
+    await tasks.readAll();
+    await tasks.read("task-1");
+    await tasks.count();
+  };
+  /** What apps call besides, some of it before a cycle. */
+  window.more = async () => {
+    if (!(await tasks.exists("task-1"))) await tasks.create({ id: "task-1", title: "first", done: false });
+    await tasks.createMany(Array.from({ length: 50 }, (_, n) => ({ title: `task ${n}`, done: n % 2 === 0, at: n / 3 })));
+    await tasks.patch("task-1", { done: true });
+    await tasks.update({ ...(await tasks.read("task-1")), title: "changed" });
+    await tasks.delete((await tasks.create({ title: "in vain" })).id);
+    await Promise.all([tasks.create({ title: "one" }), tasks.create({ title: "other" })]);
+    await tasks.readPage({ size: 5 });
+    await datum.pendingCount(user);
+    await datum.spaces().list();
+  };
+}

@@ -1,0 +1,338 @@
+// Finds out which of the module's functions an app's first paint runs, and which its first cycles run besides.
+//
+//   node profile.mjs PACKAGE OUT [EACH]     PACKAGE has a module that notes what has run; CHROMIUM names the browser
+//
+// OUT gets a JSON list: for each stage the notes, 32 bits a number. EACH gets the notes of each scenario, for whoever looks
+// for what makes a stage large. A stage has what apps may do then in all their ways: what a page does before its later
+// parts are there, and a profile does not know of, makes it stand still.
+//
+// Two profiles of one module have to be equal, on a busy machine as well. So nothing here waits for a time: it waits
+// until something has happened, and then until nothing more does.
+import { writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { app, keepExports } from "./profile-page.js";
+import { serve } from "./profile-remote.mjs";
+
+const [folder, out, each] = process.argv.slice(2);
+/** A minute is usual. */
+const LIMIT_MS = 300_000;
+setTimeout(() => {
+  console.error("a page has not answered");
+  process.exit(1);
+}, LIMIT_MS).unref();
+/** Nothing happens any more when that many looks in a row, so far apart, have found no new note. */
+const LOOKS = 8;
+const LOOK_MS = 40;
+
+const here = dirname(fileURLToPath(import.meta.url));
+const { chromium } = createRequire(join(here, "..", "..", "tests", "e2e", "package.json"))("playwright-core");
+const { origin, remoteOf, isIdle, stop } = await serve(folder);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync"],
+});
+
+/** What a page runs before its later parts are there, and what its first cycles run. */
+const [PAINT, CYCLE] = [0, 1];
+const stages = [[], []];
+const scenarios = [];
+const merge = (all, notes) => notes.forEach((bits, at) => (all[at] = ((all[at] ?? 0) | bits) >>> 0));
+
+const run = (page, work, given) => page.evaluate(work, given);
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Resolves when the pages do nothing any more. */
+async function quiet(...pages) {
+  let before = "";
+  for (let same = 0; same < LOOKS; ) {
+    await wait(LOOK_MS);
+    const now = (await Promise.all(pages.map((page) => run(page, () => notes().join())))).join(";");
+    same = now === before && isIdle() ? same + 1 : 0;
+    before = now;
+  }
+}
+
+/** Resolves when something in the page is true; an async predicate too. */
+async function until(page, predicate, given) {
+  while (!(await run(page, predicate, given))) await wait(LOOK_MS);
+}
+
+async function note(stage, scenario, ...pages) {
+  await quiet(...pages);
+  for (const page of pages) {
+    const notes = await run(page, () => notes());
+    merge(stages[stage], notes);
+    scenarios.push({ stage, scenario, notes });
+  }
+}
+
+async function device() {
+  const context = await browser.newContext();
+  context.on("weberror", (error) => {
+    console.error(`a page failed: ${error.error().stack ?? error.error()}`);
+    process.exitCode = 1;
+  });
+  await context.addInitScript(keepExports);
+  await context.addInitScript(app);
+  return context;
+}
+
+/** Opens an app in a page of a device. Its later parts are not there until it is released. */
+async function enter(context, config, user) {
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, ([config, user]) => openAs(config, user), [config, user]);
+  return page;
+}
+
+async function begin(context, config, user) {
+  const page = await enter(context, config, user);
+  await run(page, () => begin());
+  return page;
+}
+
+const release = (page) => run(page, () => release());
+const collect = async (page) => {
+  const session = await page.context().newCDPSession(page);
+  for (let time = 0; time < 2; time++) await session.send("HeapProfiler.collectGarbage");
+  await session.detach();
+};
+/** Runs a cycle, and gives the code of what it failed with. */
+const sync = (page, options) => run(page, (options) => datum.synchronize(user, options).then(() => undefined, (error) => error.code), options);
+
+/** First paint, on an empty device and in a second tab; the app writes, and the tabs hear of each other. */
+async function paint(config, user) {
+  const context = await device();
+  const page = await begin(context, config, user);
+  await until(page, () => feed.current.isLeader);
+  await run(page, () => writes());
+  await collect(page);
+  const second = await begin(context, config, user);
+  await run(second, () => writes());
+  const all = () => tasks.count();
+  const count = await run(second, all);
+  await until(page, (count) => tasks.count().then((known) => known === count), count);
+  await note(PAINT, `${config}: first paint in two tabs`, page, second);
+  await page.close();
+  await until(second, () => feed.current.isLeader);
+  await note(PAINT, `${config}: the other tab leads`, second);
+  return { context, page: second };
+}
+
+/** First cycles: what is pending goes out, and what others wrote comes in. */
+async function cycles(config, user, page) {
+  await run(page, () => more());
+  await release(page);
+  await sync(page);
+  await sync(page);
+  await note(CYCLE, `${config}: first cycles`, page);
+  const remote = remoteOf(user);
+  for (let n = 0; n < 3_000; n++) remote.put(user, "tasks", { id: `other-${n}`, title: `other ${n}`, done: false, note: "call the supplier about the order".repeat(6) });
+  await sync(page);
+  await run(page, () => reads());
+  remote.patch(user, "tasks", "other-1", { title: "theirs" });
+  remote.delete(user, "tasks", "other-3");
+  await run(page, () => tasks.patch("other-2", { done: true }));
+  await run(page, () => tasks.delete("other-4"));
+  await run(page, () => tasks.create({ title: "more" }));
+  await sync(page);
+  await run(page, () => reads());
+  await note(CYCLE, `${config}: rows of others`, page);
+}
+
+/** The schedule, by itself: after a write, at a hint of the remote, and without a network. */
+async function schedule(config, user) {
+  const context = await device();
+  const page = await begin(context, config, user);
+  await release(page);
+  const sent = () => until(page, () => datum.pendingCount(user).then((count) => count === 0));
+  await run(page, () => datum.startAutoSync(user));
+  await run(page, () => tasks.create({ title: "by itself" }));
+  await sent();
+  await note(CYCLE, `${config}: schedule`, page);
+  await context.setOffline(true);
+  await run(page, () => tasks.create({ title: "offline" }));
+  await sync(page, { force: true });
+  await note(CYCLE, `${config}: offline`, page);
+  await context.close();
+}
+
+/** First paint again: on a device with many rows, and after a write that the page did not outlive. */
+async function paintAgain(config, user, context, page) {
+  await run(page, () => void addEventListener("pagehide", () => void tasks.create({ title: "as it goes" })));
+  await page.close({ runBeforeUnload: true });
+  for (let time = 0; time < 2; time++) {
+    const again = await begin(context, config, user);
+    // While another tab, which has all parts, writes and syncs.
+    const other = await begin(context, config, user);
+    await release(other);
+    await run(other, () => more());
+    await run(other, () => datum.pauseSync(user));
+    await run(other, () => datum.resumeSync(user));
+    await sync(other);
+    const count = await run(other, () => tasks.count());
+    await until(again, (count) => tasks.count().then((known) => known === count), count);
+    await note(PAINT, `${config}: first paint with rows`, again);
+    await other.close();
+    await again.close();
+  }
+  await context.close();
+}
+
+/** First paint of a device that has had everything that a log can tell of. */
+async function history() {
+  const [config, user] = ["full", "history"];
+  const context = await device();
+  const remote = remoteOf(user);
+  let page;
+  const visit = async (work, given) => {
+    page = await begin(context, config, user);
+    await release(page);
+    const value = work && (await run(page, work, given));
+    return value;
+  };
+  const revisit = async (name) => {
+    await quiet(page);
+    await page.close();
+    const held = await begin(context, config, user);
+    await run(held, () => writes());
+    await note(PAINT, `history: ${name}`, held);
+    await held.close();
+  };
+
+  await visit(async () => {
+    await more();
+    await datum.manager("notes").create({ id: "note-1", text: "mine" });
+    await tasks.create({ id: "task-2", title: "to merge", note: "one two", points: 1, draft: "local" });
+    await datum.manager("lists").create({ id: "list-1", name: "list" });
+    await datum.setCustomMetadata(user, { theme: "dark" });
+  });
+  await revisit("nothing synced");
+  const backup = remote.backup();
+  await visit();
+  await sync(page);
+  await revisit("synced");
+
+  await visit(async () => {
+    await tasks.patch("task-2", { note: "one two three", points: 2 });
+    await datum.manager("notes").patch("note-1", { text: "mine again" });
+    await datum.manager("lists").patch("list-1", { name: "ours" });
+  });
+  remote.patch(user, "tasks", "task-2", { note: "zero one two", points: 5 });
+  remote.patch(user, "notes", "note-1", { text: "theirs" });
+  remote.patch(user, "lists", "list-1", { name: "theirs" });
+  await sync(page);
+  await revisit("conflicts");
+
+  await visit(async () => {
+    const [conflict] = await datum.conflicts(user);
+    if (conflict) await datum.resolveConflict(conflict.id, { take: "local" });
+    await tasks.create({ id: "task-3", title: "refused" });
+    await tasks.create({ id: "task-4", title: "refused too" });
+    await tasks.patch("task-2", { points: 3 });
+  });
+  remote.decide = ({ id }) => (id === "task-3" || id === "task-4" ? { status: "rejected", code: "forbidden", message: "No." } : id === "task-2" ? { status: "retry", retryAfterMs: 60_000 } : undefined);
+  await sync(page);
+  await revisit("dead letters");
+  remote.decide = undefined;
+  await visit(async () => {
+    const [one, other] = await datum.deadLetters(user);
+    await datum.discardDeadLetter(one.id);
+    await datum.retryDeadLetter(other.id);
+  });
+  await sync(page);
+  await revisit("dead letters decided");
+
+  await visit(async () => {
+    const space = (window.space = await datum.spaces().create("home"));
+    await tasks.create({ title: "shared", spaceId: space });
+    await tasks.move("task-2", space);
+    return space;
+  });
+  await sync(page);
+  const space = await run(page, () => window.space);
+  remote.setRole(user, space, "ben", "writer");
+  remote.put(user, "tasks", { id: "shared-2", title: "of a space" }, { spaceId: space });
+  await sync(page);
+  await run(page, (space) => tasks.readAll({ spaceId: space }), space);
+  await revisit("spaces");
+  await visit((space) => datum.spaces().leave(space).catch(() => datum.spaces().delete(space)), space);
+  await sync(page);
+  await revisit("a space that was left");
+
+  remote.expireCursors();
+  remote.forgetTombstones();
+  await visit();
+  await sync(page);
+  await sync(page, { forceFullSync: true });
+  await sync(page, { scope: { entities: ["tasks"] } });
+  await revisit("pulled from the beginning");
+  remote.restore(backup);
+  await visit();
+  await sync(page);
+  await sync(page);
+  await revisit("a restored server");
+  await context.close();
+}
+
+/** First paint where the browser has lost what was stored, and where it stores nothing. */
+async function storage() {
+  const context = await device();
+  const erase = async () => {
+    for (const { name } of await indexedDB.databases()) {
+      if (name.includes("storage")) await new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve));
+    }
+  };
+  const visit = async (scenario) => {
+    const page = await begin(context, "usual", "storage");
+    await run(page, () => writes());
+    await note(PAINT, scenario, page);
+    await page.close();
+  };
+  await visit("before a loss");
+  const eraser = await context.newPage();
+  await eraser.goto(origin);
+  await run(eraser, erase);
+  await eraser.close();
+  await visit("after a loss");
+  await context.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("A mutation operation was attempted on a database that did not allow mutations.", "InvalidStateError");
+    };
+  });
+  await visit("without storage");
+  await context.close();
+}
+
+/** A visitor, who becomes a user. */
+async function visitor() {
+  const context = await device();
+  const page = await enter(context, "visitor", "account");
+  await note(PAINT, "nobody is signed in", page);
+  await run(page, () => datum.switchUser({ newUserId: user }));
+  await run(page, () => begin());
+  await release(page);
+  await run(page, () => writes());
+  await sync(page);
+  await note(CYCLE, "the first user signs in", page);
+  await context.close();
+}
+
+try {
+  for (const config of ["usual", "manual", "full", "adapter"]) {
+    const { context, page } = await paint(config, `${config}-0`);
+    await cycles(config, `${config}-0`, page);
+    await paintAgain(config, `${config}-0`, context, page);
+    await schedule(config, `${config}-1`);
+  }
+  await history();
+  await storage();
+  await visitor();
+  await writeFile(out, JSON.stringify(stages));
+  if (each) await writeFile(each, JSON.stringify(scenarios));
+} finally {
+  await browser.close();
+  stop();
+}

@@ -1,0 +1,147 @@
+//! Rewrites the glue of a module that is loaded in parts, for `src/js/parts.js`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::failure::{Because, Failure, Result};
+
+/// The end of the path under which the glue imports `src/js/parts.js`.
+const PARTS: &str = "/src/js/parts.js";
+
+fn wrong(what: &str) -> Failure {
+    Failure::new(format!(
+        "wasm-bindgen writes glue of another shape now, and xtask/src/lazy_glue.rs must follow: {what}"
+    ))
+}
+
+/// Gives the module what its stubs call, under a name that `pack` sets, and gives the entry what
+/// loads the parts.
+pub fn open(glue: &str) -> Result<String> {
+    let path = glue
+        .lines()
+        .filter(|line| line.starts_with("import "))
+        .find_map(|line| line.split(['"', '\'']).find(|text| text.ends_with(PARTS)))
+        .ok_or_else(|| wrong("no import of src/js/parts.js"))?;
+    let (before, imports) = glue
+        .split_once("function __wbg_get_imports(")
+        .ok_or_else(|| wrong("no function with the imports"))?;
+    const TABLE: &str = "    return {\n        __proto__: null,\n";
+    if !imports.contains(TABLE) {
+        return Err(wrong("no table of imports"));
+    }
+    let imports = imports.replacen(TABLE, &format!("{TABLE}[BUILD]: {{ load: loadNow }},\n"), 1);
+    Ok(format!(
+        "import {{ loadNow, when }} from \"{path}\";\n\
+         export {{ begin as beginParts, load as loadParts }} from \"{path}\";\n\
+         export {{ __wbg_get_imports as getImports }};\n\
+         {before}function __wbg_get_imports({imports}"
+    ))
+}
+
+/// Returns the module's exports that methods with a promise call: these can wait for their part.
+pub fn may_wait(glue: &str) -> BTreeSet<String> {
+    calls(glue).into_values().collect()
+}
+
+/// Lets the methods whose exports are in a later part wait for it.
+pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
+    let parts: BTreeMap<&str, usize> = later
+        .iter()
+        .map(|(name, part)| (name.as_str(), *part))
+        .collect();
+    let calls = calls(glue);
+    let mut lines: Vec<String> = Vec::new();
+    for (at, line) in glue.lines().enumerate() {
+        let part = calls.get(&at).and_then(|name| parts.get(name.as_str()));
+        lines.push(match part {
+            Some(part) => {
+                let call = line
+                    .trim()
+                    .strip_prefix(RESULT)
+                    .and_then(|call| call.strip_suffix(';'))
+                    .because("a call of the module")?;
+                format!("        {RESULT}when({part}, () => {call});")
+            }
+            None => line.to_owned(),
+        });
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+const RESULT: &str = "const ret = ";
+
+/// Returns the lines on which a method with a promise calls the module, and the export that it
+/// calls. `guard_receivers` has marked those methods.
+fn calls(glue: &str) -> BTreeMap<usize, String> {
+    let mut found = BTreeMap::new();
+    let mut has_promise = false;
+    for (at, line) in glue.lines().enumerate() {
+        if line.contains("return refuseReceiver(") {
+            has_promise = true;
+        } else if line == "    }" {
+            has_promise = false;
+        } else if has_promise
+            && let Some(call) = line
+                .trim()
+                .strip_prefix(RESULT)
+                .and_then(|call| call.strip_prefix("wasm."))
+                .filter(|call| call.ends_with(");"))
+            && let Some((name, _)) = call.split_once('(')
+        {
+            found.insert(at, name.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GLUE: &str = r#"import { isLoaded } from './snippets/a/src/js/parts.js';
+export class Datum {
+    close() {
+        if (!this?.ptrDatum) return refuseReceiver("Datum");
+        const ret = wasm.a(this.ptrDatum);
+        return ret;
+    }
+    get currentUserId() {
+        const ret = wasm.b(receiver(this?.ptrDatum, "Datum"));
+        return ret;
+    }
+}
+function __wbg_get_imports() {
+    return {
+        __proto__: null,
+        a: {},
+    };
+}"#;
+
+    #[test]
+    fn only_methods_with_a_promise_wait_for_their_part() {
+        assert_eq!(may_wait(GLUE), BTreeSet::from(["a".to_owned()]));
+        let later = [("a".to_owned(), 2), ("b".to_owned(), 1)];
+        let waiting = wait(GLUE, &later).unwrap();
+        assert!(waiting.contains("const ret = when(2, () => wasm.a(this.ptrDatum));"));
+        assert!(
+            waiting.contains("const ret = wasm.b(receiver("),
+            "{waiting}"
+        );
+    }
+
+    #[test]
+    fn the_module_gets_the_loader_and_the_entry_its_functions() {
+        let open = open(GLUE).unwrap();
+        assert!(
+            open.contains("__proto__: null,\n[BUILD]: { load: loadNow },"),
+            "{open}"
+        );
+        assert!(open.contains("import { loadNow, when } from \"./snippets/a/src/js/parts.js\";"));
+    }
+
+    #[test]
+    fn glue_of_another_shape_is_refused() {
+        assert!(super::open("").is_err());
+        assert!(super::open(&GLUE.replace("__wbg_get_imports", "x")).is_err());
+        assert!(super::open(&GLUE.replace("__proto__", "x")).is_err());
+    }
+}

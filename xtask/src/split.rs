@@ -1,0 +1,83 @@
+//! Splits the linked module into parts that a page loads one after another: first what a first
+//! paint runs, then what a cycle runs, then the rest.
+//!
+//! A profile says which part each function belongs to; [`instrument`] makes the module that collects
+//! it. Every part but the first imports the memory, the tables, the globals and the functions of the
+//! earlier ones. A function of a later part is called through the table. Until that part is there,
+//! its place in the table has a stub that asks the page to load the part at once, and calls on. So a
+//! profile that misses a function costs time, and never a wrong result. Emscripten's SPLIT_MODULE,
+//! by Binaryen's wasm-split, works the same way.
+
+mod blocks;
+mod instrument;
+mod outline;
+mod part;
+mod plan;
+mod program;
+
+use crate::failure::{Because, Result};
+
+pub use instrument::instrument;
+pub use outline::{Outlined, outline};
+
+use plan::Plan;
+use program::Program;
+
+/// The parts of a module.
+#[derive(Debug)]
+pub struct Parts {
+    /// The modules, the first one first.
+    pub modules: Vec<Vec<u8>>,
+    /// The exports of the whole module that belong to a later part: the name, and the part. The
+    /// first part has stubs for them.
+    pub later_exports: Vec<(String, usize)>,
+}
+
+/// The names of the functions that have to be in the first part, whatever the profile says: by the
+/// exports that name them.
+pub struct Pinned<'a>(pub &'a dyn Fn(&str) -> bool);
+
+/// Splits `module`. `profile` has a part for each function that the module defines, in their order.
+/// `build` is the name under which the parts import what loads them.
+pub fn split(module: &[u8], profile: &[usize], pinned: &Pinned<'_>, build: &str) -> Result<Parts> {
+    let program = Program::read(module).because("reading the module")?;
+    let plan = Plan::new(&program, profile, pinned, build)?;
+    let modules = (0..plan.parts())
+        .map(|part| part::write(&program, &plan, part))
+        .collect::<Result<_>>()?;
+    Ok(Parts {
+        modules,
+        later_exports: plan.later_exports(&program),
+    })
+}
+
+/// Returns how many blocks the functions of a module have: the stages of a profile are those of blocks.
+pub fn blocks(module: &[u8]) -> Result<usize> {
+    let program = Program::read(module).because("reading the module")?;
+    let blocks = program.bodies.iter().map(|body| {
+        let code = blocks::read(body)?;
+        Ok(code.iter().filter(|read| read.begins).count())
+    });
+    blocks.sum()
+}
+
+/// Returns what the functions of each part are: a line for each, the largest first.
+pub fn list(module: &[u8], profile: &[usize]) -> Result<String> {
+    let program = Program::read(module).because("reading the module")?;
+    let first = program.imported() as u32;
+    let mut lines: Vec<(usize, std::cmp::Reverse<usize>, &str)> = (first..)
+        .zip(program.bodies.iter().zip(profile))
+        .map(|(index, (body, part))| {
+            let name = program.names.get(&index).copied().unwrap_or_default();
+            (*part, std::cmp::Reverse(body.range().len()), name)
+        })
+        .collect();
+    lines.sort_unstable();
+    let line = |(part, size, name): (usize, std::cmp::Reverse<usize>, &str)| {
+        format!("{part} {:>6} {name}\n", size.0)
+    };
+    Ok(lines.into_iter().map(line).collect())
+}
+
+#[cfg(test)]
+mod tests;

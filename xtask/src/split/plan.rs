@@ -1,0 +1,351 @@
+//! What goes into which part, and what the parts need of each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasmparser::{
+    ConstExpr, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator,
+};
+
+use crate::failure::{Because, Failure, Result};
+
+use super::{Pinned, program::Program};
+
+/// The import by which a stub asks for its part. It takes the part's number, and returns when that part
+/// and all before it are there. Its module has the build's name, so that parts of different builds
+/// do not link.
+pub const LOADER: &str = "load";
+
+/// The table of all functions that are called by their place in it.
+pub const FUNCTIONS: u32 = 0;
+
+/// Where everything goes. Functions are named by their index in the whole module.
+pub struct Plan {
+    /// The name of the build.
+    pub build: String,
+    imported: usize,
+    part_of: Vec<usize>,
+    parts: usize,
+    uses: Vec<Uses>,
+    /// The functions that an earlier part may call, by their first place in the table.
+    slots: BTreeMap<u32, u32>,
+    /// The earliest part that may call each of these: it has the stub.
+    callers: BTreeMap<u32, usize>,
+    /// The places of functions in the table of the whole module.
+    places: BTreeMap<u32, u32>,
+    /// The number of places in the table of the first part.
+    pub table_size: u64,
+}
+
+/// What the code of a part names.
+#[derive(Default)]
+struct Uses {
+    functions: BTreeSet<u32>,
+    globals: BTreeSet<u32>,
+    tables: BTreeSet<u32>,
+}
+
+impl Plan {
+    pub fn new(
+        program: &Program<'_>,
+        profile: &[usize],
+        pinned: &Pinned<'_>,
+        build: &str,
+    ) -> Result<Self> {
+        let imported = program.imported();
+        if profile.len() != program.bodies.len() {
+            return Err(Failure::new("the profile is of another module"));
+        }
+        let mut plan = Self {
+            build: build.to_owned(),
+            imported,
+            part_of: profile.to_vec(),
+            parts: 0,
+            uses: Vec::new(),
+            slots: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            places: places(program)?,
+            table_size: table_size(program)?,
+        };
+        plan.pin(program, pinned);
+        plan.parts = plan.part_of.iter().max().map_or(1, |last| last + 1);
+        plan.uses.resize_with(plan.parts, Uses::default);
+        // The first part has the whole table and all exports, those of JavaScript's functions too.
+        let imports = outside(program).chain(plan.places.values().copied());
+        let imports = imports.filter(|function| (*function as usize) < imported);
+        if let Some(first) = plan.uses.first_mut() {
+            first.functions.extend(imports);
+        }
+        for (body, part) in program.bodies.iter().zip(&plan.part_of) {
+            let uses = plan.uses.get_mut(*part).because("a part")?;
+            uses.note(body)?;
+        }
+        plan.find_slots(program);
+        Ok(plan)
+    }
+
+    fn pin(&mut self, program: &Program<'_>, Pinned(is_pinned): &Pinned<'_>) {
+        let exported = program
+            .exports
+            .iter()
+            .filter(|export| is_function(export.kind) && is_pinned(export.name))
+            .map(|export| export.index);
+        for index in exported.chain(program.start) {
+            let own = (index as usize).checked_sub(self.imported);
+            if let Some(part) = own.and_then(|own| self.part_of.get_mut(own)) {
+                *part = 0;
+            }
+        }
+    }
+
+    /// Finds the functions that earlier parts may call, and gives each a place in the table.
+    fn find_slots(&mut self, program: &Program<'_>) {
+        // What the table or an export names may be called from the first part on.
+        let mut callers: Vec<(u32, usize)> = self
+            .places
+            .values()
+            .copied()
+            .chain(outside(program))
+            .map(|function| (function, 0))
+            .collect();
+        for (part, uses) in self.uses.iter().enumerate() {
+            callers.extend(uses.functions.iter().map(|function| (*function, part)));
+        }
+        for (function, caller) in callers {
+            if caller < self.part(function) {
+                let earliest = self.callers.entry(function).or_insert(caller);
+                *earliest = caller.min(*earliest);
+            }
+        }
+        for (place, function) in &self.places {
+            if self.callers.contains_key(function) {
+                self.slots.entry(*function).or_insert(*place);
+            }
+        }
+        // Side by side if they are of one part: a part fills its places in one run.
+        let mut others: Vec<(usize, u32)> = self
+            .callers
+            .keys()
+            .filter(|function| !self.slots.contains_key(function))
+            .map(|function| (self.part(*function), *function))
+            .collect();
+        others.sort_unstable();
+        for (_, function) in others {
+            self.slots.insert(function, self.table_size as u32);
+            self.table_size += 1;
+        }
+    }
+
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Returns the part of a function. What JavaScript gives is there from the beginning.
+    pub fn part(&self, function: u32) -> usize {
+        let own = (function as usize).checked_sub(self.imported);
+        own.and_then(|own| self.part_of.get(own))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Returns the functions that a part defines, without stubs.
+    pub fn own(&self, part: usize) -> impl Iterator<Item = u32> {
+        let first = self.imported as u32;
+        (first..)
+            .zip(&self.part_of)
+            .filter(move |(_, of)| **of == part)
+            .map(|(function, _)| function)
+    }
+
+    /// Returns the functions that a part has stubs of.
+    pub fn stubs(&self, part: usize) -> impl Iterator<Item = u32> {
+        self.callers
+            .iter()
+            .filter(move |(_, caller)| **caller == part)
+            .map(|(function, _)| *function)
+    }
+
+    /// Returns the imported functions that a part calls.
+    pub fn imports(&self, part: usize) -> impl Iterator<Item = u32> {
+        let uses = self.uses.get(part);
+        uses.into_iter()
+            .flat_map(|uses| &uses.functions)
+            .copied()
+            .filter(|function| (*function as usize) < self.imported)
+    }
+
+    /// Returns the functions that later parts take from a part. Their names are their places here.
+    pub fn lent(&self, part: usize) -> BTreeSet<u32> {
+        let later = self.uses.iter().skip(part + 1);
+        later
+            .flat_map(|uses| &uses.functions)
+            .copied()
+            .filter(|function| self.part(*function) == part && !self.is_imported(*function))
+            .collect()
+    }
+
+    /// Returns the functions that `borrower` takes from `part`.
+    pub fn is_borrowed(&self, function: u32, borrower: usize) -> bool {
+        let uses = self.uses.get(borrower);
+        uses.is_some_and(|uses| uses.functions.contains(&function))
+    }
+
+    fn is_imported(&self, function: u32) -> bool {
+        (function as usize) < self.imported
+    }
+
+    /// Returns the globals that a part's code names; for the first part, those of later ones.
+    pub fn globals(&self, part: usize) -> BTreeSet<u32> {
+        self.shared(part, |uses| &uses.globals)
+    }
+
+    /// As [`Self::globals`], of tables. Every part fills the table of functions.
+    pub fn tables(&self, part: usize) -> BTreeSet<u32> {
+        let mut tables = self.shared(part, |uses| &uses.tables);
+        tables.insert(FUNCTIONS);
+        tables
+    }
+
+    fn shared(&self, part: usize, of: impl Fn(&Uses) -> &BTreeSet<u32>) -> BTreeSet<u32> {
+        let parts = if part == 0 {
+            1..self.parts
+        } else {
+            part..part + 1
+        };
+        let uses = self.uses.get(parts).unwrap_or_default();
+        uses.iter()
+            .flat_map(|uses| of(uses).iter().copied())
+            .collect()
+    }
+
+    /// Returns the place of a function that an earlier part may call.
+    pub fn slot(&self, function: u32) -> Option<u32> {
+        self.slots.get(&function).copied()
+    }
+
+    /// Returns what a part writes into the table: places, and the function or its stub.
+    pub fn filled(&self, part: usize) -> BTreeMap<u32, u32> {
+        let of_table = self
+            .places
+            .iter()
+            .map(|(place, function)| (*place, *function));
+        let of_slots = self
+            .slots
+            .iter()
+            .map(|(function, place)| (*place, *function));
+        of_table
+            .chain(of_slots)
+            .filter(|(_, function)| {
+                self.part(*function) == part || self.callers.get(function) == Some(&part)
+            })
+            .collect()
+    }
+
+    /// Returns the exports of the whole module that belong to a later part.
+    pub fn later_exports(&self, program: &Program<'_>) -> Vec<(String, usize)> {
+        program
+            .exports
+            .iter()
+            .filter(|export| is_function(export.kind))
+            .map(|export| (export.name.to_owned(), self.part(export.index)))
+            .filter(|(_, part)| *part > 0)
+            .collect()
+    }
+}
+
+impl Uses {
+    fn note(&mut self, body: &FunctionBody<'_>) -> Result<()> {
+        let reading = "reading the module's code";
+        let mut reader = body.get_operators_reader().because(reading)?;
+        while !reader.eof() {
+            let operator = reader.read().because(reading)?;
+            match operator {
+                Operator::Call { function_index } => drop(self.functions.insert(function_index)),
+                Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index } => {
+                    self.globals.insert(global_index);
+                }
+                Operator::CallIndirect { table_index, .. } => drop(self.tables.insert(table_index)),
+                Operator::TableGet { table }
+                | Operator::TableSet { table }
+                | Operator::TableGrow { table }
+                | Operator::TableSize { table }
+                | Operator::TableFill { table }
+                    if table != FUNCTIONS =>
+                {
+                    self.tables.insert(table);
+                }
+                // A stub is another function, and the table's size is not what it was.
+                Operator::RefFunc { .. }
+                | Operator::ReturnCall { .. }
+                | Operator::TableGet { .. }
+                | Operator::TableSet { .. }
+                | Operator::TableGrow { .. }
+                | Operator::TableSize { .. }
+                | Operator::TableFill { .. }
+                | Operator::TableCopy { .. }
+                | Operator::TableInit { .. }
+                | Operator::ElemDrop { .. }
+                | Operator::MemoryInit { .. }
+                | Operator::DataDrop { .. } => {
+                    let what = format!("an instruction that cannot be split: {operator:?}");
+                    return Err(Failure::new(what));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the functions that the module exports.
+fn outside(program: &Program<'_>) -> impl Iterator<Item = u32> {
+    let functions = program.exports.iter();
+    functions
+        .filter(|export| is_function(export.kind))
+        .map(|export| export.index)
+}
+
+pub fn is_function(kind: ExternalKind) -> bool {
+    kind == ExternalKind::Func
+}
+
+fn table_size(program: &Program<'_>) -> Result<u64> {
+    let table = program.tables.first().because("the module has no table")?;
+    match table.ty.maximum {
+        Some(maximum) if maximum == table.ty.initial => Ok(maximum),
+        _ => Err(Failure::new("the module's table of functions may grow")),
+    }
+}
+
+/// Returns the functions in the table by their places.
+fn places(program: &Program<'_>) -> Result<BTreeMap<u32, u32>> {
+    let mut places = BTreeMap::new();
+    for element in &program.elements {
+        let (first, functions) = functions_of(element)?;
+        places.extend((first..).zip(functions));
+    }
+    Ok(places)
+}
+
+fn functions_of(element: &Element<'_>) -> Result<(u32, Vec<u32>)> {
+    let odd = || Failure::new("a list of functions of a kind that is not known here");
+    let ElementKind::Active {
+        table_index: None | Some(FUNCTIONS),
+        offset_expr,
+    } = &element.kind
+    else {
+        return Err(odd());
+    };
+    let ElementItems::Functions(functions) = element.items.clone() else {
+        return Err(odd());
+    };
+    let functions: wasmparser::Result<Vec<u32>> = functions.into_iter().collect();
+    let first = constant(offset_expr).ok_or_else(odd)?;
+    Ok((first, functions.because("reading the module's table")?))
+}
+
+fn constant(expression: &ConstExpr<'_>) -> Option<u32> {
+    match expression.get_operators_reader().read().ok()? {
+        Operator::I32Const { value } => u32::try_from(value).ok(),
+        _ => None,
+    }
+}
