@@ -122,13 +122,19 @@ function __wbg_get_imports() {
         let later = [("a".to_owned(), 2), ("b".to_owned(), 1)];
         let waiting = wait(GLUE, &later).unwrap();
         assert!(waiting.contains("const ret = when(2, () => wasm.a(this.ptrDatum));"));
-        assert!(waiting.contains("const ret = wasm.b(receiver("), "{waiting}");
+        assert!(
+            waiting.contains("const ret = wasm.b(receiver("),
+            "{waiting}"
+        );
     }
 
     #[test]
     fn the_module_gets_the_loader_and_the_entry_its_functions() {
         let open = open(GLUE).unwrap();
-        assert!(open.contains("__proto__: null,\n[BUILD]: { load: loadNow },"), "{open}");
+        assert!(
+            open.contains("__proto__: null,\n[BUILD]: { load: loadNow },"),
+            "{open}"
+        );
         assert!(open.contains("import { loadNow, when } from \"./snippets/a/src/js/parts.js\";"));
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
+    engines::Engine,
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
     node,
@@ -85,6 +86,9 @@ const INPUTS: [&str; 16] = [
     "tests/e2e/package-lock.json",
 ];
 
+/// What a release package without Chromium is told.
+const ONE_PART: &str = "Chromium is not here, which finds out what a page needs first: the package has its module in one file, so it is not for publishing, and its sizes are not guarded. Install Chromium (on Debian: apt-get install chromium), and pack again.";
+
 /// How the package is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -142,7 +146,7 @@ pub fn build(context: &Context, kind: Kind) -> Result<Packed> {
     match stamp.check(&inputs)? {
         State::Fresh(sizes) => {
             context.console.say(&format!("✓ {name} is up to date"));
-            let sizes = read_sizes(kind, &sizes)?;
+            let sizes = read_sizes(kind, &folder, &sizes)?;
             return Ok(Packed { tarball, sizes });
         }
         State::Stale(reason) => {
@@ -167,7 +171,7 @@ pub fn build(context: &Context, kind: Kind) -> Result<Packed> {
         return Err(Failure::new(format!("npm pack made no {file}")));
     }
     stamp.write(&inputs, &sizes)?;
-    let sizes = read_sizes(kind, &sizes)?;
+    let sizes = read_sizes(kind, &folder, &sizes)?;
     Ok(Packed { tarball, sizes })
 }
 
@@ -179,11 +183,16 @@ fn inputs(context: &Context) -> Result<Checksums> {
     let facts = Checksums::default()
         .fact("the Rust compiler", &rustc)
         .fact("Node.js", &node)
-        .fact("RUSTFLAGS", &flags);
+        .fact("RUSTFLAGS", &flags)
+        .fact("Chromium", if has_chromium(context) { "here" } else { "" });
     INPUTS
         .iter()
         .chain(&DOCUMENTS)
         .try_fold(facts, |inputs, path| inputs.files(&context.root, path))
+}
+
+fn has_chromium(context: &Context) -> bool {
+    Engine::Chromium.browser(context).is_some()
 }
 
 /// Puts the package's files into `folder`, which is emptied first.
@@ -193,10 +202,19 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     copy_folder(module, folder)?;
     let build = match kind {
         Kind::Dev => Build::whole(),
+        Kind::Release if !has_chromium(context) => {
+            context.console.say(ONE_PART);
+            Build::whole()
+        }
         Kind::Release => parts::split(context, folder, |to| profiled(context, module, to))?,
     };
     let mut inlined = vec![folder.join(INLINE)];
-    inlined.extend(parts::FILES.iter().take(build.parts).map(|name| folder.join(name)));
+    inlined.extend(
+        parts::FILES
+            .iter()
+            .take(build.parts)
+            .map(|name| folder.join(name)),
+    );
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
@@ -217,7 +235,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
             copy(&from, &to)?;
         }
     }
-    manifest(context, kind, folder)
+    manifest(context, build.parts > 1, folder)
 }
 
 /// Makes a package of a module that is in one part, as far as the profile needs one.
@@ -225,7 +243,11 @@ fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
-    let entry = context.root.join("xtask").join("js").join("profile-entry.js");
+    let entry = context
+        .root
+        .join("xtask")
+        .join("js")
+        .join("profile-entry.js");
     copy(&sources.join(MAIN), &folder.join(MAIN))?;
     bundle(context, &entry, folder, &Build::whole())?;
     for name in UNBUNDLED {
@@ -318,8 +340,8 @@ fn joined(folder: &Path) -> Result<String> {
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
-/// conditions counts. npm refuses to publish a dev package.
-fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
+/// conditions counts. npm refuses to publish a package that is not for publishing.
+fn manifest(context: &Context, is_public: bool, folder: &Path) -> Result<()> {
     let file = context.root.join("pkg.json");
     let reading = format!("reading {}", file.display());
     let text = fs::read_to_string(&file).because(&reading)?;
@@ -334,9 +356,10 @@ fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
             context.version
         )));
     }
-    let text = match kind {
-        Kind::Release => text,
-        Kind::Dev => text.replacen('{', "{\n  \"private\": true,", 1),
+    let text = if is_public {
+        text
+    } else {
+        text.replacen('{', "{\n  \"private\": true,", 1)
     };
     let target = folder.join("package.json");
     fs::write(&target, text).because(format!("writing {}", target.display()))
@@ -344,15 +367,23 @@ fn manifest(context: &Context, kind: Kind, folder: &Path) -> Result<()> {
 
 /// The sizes of what an app loads, as JSON.
 fn measure(context: &Context, folder: &Path) -> Result<String> {
-    let files = LOADED.map(|name| folder.join(name));
-    script(context, "measure", &files.each_ref().map(PathBuf::as_path))
+    let files: Vec<PathBuf> = loaded(folder).map(|name| folder.join(name)).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    script(context, "measure", &files)
 }
 
-fn read_sizes(kind: Kind, text: &str) -> Result<Option<sizes::Report>> {
+/// The files that an app loads: a module in one part has no later parts.
+fn loaded(folder: &Path) -> impl Iterator<Item = &'static str> {
+    LOADED
+        .into_iter()
+        .filter(|name| folder.join(name).is_file())
+}
+
+fn read_sizes(kind: Kind, folder: &Path, text: &str) -> Result<Option<sizes::Report>> {
     match kind {
         Kind::Dev => Ok(None),
         Kind::Release => {
-            let names = LOADED.map(str::to_owned).to_vec();
+            let names = loaded(folder).map(str::to_owned).collect();
             sizes::Report::new(names, text, INLINE).map(Some)
         }
     }
