@@ -30,6 +30,12 @@ function noteStalls() {
   };
 }
 
+/**
+ * Returns the errors without those of parts that were loaded while the page stood still: for what only one page in
+ * very many meets before its parts are there, which no profile has.
+ */
+export const withoutStalls = (errors) => errors.filter((error) => !error.includes("the page stands still"));
+
 /** Opens a page in its own context: a device. `errors` collects uncaught and logged errors of its pages. */
 export async function device(browser, withPage = true) {
   const context = await browser.newContext();
