@@ -1,4 +1,5 @@
 // Bundles the contestants as an app would ship them, and measures the sizes of the packages.
+import { existsSync } from "node:fs";
 import { cp, mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,8 +9,8 @@ import { build } from "esbuild";
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 /** The folder of the packed package; the tarball's files are beside it. */
 const OURS = dirname(process.env.DATUM_TARBALL ?? "");
-/** The parts of the engine's module, the first one first. */
-const PARTS = ["datum_sync_bg.wasm", "datum_sync_cycle.wasm", "datum_sync_rest.wasm"];
+/** The parts of the module; one that is not split has the first only. */
+const PARTS = ["datum_sync_bg.wasm", "datum_sync_cycle.wasm", "datum_sync_rest.wasm"].filter((name) => existsSync(join(OURS, name)));
 const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js"), "datum-sync/supabase": join(OURS, "supabase", "index.js"), "@supabase/supabase-js": join(HERE, "..", "tests", "backends", "node_modules", "@supabase", "supabase-js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
 /** `pouchdbready` is PouchDB against a server that has its responses ready. */
@@ -25,7 +26,7 @@ export async function buildPages(dist, wanted) {
     // With splitting, because the engine's inlined copy is loaded only if the wasm files are missing.
     await build({ ...settings, entryPoints: [`contestants/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
   }
-  if (wanted.has("datum") || wanted.has("kit")) for (const part of PARTS) await cp(join(OURS, part), join(dist, part));
+  if (wanted.has("datum") || wanted.has("kit")) for (const name of PARTS) await cp(join(OURS, name), join(dist, name));
 }
 
 /** What an app imports from each package; the contestants import the same. */
@@ -46,7 +47,7 @@ export async function sizes() {
     const result = await build({ ...settings, stdin: { contents, resolveDir: HERE }, outdir: "/nowhere", splitting: true, write: false });
     // Without the inlined copy of the wasm files: no page loads both.
     const texts = result.outputFiles.filter((file) => !/inline/.test(file.path)).map((file) => Buffer.from(file.contents));
-    if (who === "datum") for (const part of PARTS) texts.push(await readFile(join(OURS, part)));
+    if (who === "datum") for (const name of PARTS) texts.push(await readFile(join(OURS, name)));
     found[who] = texts.map(compressed).reduce((sum, one) => ({ minified: sum.minified + one.minified, gzip: sum.gzip + one.gzip, brotli: sum.brotli + one.brotli }));
   }
   return found;

@@ -99,7 +99,7 @@ export function app() {
       logger: { log() {} },
       logLevel: "debug",
     }),
-    adapter: (user) => ({ ...usual(user), remote: adapter(user), realtime: true }),
+    adapter: (user) => ({ ...usual(user), remote: adapter(user), realtime: true, persist: true }),
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
   };
 
@@ -132,6 +132,7 @@ export function app() {
   window.writes = async () => {
     await tasks.create({ title: "first", done: false });
     await tasks.create({ id: `task-${Math.random()}`, title: "second", done: false, at: 0.5, tags: ["a"], nested: { deep: [1, null] } });
+    await Promise.all([tasks.create({ title: "one" }), tasks.create({ title: "other" })]);
     await reads();
     for (const name of ["offline", "online"]) dispatchEvent(new Event(name));
     const visible = (state) => {
@@ -158,7 +159,7 @@ export function app() {
     await tasks.patch("task-1", { done: true });
     await tasks.update({ ...(await tasks.read("task-1")), title: "changed" });
     await tasks.delete((await tasks.create({ title: "in vain" })).id);
-    await Promise.all([tasks.create({ title: "one" }), tasks.create({ title: "other" })]);
+    await tasks.patch("nothing", { done: true }).catch(() => {});
     await tasks.readPage({ size: 5 });
     await datum.pendingCount(user);
     await datum.spaces().list();

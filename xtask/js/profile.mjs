@@ -202,6 +202,8 @@ async function history() {
     await held.close();
   };
 
+  // What waits is not sent meanwhile.
+  let heal = remote.fail({ status: 503 });
   await visit(async () => {
     await more();
     await datum.manager("notes").create({ id: "note-1", text: "mine" });
@@ -210,6 +212,7 @@ async function history() {
     await datum.setCustomMetadata(user, { theme: "dark" });
   });
   await revisit("nothing synced");
+  heal();
   const backup = remote.backup();
   await visit();
   await sync(page);
@@ -245,18 +248,25 @@ async function history() {
   await sync(page);
   await revisit("dead letters decided");
 
+  heal = remote.fail({ status: 503 });
   await visit(async () => {
-    const space = (window.space = await datum.spaces().create("home"));
-    await tasks.create({ title: "shared", spaceId: space });
-    await tasks.move("task-2", space);
-    return space;
+    for (const name of ["home", "work"]) await tasks.create({ title: "shared", spaceId: await datum.spaces().create(name) });
   });
+  await revisit("spaces that wait");
+  heal();
+  const other = await begin(context, config, user);
+  await visit();
   await sync(page);
-  const space = await run(page, () => window.space);
+  const [{ spaceId: space }] = remote.spaces(user);
+  await run(page, (space) => tasks.move("task-2", space), space);
+  await sync(page);
   remote.setRole(user, space, "ben", "writer");
   remote.put(user, "tasks", { id: "shared-2", title: "of a space" }, { spaceId: space });
   await sync(page);
   await run(page, (space) => tasks.readAll({ spaceId: space }), space);
+  await until(other, () => datum.spaces().list().then((spaces) => spaces.length > 0));
+  await note(PAINT, "history: another tab makes a space", other);
+  await other.close();
   await revisit("spaces");
   await visit((space) => datum.spaces().leave(space).catch(() => datum.spaces().delete(space)), space);
   await sync(page);
@@ -291,7 +301,8 @@ async function storage() {
     await note(PAINT, scenario, page);
     await page.close();
   };
-  await visit("before a loss");
+  // The second visit notes what the first has left.
+  for (let time = 0; time < 2; time++) await visit("before a loss");
   const eraser = await context.newPage();
   await eraser.goto(origin);
   await run(eraser, erase);

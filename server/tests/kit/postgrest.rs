@@ -59,11 +59,19 @@ impl Postgrest {
             settings: settings.to_owned(),
             folder,
         };
-        made.launch();
+        // Another test's server may have taken the port since it was found free.
+        while !made.try_launch() {
+            made.port = free_port();
+        }
         made
     }
 
     pub fn launch(&mut self) {
+        assert!(self.try_launch(), "the port {} is taken", self.port);
+    }
+
+    /// Returns false if another program has the port.
+    fn try_launch(&mut self) -> bool {
         let config = format!(
             "db-uri = \"{}\"\ndb-schemas = \"public\"\ndb-anon-role = \"anon\"\ndb-max-rows = 1000\n{}\njwt-secret = \"{}\"\n\
              server-host = \"127.0.0.1\"\nserver-port = {}\nlog-level = \"error\"\n",
@@ -73,19 +81,22 @@ impl Postgrest {
             self.port
         );
         std::fs::write(self.folder.0.join("conf"), config).unwrap();
+        let log = self.folder.0.join("log");
+        std::fs::write(&log, "").unwrap();
         self.server = Some(Server::start(&self.folder.0, "./postgrest conf", "KILL"));
         let end = Instant::now() + Duration::from_secs(30);
-        while self
-            .call("GET", "/", "", "")
-            .map_or(503, |(status, _)| status)
-            >= 500
-        {
-            let log = || std::fs::read_to_string(self.folder.0.join("log"));
-            assert!(
-                Instant::now() < end,
-                "PostgREST does not answer: {:?}",
-                log()
-            );
+        loop {
+            let status = self.call("GET", "/", "", "").map(|(status, _)| status);
+            // Whatever has the port may have answered.
+            let log = std::fs::read_to_string(&log).unwrap();
+            if log.contains("Address in use") {
+                self.kill();
+                return false;
+            }
+            if status.is_ok_and(|status| status < 500) {
+                return true;
+            }
+            assert!(Instant::now() < end, "PostgREST does not answer: {log}");
             std::thread::sleep(Duration::from_millis(30));
         }
     }
