@@ -67,7 +67,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 16] = [
+const INPUTS: [&str; 17] = [
     "src",
     KIT,
     "Cargo.toml",
@@ -83,6 +83,7 @@ const INPUTS: [&str; 16] = [
     "xtask/src/lazy_glue.rs",
     "xtask/src/parts.rs",
     "xtask/src/split",
+    "xtask/src/split.rs",
     "tests/e2e/package-lock.json",
 ];
 

@@ -37,11 +37,26 @@ pub struct Parts {
 /// exports that name them.
 pub struct Pinned<'a>(pub &'a dyn Fn(&str) -> bool);
 
+/// A function of at most so many bytes is where it is called first: a stub weighs about as much, and one that is called
+/// for makes a page stand still.
+const SMALL: usize = 64;
+
 /// Splits `module`. `profile` has a part for each function that the module defines, in their order.
 /// `build` is the name under which the parts import what loads them.
 pub fn split(module: &[u8], profile: &[usize], pinned: &Pinned<'_>, build: &str) -> Result<Parts> {
+    divide(module, profile, pinned, build, SMALL)
+}
+
+/// As [`split`], with the size up to which a function is small.
+fn divide(
+    module: &[u8],
+    profile: &[usize],
+    pinned: &Pinned<'_>,
+    build: &str,
+    small: usize,
+) -> Result<Parts> {
     let program = Program::read(module).because("reading the module")?;
-    let plan = Plan::new(&program, profile, pinned, build)?;
+    let plan = Plan::new(&program, profile, pinned, build, small)?;
     let modules = (0..plan.parts())
         .map(|part| part::write(&program, &plan, part))
         .collect::<Result<_>>()?;

@@ -200,6 +200,11 @@ impl Connection {
         self.known.get().is_some() && !matches!(*self.state.borrow(), ConnectionState::Open(_))
     }
 
+    /// Whether an open is in flight, which makes the database if there is none.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(*self.state.borrow(), ConnectionState::Opening(_))
+    }
+
     /// Distinguishes this database from an earlier or later one of the same name; `None` before it
     /// was opened.
     pub(super) fn identity(&self) -> Option<f64> {

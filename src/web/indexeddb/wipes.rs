@@ -41,7 +41,8 @@ impl IndexedDbStore {
             .wipes
             .as_ref()
             .is_some_and(|wipes| self.is_deleted_with(&wipes.root));
-        if on_purpose && !self.connection.has_let_go() {
+        let may_exist = !self.connection.has_let_go() || self.connection.is_opening();
+        if on_purpose && may_exist {
             // Fails if it is closed already, or another tab holds it, which deletes it as well.
             let _ = self.connection.delete().await;
         }

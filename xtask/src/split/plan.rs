@@ -50,6 +50,7 @@ impl Plan {
         profile: &[usize],
         pinned: &Pinned<'_>,
         build: &str,
+        small: usize,
     ) -> Result<Self> {
         let imported = program.imported();
         if profile.len() != program.bodies.len() {
@@ -67,6 +68,7 @@ impl Plan {
             table_size: table_size(program)?,
         };
         plan.pin(program, pinned);
+        plan.keep_small(program, small)?;
         plan.parts = plan.part_of.iter().max().map_or(1, |last| last + 1);
         plan.uses.resize_with(plan.parts, Uses::default);
         // The first part has the whole table and all exports, those of JavaScript's functions too.
@@ -95,6 +97,34 @@ impl Plan {
                 *part = 0;
             }
         }
+    }
+
+    /// Puts each function of at most so many bytes into the part of its first caller.
+    fn keep_small(&mut self, program: &Program<'_>, small: usize) -> Result<()> {
+        let mut earliest: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut order: Vec<usize> = (0..program.bodies.len()).collect();
+        order.sort_by_key(|own| self.part_of.get(*own).copied());
+        for own in order {
+            let (Some(body), Some(part)) = (program.bodies.get(own), self.part_of.get(own)) else {
+                continue;
+            };
+            let mut uses = Uses::default();
+            uses.note(body)?;
+            for function in uses.functions {
+                earliest.entry(function).or_insert(*part);
+            }
+        }
+        for (function, part) in earliest {
+            let own = (function as usize).checked_sub(self.imported);
+            let Some(own) = own else { continue };
+            let size = program.bodies.get(own).map(|body| body.range().len());
+            if size.is_some_and(|size| size <= small)
+                && let Some(known) = self.part_of.get_mut(own)
+            {
+                *known = part.min(*known);
+            }
+        }
+        Ok(())
     }
 
     /// Finds the functions that earlier parts may call, and gives each a place in the table.
