@@ -41,10 +41,14 @@ impl IndexedDbStore {
             .wipes
             .as_ref()
             .is_some_and(|wipes| self.is_deleted_with(&wipes.root));
-        let may_exist = !self.connection.has_let_go() || self.connection.is_opening();
-        if on_purpose && may_exist {
-            // Fails if it is closed already, or another tab holds it, which deletes it as well.
-            let _ = self.connection.delete().await;
+        if on_purpose {
+            let may_exist = !self.connection.has_let_go() || self.connection.is_opening();
+            if may_exist {
+                // Fails if it is closed already, or another tab holds it, which deletes it as well.
+                let _ = self.connection.delete().await;
+            }
+            // What is in flight is tried again on a fresh connection, and would make a new one.
+            self.connection.close();
         }
         on_purpose
     }
