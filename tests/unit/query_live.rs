@@ -1,4 +1,4 @@
-//! Live queries: after every commit the list is what the query gives anew, and the edits lead there.
+//! Live queries: after every commit the list is what a fresh query gives, and the edits lead there.
 
 use super::query_dice::Dice;
 use super::query_reference::{Name, reference_names, window};

@@ -2,7 +2,7 @@
 //
 //   node profile.mjs PACKAGE OUT [EACH]     PACKAGE has a module that notes what has run; CHROMIUM names the browser
 //
-// OUT gets a JSON list: for each stage the notes, 32 bits a number. EACH gets the notes of each scenario, for whoever looks
+// OUT gets a JSON list: for each stage the notes, 32 bits a number. EACH gets the notes of each scenario, for a person who looks
 // for what makes a stage large. A stage has what apps may do then in all their ways: what a page does before its later
 // parts are there, and a profile does not know of, makes it stand still.
 //
@@ -202,7 +202,7 @@ async function history() {
     await held.close();
   };
 
-  // What waits is not sent meanwhile.
+  // Pending operations are not sent meanwhile.
   let heal = remote.fail({ status: 503 });
   await visit(async () => {
     await more();

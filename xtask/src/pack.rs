@@ -87,7 +87,7 @@ const INPUTS: [&str; 17] = [
     "tests/e2e/package-lock.json",
 ];
 
-/// What a release package without Chromium is told.
+/// What `pack` says of a release package where Chromium is missing.
 const ONE_PART: &str = "Chromium is not here, which finds out what a page needs first: the package has its module in one file, so it is not for publishing, and its sizes are not guarded. Install Chromium (on Debian: apt-get install chromium), and pack again.";
 
 /// How the package is made.

@@ -52,7 +52,7 @@ pub fn split(
         module,
         stages: profile,
     } = split::outline(&linked, &profile(context, &linked, assemble)?)?;
-    // For whoever looks for weight.
+    // For a person who looks for weight.
     let list = context.target.join("package").join("functions.txt");
     fs::write(list, split::list(&module, &profile)?).because("listing the functions")?;
     let glue_file = folder.join(GLUE);

@@ -115,7 +115,7 @@ impl Reencode for Writer<'_> {
     }
 
     fn parse_custom_section(&mut self, _: &mut Module, _: CustomSectionReader<'_>) -> Written<()> {
-        // The names are written anew, and there are no others.
+        // `write` adds a section with all names, and there are no other custom sections.
         Ok(())
     }
 }
