@@ -3,7 +3,7 @@
 // every bundler.
 
 import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
-import { loadEngine } from "./load.js";
+import { loadEngine, loadOthers } from "./load.js";
 import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
@@ -108,6 +108,7 @@ async function begin(engine, name, given, config, calledAt) {
       });
       await loading;
       entry.datum = await engine.open(config);
+      loadOthers();
       noteConfig(entry.datum, config.values);
       open.add(entry.datum);
       return entry.datum;

@@ -1,7 +1,7 @@
 // Loads the engine's module, which comes in parts (see parts.js): from the files beside this one, or from
 // the inline fallback where they are unavailable.
 
-import init, { DatumError, beginParts, getImports, loadParts } from "./datum_sync.js";
+import init, { DatumError, beginParts, followParts, getImports, loadParts } from "./datum_sync.js";
 
 /** How long a file may not answer, in milliseconds, before the inline fallback is loaded. */
 const SILENCE_MS = 8_000;
@@ -25,13 +25,27 @@ function address(part) {
 /** True once a part came from the inline fallback. */
 let isInlined = false;
 
-/** Loads the first part, and begins to load the others. */
+/** How long the other parts wait for what a page does first, in milliseconds. */
+const HEAD_START_MS = 2_000;
+/** How long they wait once the instance is open: until the page has asked for what it shows. */
+const FIRST_READ_MS = 50;
+
+/** Loads the first part. */
 export async function loadEngine() {
   const exports = await get(0, (module) => init({ module_or_path: module }));
   if (COUNT === 1) return;
   beginParts(exports, getImports(), { count: COUNT, get, now, failure });
   // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
   if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
+  else setTimeout(followParts, HEAD_START_MS);
+}
+
+/**
+ * Loads the other parts soon. Sooner, compiling them would take the processor from opening the storage and from the first read:
+ * a tenth of what a page waits for.
+ */
+export function loadOthers() {
+  if (COUNT > 1) setTimeout(followParts, FIRST_READ_MS);
 }
 
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */

@@ -22,9 +22,9 @@ pub(super) fn bind(instance: &Rc<Instance>) {
     if config.flush_on_leave || config.background_sync {
         let weak = Rc::downgrade(instance);
         let leaving = engine.host().on_leaving(move || {
-            // A page that is being left can load nothing; what is pending stays queued.
+            // What is pending stays queued.
             if let Some(instance) = weak.upgrade()
-                && parts::has_cycles()
+                && parts::is_whole()
             {
                 instance.leave();
             }

@@ -1,7 +1,7 @@
 // The module comes in parts: the first has what a page runs until it shows what it has stored, the
 // second what its cycles run besides, the third the rest. A call of something in a later part waits for
 // that part. Where the engine itself calls on and cannot wait, the part is loaded while the page stands
-// still; that is rare, since the parts follow the first one at once. A module that is not split has
+// still; that is rare, since the parts follow soon and a profile has found what is needed before. A module that is not split has
 // one part, and is whole from the beginning.
 
 import { dying } from "./support.js";
@@ -18,6 +18,11 @@ let imports;
 let source;
 /** The attempt to get the next part. */
 let attempt;
+/** The attempts to get all of them, from the first call of `follow`. */
+let following;
+/** Those who wait until a part is there. */
+let awaited = [];
+
 /** What the first part imports: loads the parts up to one, at once. */
 export function loadNow(part) {
   while (last < part) {
@@ -32,7 +37,7 @@ export function loadNow(part) {
 }
 
 /**
- * Takes the first part's exports, and begins to load the other parts.
+ * Takes the first part's exports. The other parts come when `follow` is called, or when something needs them.
  *
  * `from` has their `count` with the first one, and functions: `get` hands a part, compiled, to what links it, from
  * elsewhere if that fails; `now` returns a part at once; `failure` makes an error of what it threw.
@@ -41,7 +46,11 @@ export function begin(exports, given, from) {
   source = from;
   last = 0;
   imports = { ...given, 0: exports };
-  void patiently(source.count - 1);
+}
+
+/** Begins to load all parts that are left, unless it has begun before. */
+export function follow() {
+  following ??= patiently(source.count - 1);
 }
 
 /** Returns whether a part is there. */
@@ -50,8 +59,11 @@ export const isLoaded = (part) => last >= part;
 /** Calls a function when a part is there. */
 export const when = (part, call) => (last >= part ? call() : load(part).then(call));
 
-/** Resolves when a part is there, however often that takes. */
-export async function patiently(part) {
+/** Resolves when a part is there, without asking for it. */
+export const arrival = (part) => new Promise((resolve) => (last >= part ? resolve() : awaited.push({ part, resolve })));
+
+/** Loads the parts up to one, however often that takes. */
+async function patiently(part) {
   for (let pause = PAUSE_MS; last < part; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     await load(part).catch(() => new Promise((resolve) => setTimeout(resolve, pause)));
   }
@@ -71,4 +83,6 @@ function link(part, module) {
   if (part !== last + 1) return;
   imports[part] = new WebAssembly.Instance(module, imports).exports;
   last = part;
+  for (const one of awaited) if (one.part <= last) one.resolve();
+  awaited = awaited.filter((one) => one.part > last);
 }

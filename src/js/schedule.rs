@@ -29,6 +29,11 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
     let (weak, candidate) = (Rc::downgrade(instance), Rc::clone(&election));
     let mut cached = false;
     let listener = host.on_presence(move |presence| {
+        // It keeps its locks and connections, which end with it, and the browser does not cache it.
+        let is_left = matches!(presence, Presence::Away | Presence::Cached);
+        if is_left && !parts::is_whole() {
+            return;
+        }
         if let Some(instance) = weak.upgrade() {
             instance
                 .engine
@@ -38,8 +43,7 @@ pub(crate) fn attend(instance: &Rc<Instance>) {
                 } else {
                     Signal::Hidden
                 });
-            // A page that is being left can load nothing.
-            if matches!(presence, Presence::Away | Presence::Cached) && parts::has_cycles() {
+            if is_left {
                 instance.engine.tabs().leave_all();
             }
             if presence == Presence::Cached {

@@ -31,6 +31,13 @@ async function held(context, paths = LATER) {
   return { asked, open: () => decide(true), fail: () => decide(false) };
 }
 
+/** Runs in a page: its later parts do not come by themselves until `letGo` is called. It can still stand still for one. */
+function holdBack() {
+  const { fetch } = window;
+  const released = new Promise((resolve) => (window.letGo = resolve));
+  window.fetch = (input, init) => (/datum_sync_(cycle|rest)/.test(input.url ?? input) ? released.then(() => fetch(input, init)) : fetch(input, init));
+}
+
 async function opened(user, paths, config) {
   const it = await device(browser);
   const parts = await held(it.context, paths);
@@ -56,6 +63,47 @@ test("a page writes, reads and watches before the later parts are there", async 
   await page.evaluate(() => window.app.sync());
   await page.waitForFunction(() => window.app.ended.length === 1);
   assert.deepEqual(await site.rows("early"), ["early"]);
+  assert.deepEqual([errors, stalls], [[], []]);
+  await context.close();
+});
+
+test("a page that only reads what was pulled stands still for no part, however it reads first", async () => {
+  const { page: other, context: writing } = await device(browser);
+  await other.goto(site.address("reader"));
+  await ready(other);
+  await other.evaluate(() => {
+    const note = "call the supplier about the order ".repeat(8);
+    // Ids in order, as the engine makes them, and ids that are not.
+    const ids = [() => undefined, (n) => `task-${n}`];
+    return Promise.all(ids.map((id) => window.app.tasks.createMany(Array.from({ length: 1_500 }, (_, n) => ({ id: id(n), title: `task ${n}`, note, list: null, tags: ["a"], at: n / 7 })))));
+  });
+  await other.evaluate(() => window.app.sync());
+  await other.waitForFunction(() => window.app.ended.length === 1);
+  await writing.close();
+
+  const { context, errors, stalls } = await device(browser, false);
+  const filling = await context.newPage();
+  await filling.goto(site.address("reader"));
+  await ready(filling);
+  await filling.evaluate(() => window.app.sync());
+  await filling.waitForFunction(() => window.app.ended.length === 1);
+  assert.equal(await filling.evaluate(() => window.app.tasks.count()), 3_000);
+  await filling.close();
+  await context.addInitScript(holdBack);
+  for (const way of ["readAll", "read", "readPage", "watchAll", "watchById"]) {
+    const page = await context.newPage();
+    await page.goto(site.address("reader"));
+    await ready(page);
+    const found = await page.evaluate(async (way) => {
+      const { tasks } = window.app;
+      if (way === "readAll") return (await tasks.readAll()).length;
+      if (way === "readPage") return (await tasks.readPage({ size: 50 })).items.length;
+      if (way === "read") return (await tasks.read("task-77")).title;
+      for await (const value of (way === "watchAll" ? tasks.watchAll() : tasks.watchById("task-77"))) return value.title ?? value.length;
+    }, way);
+    assert.equal(found, { readAll: 3_000, readPage: 50, read: "task 77", watchAll: 3_000, watchById: "task 77" }[way]);
+    await page.close();
+  }
   assert.deepEqual([errors, stalls], [[], []]);
   await context.close();
 });
@@ -119,12 +167,7 @@ test("the schedule begins by itself when a part that was lost can be had", async
 
 test("what the engine needs and cannot wait for is loaded while the page stands still, and once", async () => {
   const { page, errors, stalls, context } = await device(browser);
-  // The parts do not come by themselves until `letGo` is called.
-  await page.addInitScript(() => {
-    const { fetch } = window;
-    const released = new Promise((resolve) => (window.letGo = resolve));
-    window.fetch = (input, init) => (/datum_sync_(cycle|rest)/.test(input.url ?? input) ? released.then(() => fetch(input, init)) : fetch(input, init));
-  });
+  await page.addInitScript(holdBack);
   await page.goto(site.address("odd"));
   await ready(page);
   // A method that is at hand, with what no profile has.

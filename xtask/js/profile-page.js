@@ -23,8 +23,9 @@ export function app() {
   window.release = release;
   const nothing = () => new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   const load = async () => {
-    const { Datum, beginParts } = await import("/index.js");
+    const { Datum, beginParts, followParts } = await import("/index.js");
     beginParts({}, {}, { count: 3, get: (_, link) => released.then(nothing).then(link), now: nothing, failure: (cause) => cause });
+    followParts();
     return Datum;
   };
 
@@ -142,6 +143,12 @@ export function app() {
     };
     visible("hidden");
     visible("visible");
+    // A page that is frozen, or left and shown again.
+    for (const name of ["freeze", "resume"]) document.dispatchEvent(new Event(name));
+    for (const persisted of [false, true]) {
+      dispatchEvent(new PageTransitionEvent("pagehide", { persisted }));
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted }));
+    }
     datum.stopAutoSync(user);
     datum.startAutoSync(user);
     // The browser frees what the app has dropped.
@@ -151,6 +158,22 @@ export function app() {
     await tasks.readAll();
     await tasks.read("task-1");
     await tasks.count();
+  };
+  /** Reads in one way. */
+  window.readBy = async (name, id) => {
+    const first = async (feed) => {
+      for await (const _ of feed) break;
+    };
+    const ways = {
+      readAll: () => tasks.readAll(),
+      read: () => tasks.read(id),
+      readPage: () => tasks.readPage({ size: 20 }),
+      count: () => tasks.count(),
+      exists: () => tasks.exists(id),
+      watchAll: () => first(tasks.watchAll()),
+      watchById: () => first(tasks.watchById(id)),
+    };
+    await ways[name]();
   };
   /** What apps call besides, some of it before a cycle. */
   window.more = async () => {

@@ -181,6 +181,56 @@ async function paintAgain(config, user, context, page) {
   await context.close();
 }
 
+/** A UUID of version 7, as apps have them: in the order in which they are made. */
+const uuid = (n) => `0190163d-${(0x1000 + n).toString(16)}-7${(n % 4096).toString(16).padStart(3, "0")}-a000-${(n * 7919).toString(16).padStart(12, "0")}`;
+/** Ids in the order of a pull, and ids that are not; the most usual of all, and texts with all kinds of characters. */
+const NAMES = { sorted: uuid, unsorted: (n) => `task-${n}`, odd: (n) => (n % 2 ? uuid(n) : `Ä "${n}" \u{1f600}`) };
+
+/** A row: most are alike, some are long, empty, deep, or have what JSON escapes. */
+function rowOf(id, n) {
+  const usual = { id, title: `task ${n}`, done: n % 3 === 0, at: n / 7, list: null, tags: ["a", "b"], note: "call the supplier about the order".repeat(6) };
+  const odd = [{ id }, { ...usual, note: "x".repeat(6_000) }, { ...usual, title: 'a "quoted" \\ text\n\u0001 in Ünicode \u{1f600}' }, { ...usual, nested: { deep: [[1e21, -0.5, [{ a: [] }]]] } }];
+  return n % 50 === 0 ? odd[(n / 50) % odd.length] : usual;
+}
+
+/**
+ * First paint of a page that only reads what was pulled: as long as nothing else needs them, rows are read in ways of
+ * their own. Each way of reading is once the first.
+ */
+async function reader(config, user, names) {
+  const context = await device();
+  const remote = remoteOf(user);
+  const idOf = NAMES[names];
+  for (let n = 0; n < 3_000; n++) remote.put(user, "tasks", rowOf(idOf(n), n));
+  const filling = await enter(context, config, user);
+  await release(filling);
+  await sync(filling);
+  await quiet(filling);
+  await filling.close();
+  for (const name of ["readAll", "read", "readPage", "count", "exists", "watchAll", "watchById"]) {
+    const page = await enter(context, config, user);
+    await run(page, ([name, id]) => readBy(name, id), [name, idOf(1_234)]);
+    await run(page, ([name, id]) => readBy(name, id), [name, idOf(77)]);
+    await note(PAINT, `${config}, ids ${names}: first of all ${name}`, page);
+    await page.close();
+  }
+  // Once something has changed, too.
+  for (const name of ["readAll", "read", "watchAll"]) {
+    const page = await enter(context, config, user);
+    await run(page, () => tasks.create({ title: "mine" }));
+    await run(page, ([name, id]) => readBy(name, id), [name, idOf(2)]);
+    await note(PAINT, `${config}, ids ${names}: ${name} after a write`, page);
+    await release(page);
+    await run(page, (id) => tasks.patch(id, { done: true }), idOf(3));
+    await run(page, (id) => tasks.delete(id), idOf(name.length));
+    remote.patch(user, "tasks", idOf(20 + name.length), { title: "theirs" });
+    await sync(page);
+    await quiet(page);
+    await page.close();
+  }
+  await context.close();
+}
+
 /** First paint of a device that has had everything that a log can tell of. */
 async function history() {
   const [config, user] = ["full", "history"];
@@ -338,6 +388,8 @@ try {
     await paintAgain(config, `${config}-0`, context, page);
     await schedule(config, `${config}-1`);
   }
+  for (const names of Object.keys(NAMES)) await reader("usual", `reader-${names}`, names);
+  await reader("full", "reader-full", "sorted");
   await history();
   await storage();
   await visitor();
