@@ -79,7 +79,11 @@ impl<'a> Writer<'a> {
             .collect();
         let loader = next.next().unwrap_or_default();
         functions.extend(plan.own(part).zip(&mut next));
-        let stubs = plan.stubs(part).zip(&mut next).collect();
+        let stubs = plan
+            .stubs(program, part)
+            .into_iter()
+            .zip(&mut next)
+            .collect();
         let (globals, tables) = if part == 0 {
             let (globals, tables) = (program.globals.len(), program.tables.len());
             let same = |count: usize| (0..count as u32).map(|index| (index, index)).collect();
@@ -122,7 +126,7 @@ impl<'a> Writer<'a> {
             let body = body.ok_or_else(|| missing("function", function))?;
             self.parse_function_body(&mut code, body.clone())?;
         }
-        for function in self.plan.stubs(self.part) {
+        for function in self.plan.stubs(self.program, self.part) {
             let kind = self.type_of(function)?;
             functions.function(self.type_index(kind)?);
             code.function(&self.stub(function, kind)?);

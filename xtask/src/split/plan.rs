@@ -152,14 +152,18 @@ impl Plan {
             }
         }
         // Side by side if they are of one part: a part fills its places in one run.
-        let mut others: Vec<(usize, u32)> = self
+        // By their types within that: stubs that differ by their places alone compress best.
+        let mut others: Vec<_> = self
             .callers
-            .keys()
-            .filter(|function| !self.slots.contains_key(function))
-            .map(|function| (self.part(*function), *function))
+            .iter()
+            .filter(|(function, _)| !self.slots.contains_key(function))
+            .map(|(function, caller)| {
+                let kind = program.function_types.get(*function as usize);
+                (self.part(*function), *caller, kind, *function)
+            })
             .collect();
         others.sort_unstable();
-        for (_, function) in others {
+        for (.., function) in others {
             self.slots.insert(function, self.table_size as u32);
             self.table_size += 1;
         }
@@ -186,12 +190,15 @@ impl Plan {
             .map(|(function, _)| function)
     }
 
-    /// Returns the functions that a part has stubs of.
-    pub fn stubs(&self, part: usize) -> impl Iterator<Item = u32> {
-        self.callers
-            .iter()
-            .filter(move |(_, caller)| **caller == part)
-            .map(|(function, _)| *function)
+    /// Returns the functions that a part has stubs of, in the order of their places within each type.
+    pub fn stubs(&self, program: &Program<'_>, part: usize) -> Vec<u32> {
+        let of_part = self.callers.iter().filter(|(_, caller)| **caller == part);
+        let mut stubs: Vec<u32> = of_part.map(|(function, _)| *function).collect();
+        stubs.sort_unstable_by_key(|function| {
+            let kind = program.function_types.get(*function as usize);
+            (self.part(*function), kind, self.slot(*function))
+        });
+        stubs
     }
 
     /// Returns the imported functions that a part calls.
