@@ -62,8 +62,8 @@ impl Bindgen {
     }
 
     /// Reads `wasm` and writes the module and its glue to `folder`.
-    pub fn run(self, context: &Context, wasm: &Path, folder: &Path) -> Result<()> {
-        if let Some(building) = self.building {
+    pub fn run(&mut self, context: &Context, wasm: &Path, folder: &Path) -> Result<()> {
+        if let Some(building) = self.building.take() {
             building.join(&context.console, LIMIT)?;
         }
         let mut command: Command = context.command(&self.program.to_string_lossy());

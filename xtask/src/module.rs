@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     guard_receivers, lazy_glue, node,
     pack::Kind,
     process, shorten_glue,
+    split::data::{self, Objects},
     stamp::{Checksums, Stamp, State},
     tools,
 };
@@ -39,7 +41,7 @@ const FEATURES: [&str; 8] = [
 ];
 
 /// Makes the module and its glue, and returns their folder.
-pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf> {
+pub fn build(context: &Context, kind: Kind, mut bindgen: Bindgen) -> Result<PathBuf> {
     let compiled = compile(context, kind)?;
     let folder = context.target.join("package").join(match kind {
         Kind::Release => "module",
@@ -53,11 +55,15 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
         .files(&context.root, "xtask/src/module.rs")?
         .files(&context.root, "xtask/src/guard_receivers.rs")?
         .files(&context.root, "xtask/src/shorten_glue.rs")?
-        .files(&context.root, "xtask/src/lazy_glue.rs")?;
+        .files(&context.root, "xtask/src/lazy_glue.rs")?
+        .files(&context.root, "xtask/src/split/data")?;
+    let objects = objects_file(&folder);
+    let outputs = [&folder, &objects].map(|output| relative(output, &context.target));
+    let [made, listed] = outputs;
     let stamp = Stamp::new(
         folder.with_extension("stamp"),
         &context.target,
-        &[relative(&folder, &context.target)?],
+        &[made?, listed?],
     );
     match (stamp.check(&inputs)?, kind) {
         (State::Fresh(_), Kind::Dev) => return Ok(folder),
@@ -70,10 +76,13 @@ pub fn build(context: &Context, kind: Kind, bindgen: Bindgen) -> Result<PathBuf>
         (State::Stale(_), _) => {}
     }
     clear(&folder)?;
-    bindgen.run(context, &compiled, &folder)?;
+    match kind {
+        Kind::Release => optimise(context, &mut bindgen, &compiled, &folder)?,
+        Kind::Dev => bindgen.run(context, &compiled, &folder)?,
+    }
     rewrite(&folder, guard_receivers::guard)?;
     if kind == Kind::Release {
-        optimise(context, &folder)?;
+        order(context, &folder)?;
     }
     rewrite(&folder, lazy_glue::open)?;
     stamp.write(&inputs, "")?;
@@ -118,6 +127,8 @@ fn compile(context: &Context, kind: Kind) -> Result<PathBuf> {
     ]);
     if kind == Kind::Release {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context)?);
+        // For `data::read`. It weighs nothing: wasm-opt writes all numbers anew.
+        cargo.args(["--", "-Clink-arg=--emit-relocs"]);
     }
     let label = format!("compiling the module ({profile})");
     process::run(&context.console, &label, &mut cargo, LIMIT)?;
@@ -153,15 +164,58 @@ fn flags(context: &Context) -> Result<OsString> {
     Ok(flags.join(std::ffi::OsStr::new("\u{1f}")))
 }
 
+/// Returns the objects in the memory of the module that [`build`] has made in a folder.
+pub fn objects(folder: &Path) -> Result<Objects> {
+    let file = objects_file(folder);
+    let text = fs::read_to_string(&file).because(format!("reading {}", file.display()))?;
+    Objects::parse(&text)
+}
+
+/// The file is beside the folder, whose files go into the package.
+fn objects_file(folder: &Path) -> PathBuf {
+    folder.with_extension("objects.json")
+}
+
+/// Makes the glue and the optimised module, and lists the objects in its memory: see [`data`].
+fn optimise(
+    context: &Context,
+    bindgen: &mut Bindgen,
+    compiled: &Path,
+    folder: &Path,
+) -> Result<()> {
+    let linked = fs::read(compiled).because("reading the linked module")?;
+    let linked = data::read(&linked)?;
+    let moved = folder.with_extension("moved");
+    for (folder, module) in [(folder, &linked.plain), (&moved, &linked.moved)] {
+        clear(folder)?;
+        fs::create_dir_all(folder).because(format!("making {}", folder.display()))?;
+        // wasm-bindgen names its files after this one.
+        let file = folder.join("datum_sync.wasm");
+        fs::write(&file, module).because(format!("writing {}", file.display()))?;
+        bindgen.run(context, &file, folder)?;
+        fs::remove_file(&file).because(format!("removing {}", file.display()))?;
+    }
+    let mut commands = [folder, &moved].map(|folder| shrink(context, &folder.join(WASM)));
+    let [plain, beside] = &mut commands;
+    let beside = process::start(&context.console, "wasm-opt, addresses moved", beside)?;
+    process::run(&context.console, "wasm-opt", plain, LIMIT)?;
+    beside.join(&context.console, LIMIT)?;
+    let read = |folder: &Path| fs::read(folder.join(WASM)).because("reading the module");
+    let (plain, moved) = (read(folder)?, read(&moved)?);
+    let objects = Objects {
+        addresses: data::find(&plain, &moved, &linked.objects, &linked.distances)?,
+        list: linked.objects,
+    };
+    let file = objects_file(folder);
+    fs::write(&file, objects.json().to_string()).because(format!("writing {}", file.display()))
+}
+
 /// Runs wasm-opt several times, since each pass gives the next one something to do. In between,
 /// `--flatten --rereloop` rebuilds the control flow, which comes out smaller than the compiler's.
 /// Only functions that are little more than a call are inlined: the compiler has decided on the
-/// rest. Then similar functions are placed side by side, which compresses better, and the names
-/// that the module and its glue use for each other are shortened. `--low-memory-unused` is safe
-/// because the stack lies first: the memory below 1 KiB is its end, and an access that traps there
-/// is an overflow noticed early.
-fn optimise(context: &Context, folder: &Path) -> Result<()> {
-    let wasm = folder.join(WASM);
+/// rest. `--low-memory-unused` is safe because the stack lies first: the memory below 1 KiB is its
+/// end, and an access that traps there is an overflow noticed early.
+fn shrink(context: &Context, wasm: &Path) -> Command {
     let mut command = node::tool(context, "wasm-opt");
     command.args([
         "-aimfs=2",
@@ -177,10 +231,16 @@ fn optimise(context: &Context, folder: &Path) -> Result<()> {
     command.args(FEATURES);
     command
         .args(["-g", "--strip-producers"])
-        .arg(&wasm)
+        .arg(wasm)
         .arg("-o")
-        .arg(&wasm);
-    process::run(&context.console, "wasm-opt", &mut command, LIMIT)?;
+        .arg(wasm);
+    command
+}
+
+/// Places similar functions side by side, which compresses better, and shortens the names that the module
+/// and its glue use for each other.
+fn order(context: &Context, folder: &Path) -> Result<()> {
+    let wasm = folder.join(WASM);
     let mut command = context.command("node");
     command
         .arg(context.root.join("xtask").join("js").join("order.mjs"))

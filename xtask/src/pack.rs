@@ -207,7 +207,12 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
             context.console.say(ONE_PART);
             Build::whole()
         }
-        Kind::Release => parts::split(context, folder, |to| profiled(context, module, to))?,
+        Kind::Release => {
+            let objects = module::objects(module)?;
+            parts::split(context, folder, &objects, |to| {
+                profiled(context, module, to)
+            })?
+        }
     };
     let mut inlined = vec![folder.join(INLINE)];
     inlined.extend(

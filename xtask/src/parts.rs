@@ -11,7 +11,7 @@ use crate::{
     lazy_glue,
     module::{GLUE, WASM},
     node, process,
-    split::{self, Pinned},
+    split::{self, Pinned, data::Objects},
     stamp::checksum,
 };
 
@@ -40,10 +40,12 @@ impl Build {
 }
 
 /// Replaces the module in `folder` by its parts, and makes the glue wait for them. `assemble` puts
-/// a package with the given module beside the glue, which is what is profiled.
+/// a package with the given module beside the glue, which is what is profiled. `objects` are what the module
+/// has in memory.
 pub fn split(
     context: &Context,
     folder: &Path,
+    objects: &Objects,
     assemble: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Build> {
     let wasm = folder.join(WASM);
@@ -62,7 +64,7 @@ pub fn split(
     built.extend(profile.iter().map(|part| *part as u8));
     let id: String = checksum(&built).chars().take(8).collect();
     let pinned = Pinned(&|name| !may_wait.contains(name));
-    let parts = split::split(&module, &profile, &pinned, &id)?;
+    let parts = split::split(&module, &profile, &pinned, objects, &id)?;
     if parts.modules.len() != FILES.len() {
         return Err(Failure::new(format!(
             "the profile makes {} parts of the module; {} are loaded",

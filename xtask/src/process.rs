@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long to read on after the child has exited: a grandchild may keep the pipe open.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A cargo that compiles while other steps run. Dropping it kills cargo.
+/// A program that runs beside other steps, such as cargo. Dropping it kills the program.
 pub struct Running {
     label: String,
     command: String,
@@ -66,7 +66,7 @@ pub fn attempt(
     spawn(label, command)?.finish(step, limit, judge)
 }
 
-/// Starts a cargo command as the step `label`, which runs beside the next ones.
+/// Starts a command as the step `label`, which runs beside the next ones.
 pub fn start(console: &Console, label: &str, command: &mut Command) -> Result<Running> {
     console.say(&format!("… {label}, beside the next steps"));
     spawn(label, command)
@@ -92,13 +92,15 @@ fn spawn(label: &str, command: &mut Command) -> Result<Running> {
 }
 
 impl Running {
-    /// Waits for cargo, and fails with its whole output when it fails.
+    /// Waits for the program, and fails with its whole output when it fails.
     pub fn join(self, console: &Console, limit: Duration) -> Result<()> {
         let (label, command) = (self.label.clone(), self.command.clone());
         let step = console.step_since(&label, self.started);
         let finished = self.finish(step, limit, |finished| {
-            let compiled = finished.text.contains("Compiling ");
-            let note = if compiled { "" } else { "nothing changed" };
+            // What cargo says at its end; other programs say nothing of it.
+            let said = |text: &str| finished.text.contains(text);
+            let is_fresh = said("Finished ") && !said("Compiling ");
+            let note = if is_fresh { "nothing changed" } else { "" };
             (finished.success, note.to_owned())
         })?;
         if finished.success {

@@ -5,10 +5,12 @@
 //! it. Every part but the first imports the memory, the tables, the globals and the functions of the
 //! earlier ones. A function of a later part is called through the table. Until that part is there,
 //! its place in the table has a stub that asks the page to load the part at once, and calls on. So a
-//! profile that misses a function costs time, and never a wrong result. Emscripten's SPLIT_MODULE,
+//! profile that misses a function costs time, and never a wrong result. A constant in memory comes with
+//! the first part whose functions need it; [`data`] finds that out. Emscripten's SPLIT_MODULE,
 //! by Binaryen's wasm-split, works the same way.
 
 mod blocks;
+pub mod data;
 mod instrument;
 mod outline;
 mod part;
@@ -20,6 +22,7 @@ use crate::failure::{Because, Result};
 pub use instrument::instrument;
 pub use outline::{Outlined, outline};
 
+use data::{Objects, Segments};
 use plan::Plan;
 use program::Program;
 
@@ -43,8 +46,14 @@ const SMALL: usize = 64;
 
 /// Splits `module`. `profile` has a part for each function that the module defines, in their order.
 /// `build` is the name under which the parts import what loads them.
-pub fn split(module: &[u8], profile: &[usize], pinned: &Pinned<'_>, build: &str) -> Result<Parts> {
-    divide(module, profile, pinned, build, SMALL)
+pub fn split(
+    module: &[u8],
+    profile: &[usize],
+    pinned: &Pinned<'_>,
+    objects: &Objects,
+    build: &str,
+) -> Result<Parts> {
+    divide(module, profile, pinned, objects, build, SMALL)
 }
 
 /// As [`split`], with the size up to which a function is small.
@@ -52,13 +61,15 @@ fn divide(
     module: &[u8],
     profile: &[usize],
     pinned: &Pinned<'_>,
+    objects: &Objects,
     build: &str,
     small: usize,
 ) -> Result<Parts> {
     let program = Program::read(module).because("reading the module")?;
     let plan = Plan::new(&program, profile, pinned, build, small)?;
+    let segments = Segments::new(&program, plan.profile(), objects)?;
     let modules = (0..plan.parts())
-        .map(|part| part::write(&program, &plan, part))
+        .map(|part| part::write(&program, &plan, &segments, part))
         .collect::<Result<_>>()?;
     Ok(Parts {
         modules,

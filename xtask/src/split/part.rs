@@ -13,12 +13,18 @@ use wasmparser::{ExternalKind, FunctionBody, Operator};
 use crate::failure::{Because, Failure, Result};
 
 use super::{
+    data::Segments,
     plan::{FUNCTIONS, LOADER, Plan, is_function},
     program::Program,
 };
 
 /// Writes a part of the module.
-pub fn write(program: &Program<'_>, plan: &Plan, part: usize) -> Result<Vec<u8>> {
+pub fn write(
+    program: &Program<'_>,
+    plan: &Plan,
+    segments: &Segments<'_>,
+    part: usize,
+) -> Result<Vec<u8>> {
     let mut writer = Writer::new(program, plan, part);
     let doing = format!("writing part {part} of the module");
     // The code and the imports decide which types there are.
@@ -38,15 +44,12 @@ pub fn write(program: &Program<'_>, plan: &Plan, part: usize) -> Result<Vec<u8>>
         module.section(&StartSection { function_index });
     }
     module.section(&elements).section(&code);
-    if part == 0 {
-        let mut data = DataSection::new();
-        for segment in &program.data {
-            writer
-                .parse_data(&mut data, segment.clone())
-                .because(&doing)?;
-        }
-        module.section(&data);
+    let mut data = DataSection::new();
+    for (address, bytes) in segments.of_part(program, part)? {
+        let address = ConstExpr::i32_const(address as i32);
+        data.active(0, &address, bytes.iter().copied());
     }
+    module.section(&data);
     Ok(module.finish())
 }
 

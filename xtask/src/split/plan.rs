@@ -173,6 +173,11 @@ impl Plan {
         self.parts
     }
 
+    /// Returns the part of each function that the module defines.
+    pub fn profile(&self) -> &[usize] {
+        &self.part_of
+    }
+
     /// Returns the part of a function. What JavaScript gives is there from the beginning.
     pub fn part(&self, function: u32) -> usize {
         let own = (function as usize).checked_sub(self.imported);

@@ -157,7 +157,7 @@ fn a_module_does_the_same_however_it_is_split() {
         if choice % 23 > 1 {
             continue;
         }
-        let parts = divide(&module, &profile, &NONE, "parts", 0).unwrap();
+        let parts = divide(&module, &profile, &NONE, &Objects::default(), "parts", 0).unwrap();
         let found = run(&parts.modules);
         assert_eq!(found["results"], expected["results"], "{profile:?}");
         assert_eq!(found["logged"], expected["logged"], "{profile:?}");
@@ -167,7 +167,15 @@ fn a_module_does_the_same_however_it_is_split() {
 #[test]
 fn parts_are_loaded_when_a_function_of_theirs_is_called() {
     let module = whole();
-    let none_needed = divide(&module, &[0, 1, 0, 0, 0, 0], &NONE, "parts", 0).unwrap();
+    let none_needed = divide(
+        &module,
+        &[0, 1, 0, 0, 0, 0],
+        &NONE,
+        &Objects::default(),
+        "parts",
+        0,
+    )
+    .unwrap();
     assert_eq!(none_needed.later_exports, [("other".to_owned(), 1)]);
     // `other` is called once, by its stub.
     assert_eq!(run(&none_needed.modules)["loads"], serde_json::json!([1]));
@@ -175,6 +183,7 @@ fn parts_are_loaded_when_a_function_of_theirs_is_called() {
         &module,
         &[0, 1, 0, 0, 0, 0],
         &Pinned(&|name| name == "other"),
+        &Objects::default(),
         "parts",
     )
     .unwrap();
@@ -187,7 +196,15 @@ fn a_small_function_is_where_it_is_called_first() {
     // What logs is called by `run`, and in the last part by the profile.
     let profile = [0, 1, 1, 1, 1, 2];
     let loads = |small| {
-        let parts = divide(&whole(), &profile, &NONE, "parts", small).unwrap();
+        let parts = divide(
+            &whole(),
+            &profile,
+            &NONE,
+            &Objects::default(),
+            "parts",
+            small,
+        )
+        .unwrap();
         run(&parts.modules)["loads"].clone()
     };
     assert_eq!(loads(0)[0], 2);
@@ -205,6 +222,6 @@ fn an_instrumented_module_notes_what_has_run() {
 
 #[test]
 fn a_profile_of_another_module_is_refused() {
-    assert!(split(&whole(), &[0, 0], &NONE, "parts").is_err());
-    assert!(split(b"no module", &[], &NONE, "parts").is_err());
+    assert!(split(&whole(), &[0, 0], &NONE, &Objects::default(), "parts").is_err());
+    assert!(split(b"no module", &[], &NONE, &Objects::default(), "parts").is_err());
 }
