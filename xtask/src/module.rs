@@ -27,6 +27,10 @@ pub const WASM: &str = "datum_sync_bg.wasm";
 /// The file name of the glue that wasm-bindgen writes.
 pub const GLUE: &str = "datum_sync.js";
 
+/// The size of the module's stack, which the data follows. An eighth below the linker's 1 MiB: so the addresses of
+/// the data are below 2^20, and a byte shorter in code.
+const STACK: u32 = 896 << 10;
+
 /// What rustc lets the module use by default. wasm-opt needs the list, since the module's own
 /// one is stripped.
 const FEATURES: [&str; 8] = [
@@ -128,7 +132,8 @@ fn compile(context: &Context, kind: Kind) -> Result<PathBuf> {
     if kind == Kind::Release {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context)?);
         // For `data::read`. It weighs nothing: wasm-opt writes all numbers anew.
-        cargo.args(["--", "-Clink-arg=--emit-relocs"]);
+        let stack = format!("-Clink-arg=-zstack-size={STACK}");
+        cargo.args(["--", "-Clink-arg=--emit-relocs", &stack]);
     }
     let label = format!("compiling the module ({profile})");
     process::run(&context.console, &label, &mut cargo, LIMIT)?;
