@@ -7,10 +7,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use indexed_db_futures::database::Database;
-use indexed_db_futures::transaction::Transaction;
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
+use web_sys::IdbDatabase;
 
 use crate::log::address::{BodyId, Seq};
 use crate::model::config::storage::Durability;
@@ -20,12 +19,11 @@ pub use crate::web::indexeddb::app_database::RootDatabase;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{begin, get, places, records, unreadable, values};
+use crate::web::indexeddb::read::{get, places, records, records_from, unreadable, values};
 use crate::web::indexeddb::wipes::Wipes;
-use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, write};
 
 pub mod app_database;
-pub mod callback;
 pub mod connection;
 pub mod fault;
 mod live;
@@ -38,7 +36,7 @@ const LOG: &str = "log";
 
 const BODIES: &str = "bodies";
 
-const STORES: &[&str] = &[LOG, BODIES];
+const STORES: &str = "log bodies";
 
 /// The key in `bodies` of the last checkpoint's sequence number. No body has it: the first record
 /// is 1.
@@ -165,21 +163,20 @@ impl IndexedDbStore {
         }
     }
 
-    fn count(&self, reads: u64, writes: u64, records: usize) {
+    fn count(&self, reads: u64, writes: u64, records: u32) {
         let stats = self.stats.get();
         self.stats.set(StoreStats {
             reads: stats.reads.saturating_add(reads),
             writes: stats.writes.saturating_add(writes),
-            records: stats.records.saturating_add(records as u64),
+            records: stats.records.saturating_add(records.into()),
             ..stats
         });
     }
 
     /// Whether the record under that key is this one.
-    async fn holds(&self, database: &Database, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
+    async fn holds(&self, database: &IdbDatabase, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
         self.count(1, 0, 0);
-        let transaction = begin(database, &[LOG])?;
-        let found = values(&transaction.object_store(LOG)?, &[seq]).await?;
+        let found = values(database, LOG, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
@@ -199,7 +196,7 @@ impl IndexedDbStore {
     }
 
     /// Runs work on an open database.
-    async fn run<T>(&self, work: impl AsyncFn(&Database, u32) -> Result<T, Fault>) -> Result<T> {
+    async fn run<T>(&self, work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>) -> Result<T> {
         if self.connection.has_let_go() {
             self.check_wiped().await?;
         }
@@ -215,10 +212,8 @@ impl IndexedDbStore {
     }
 
     async fn values(&self, store: &'static str, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        self.read(&[store], async |transaction| {
-            values(&transaction.object_store(store)?, keys).await
-        })
-        .await
+        self.read(async |database| values(database, store, keys).await)
+            .await
     }
 
     /// Reads one value; `None` if it is missing or the browser cannot read it.
@@ -230,11 +225,16 @@ impl IndexedDbStore {
     }
 
     /// Loads record by record, for a browser that returns none of them because it cannot read one.
-    async fn load_what_is_left(&self, from: f64) -> Result<Records> {
+    async fn load_what_is_left(&self) -> Result<Records> {
+        let key = || Array::of1(&CHECKPOINT.into());
+        let place = self.read(async |database| get(database, BODIES, key()).await);
+        let from = match place.await {
+            Err(error) if error.code() == Code::Corrupt => None,
+            found => found?.get(0).as_f64(),
+        };
+        let from = from.unwrap_or(CHECKPOINT);
         let places = self
-            .read(&[LOG], async |transaction| {
-                places(transaction, LOG, from).await
-            })
+            .read(async |database| places(database, LOG, from).await)
             .await?;
         let mut records = Records::new();
         for place in places {
@@ -246,16 +246,12 @@ impl IndexedDbStore {
         Ok(records)
     }
 
-    /// Runs a readonly transaction over these stores, repeated if the connection is lost.
-    async fn read<T>(
-        &self,
-        stores: &[&str],
-        work: impl AsyncFn(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T> {
+    /// Runs a readonly transaction, repeated if the connection is lost.
+    async fn read<T>(&self, work: impl AsyncFn(&IdbDatabase) -> Result<T, Fault>) -> Result<T> {
         self.run(async |database, _| {
             self.check()?;
             self.count(1, 0, 0);
-            work(&begin(database, stores)?).await
+            work(database).await
         })
         .await
     }
@@ -263,7 +259,6 @@ impl IndexedDbStore {
 
 impl Store for IndexedDbStore {
     async fn load(&self) -> Result<Records> {
-        let from = Cell::new(CHECKPOINT);
         let loaded = self
             .run(async |database, _| {
                 if self.connection.is_replaced() {
@@ -272,16 +267,13 @@ impl Store for IndexedDbStore {
                 self.resting.set(false);
                 self.connection.accept();
                 self.count(1, 0, 0);
-                let transaction = begin(database, STORES)?;
-                // If that cannot be read, the log is read from its start, which finds the
-                // checkpoint.
-                let place = get(&transaction.object_store(BODIES)?, CHECKPOINT.into()).await?;
-                from.set(place.and_then(|place| place.as_f64()).unwrap_or(CHECKPOINT));
-                records(&transaction, LOG, from.get(), false).await
+                // If the checkpoint's place cannot be read, the log is read from its start, which
+                // finds the checkpoint.
+                records_from(database, LOG, BODIES, CHECKPOINT).await
             })
             .await;
         match loaded {
-            Err(error) if error.code() == Code::Corrupt => self.load_what_is_left(from.get()).await,
+            Err(error) if error.code() == Code::Corrupt => self.load_what_is_left().await,
             loaded => loaded,
         }
     }
@@ -291,9 +283,9 @@ impl Store for IndexedDbStore {
             return Ok(Tail::Records(Records::new()));
         }
         let found = self
-            .read(&[LOG], async |transaction| {
+            .read(async |database| {
                 self.resting.set(false);
-                records(transaction, LOG, after as f64, true).await
+                records(database, LOG, after as f64).await
             })
             .await?;
         Ok(Tail::of(after, found))
@@ -307,26 +299,21 @@ impl Store for IndexedDbStore {
             checkpoint,
         } = append;
         let key = key_of(seq)?;
-        let mut changes = Vec::with_capacity(bodies.len());
+        let is_alone = bodies.is_empty() && checkpoint.is_none();
+        let mut batch = Batch::new(if is_alone { LOG } else { STORES }, durability);
         for (id, body) in &bodies {
-            changes.push(WriteRequest::Put(BODIES, key_of(*id)?, value_of(body)));
+            batch.put(BODIES, &key_of(*id)?, &value_of(body));
         }
         if let Some(superseded) = &checkpoint {
             for seq in &superseded.records {
-                changes.push(WriteRequest::Put(LOG, key_of(*seq)?, value_of(&[])));
+                batch.put(LOG, &key_of(*seq)?, &value_of(&[]));
             }
             for id in &superseded.bodies {
-                changes.push(WriteRequest::Delete(BODIES, key_of(*id)?));
+                batch.delete(BODIES, &key_of(*id)?);
             }
-            changes.push(WriteRequest::Put(BODIES, CHECKPOINT.into(), key.clone()));
+            batch.put(BODIES, &CHECKPOINT.into(), &key);
         }
-        let stores: &[&str] = if changes.is_empty() { &[LOG] } else { STORES };
-        let batch = Batch {
-            stores,
-            durability,
-            changes,
-            add: Some((LOG, key, value_of(&record))),
-        };
+        batch.add(LOG, &key, &value_of(&record));
 
         let written = self
             .run(async |database, tried| {
@@ -334,7 +321,7 @@ impl Store for IndexedDbStore {
                 if self.resting.get() {
                     return Ok(WriteOutcome::Nothing);
                 }
-                self.count(0, 1, batch.changes.len().saturating_add(1));
+                self.count(0, 1, batch.len());
                 match write(database, &batch).await? {
                     // The connection was lost before: this may be our own record.
                     WriteOutcome::Nothing
@@ -372,12 +359,8 @@ impl Store for IndexedDbStore {
     }
 
     async fn free(&self, below: Seq) -> Result<()> {
-        let batch = Batch {
-            stores: &[LOG],
-            durability: Durability::Relaxed,
-            changes: vec![WriteRequest::DeleteBelow(LOG, key_of(below)?)],
-            add: None,
-        };
+        let mut batch = Batch::new(LOG, Durability::Relaxed);
+        batch.delete_below(LOG, &key_of(below)?);
         self.run(async |database, _| {
             self.check()?;
             self.count(0, 1, 1);

@@ -4,22 +4,20 @@
 
 use std::rc::Rc;
 
-use indexed_db_futures::database::Database;
-use indexed_db_futures::object_store::ObjectStore;
+use js_sys::Array;
 use wasm_bindgen::JsValue;
+use web_sys::IdbDatabase;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
 use crate::web::indexeddb::connection::Connection;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{ALL_KEYS, all, begin, get, wrong_type};
-use crate::web::indexeddb::write::{Batch, WriteOutcome, WriteRequest, write};
+use crate::web::indexeddb::read::{all, get, wrong_type};
+use crate::web::indexeddb::write::{Batch, WriteOutcome, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
 const META: &str = "meta";
-
-const STORES: &[&str] = &[META];
 
 /// The prefix of each known user's key: one key a user, so that two tabs cannot overwrite each
 /// other's list.
@@ -45,7 +43,7 @@ impl RootDatabase {
             connection: Connection::new(
                 name.to_owned(),
                 Schema {
-                    stores: STORES,
+                    stores: META,
                     identity: None,
                 },
             ),
@@ -65,10 +63,8 @@ impl RootDatabase {
     pub async fn list(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         self.connection
             .run(async |database, _| {
-                let transaction = begin(database, STORES)?;
                 let mut found = Vec::new();
-                for entry in all(&transaction.object_store(META)?, ALL_KEYS).await? {
-                    let (key, value) = entry?;
+                for (key, value) in all(database, META).await? {
                     let key = key.as_string().ok_or_else(wrong_type)?;
                     if key.starts_with(prefix) {
                         found.push((key, value.as_string().ok_or_else(wrong_type)?));
@@ -81,22 +77,16 @@ impl RootDatabase {
 
     /// Writes a value, durably.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
-        self.change(
-            vec![WriteRequest::Put(META, key.into(), value.into())],
-            Durability::Strict,
-        )
-        .await
+        let mut batch = Batch::new(META, Durability::Strict);
+        batch.put(META, &key.into(), &value.into());
+        self.change(batch).await
     }
 
     /// Writes a value if there is none, and returns the stored one: the same in every tab, also if
     /// several call at once.
     pub async fn get_or_put(&self, key: &str, value: &str) -> Result<String> {
-        let batch = Batch {
-            stores: STORES,
-            durability: Durability::Strict,
-            changes: Vec::new(),
-            add: Some((META, key.into(), value.into())),
-        };
+        let mut batch = Batch::new(META, Durability::Strict);
+        batch.add(META, &key.into(), &value.into());
         self.connection
             .run(async |database, _| {
                 if let Some(found) = text(database, key).await? {
@@ -115,11 +105,9 @@ impl RootDatabase {
 
     /// Removes a value.
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.change(
-            vec![WriteRequest::Delete(META, key.into())],
-            Durability::Strict,
-        )
-        .await
+        let mut batch = Batch::new(META, Durability::Strict);
+        batch.delete(META, &key.into());
+        self.change(batch).await
     }
 
     /// Opens the store of one user. Returns also the user's note and number of wipes.
@@ -149,10 +137,9 @@ impl RootDatabase {
     pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
         self.connection
             .run(async |database, _| {
-                let transaction = begin(database, STORES)?;
-                let store = transaction.object_store(META)?;
-                let note = text_in(&store, &format!("{USER}{user}")).await?;
-                let wipes = text_in(&store, &format!("{WIPED}{user}")).await?;
+                let keys = [USER, WIPED].map(|kind| JsValue::from(format!("{kind}{user}")));
+                let found = get(database, META, keys.iter().collect()).await?;
+                let (note, wipes) = (text_of(found.get(0))?, text_of(found.get(1))?);
                 Ok((
                     note,
                     wipes
@@ -170,26 +157,19 @@ impl RootDatabase {
         if self.is_deleted() {
             return Ok(());
         }
-        self.change(
-            vec![WriteRequest::Put(
-                META,
-                format!("{USER}{user}").into(),
-                note.into(),
-            )],
-            Durability::Relaxed,
-        )
-        .await
+        let mut batch = Batch::new(META, Durability::Relaxed);
+        batch.put(META, &format!("{USER}{user}").into(), &note.into());
+        self.change(batch).await
     }
 
     /// Counts a wipe that is about to begin.
     pub(super) async fn note_wipe(&self, user: &str) -> Result<()> {
         let (_, wipes) = self.noted(user).await?;
         let count = wipes.saturating_add(1).to_string();
-        let changes = vec![
-            WriteRequest::Put(META, format!("{WIPED}{user}").into(), count.into()),
-            WriteRequest::Delete(META, format!("{USER}{user}").into()),
-        ];
-        self.change(changes, Durability::Strict).await
+        let mut batch = Batch::new(META, Durability::Strict);
+        batch.put(META, &format!("{WIPED}{user}").into(), &count.into());
+        batch.delete(META, &format!("{USER}{user}").into());
+        self.change(batch).await
     }
 
     /// Returns every user that has a database here.
@@ -228,27 +208,21 @@ impl RootDatabase {
         self.connection.close();
     }
 
-    async fn change(&self, changes: Vec<WriteRequest>, durability: Durability) -> Result<()> {
-        let batch = Batch {
-            stores: STORES,
-            durability,
-            changes,
-            add: None,
-        };
+    async fn change(&self, batch: Batch) -> Result<()> {
         self.connection
             .run(async |database, _| write(database, &batch).await.map(drop))
             .await
     }
 }
 
-async fn text(database: &Database, key: &str) -> Result<Option<String>, Fault> {
-    let transaction = begin(database, STORES)?;
-    text_in(&transaction.object_store(META)?, key).await
+async fn text(database: &IdbDatabase, key: &str) -> Result<Option<String>, Fault> {
+    let found = get(database, META, Array::of1(&key.into())).await?;
+    text_of(found.get(0))
 }
 
-async fn text_in(store: &ObjectStore<'_>, key: &str) -> Result<Option<String>, Fault> {
-    match get(store, JsValue::from_str(key)).await? {
-        Some(found) => found.as_string().map(Some).ok_or_else(wrong_type),
-        None => Ok(None),
+fn text_of(found: JsValue) -> Result<Option<String>, Fault> {
+    if found.is_undefined() {
+        return Ok(None);
     }
+    found.as_string().map(Some).ok_or_else(wrong_type)
 }

@@ -11,14 +11,15 @@ use std::mem;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, LocalBoxFuture, select};
-use indexed_db_futures::database::Database;
+use wasm_bindgen::JsCast;
+use web_sys::IdbDatabase;
 
 use crate::model::error::{Code, Error, Result};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::oneshot;
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::live::{Handle, Live, ended};
-use crate::web::indexeddb::open::{Schema, delete, identity, request, unanswered};
+use crate::web::indexeddb::open::{OpenRequest, Schema, delete, identity, request, unanswered};
 use crate::web::interop::spawn;
 use crate::web::timer::sleep;
 
@@ -76,7 +77,7 @@ impl fmt::Debug for OnDeleted {
 #[derive(Debug)]
 struct Opening {
     ticket: u64,
-    blocked: Rc<Cell<bool>>,
+    request: OpenRequest,
     waiting: Vec<oneshot::Sender<Result<Handle, Fault>>>,
 }
 
@@ -149,17 +150,18 @@ impl Connection {
     /// The work must be repeatable; its second argument counts earlier attempts.
     pub(super) async fn run<T>(
         self: &Rc<Self>,
-        work: impl AsyncFn(&Database, u32) -> Result<T, Fault>,
+        work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>,
     ) -> Result<T> {
         let done = RefCell::new(None);
         let (work, place) = (&work, &done);
-        let work = move |database: Database, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
-            Box::pin(async move {
-                let given = work(&database, tried).await?;
-                place.replace(Some(given));
-                Ok(())
-            })
-        };
+        let work =
+            move |database: IdbDatabase, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
+                Box::pin(async move {
+                    let given = work(&database, tried).await?;
+                    place.replace(Some(given));
+                    Ok(())
+                })
+            };
         self.repeat(&work).await?;
         done.take().ok_or_else(closed)
     }
@@ -167,7 +169,7 @@ impl Connection {
     // Not generic: the loop exists once, for all kinds of work.
     async fn repeat<'f>(
         self: &Rc<Self>,
-        work: &dyn Fn(Database, u32) -> LocalBoxFuture<'f, Result<(), Fault>>,
+        work: &dyn Fn(IdbDatabase, u32) -> LocalBoxFuture<'f, Result<(), Fault>>,
     ) -> Result<()> {
         let mut tried = 0_u32;
         loop {
@@ -254,16 +256,16 @@ impl Connection {
         let this = Rc::clone(self);
         let found = this.look();
         async move {
-            let (opened, blocked) = match found {
+            let (opened, request) = match found {
                 Lookup::Here(handle) => return Ok(handle),
                 Lookup::Closed => return Err(closed().into()),
-                Lookup::Coming(opened, blocked) => (opened, blocked),
+                Lookup::Coming(opened, request) => (opened, request),
             };
             let patience = Box::pin(sleep(this.patience_ms.get()));
             match select(opened, patience).await {
                 Either::Left((Ok(answer), _)) => answer,
                 Either::Left((Err(_), _)) => Err(closed().into()),
-                Either::Right(_) => Err(unanswered(blocked.get()).into()),
+                Either::Right(_) => Err(unanswered(request.blocked()).into()),
             }
         }
     }
@@ -278,7 +280,7 @@ impl Connection {
             ConnectionState::Opening(opening) => {
                 let (tx, rx) = oneshot::channel();
                 opening.waiting.push(tx);
-                Lookup::Coming(rx, Rc::clone(&opening.blocked))
+                Lookup::Coming(rx, opening.request.clone())
             }
             ConnectionState::Idle | ConnectionState::Deleting | ConnectionState::Closed => {
                 Lookup::Closed
@@ -290,45 +292,36 @@ impl Connection {
     fn begin(self: &Rc<Self>) {
         let ticket = self.opens.get().saturating_add(1);
         self.opens.set(ticket);
-        let blocked = Rc::new(Cell::new(false));
         let schema = self.schema;
-        let request = request(&self.name, schema, Rc::clone(&blocked));
+        let (request, opened) = request(&self.name, schema);
         self.state.replace(ConnectionState::Opening(Opening {
             ticket,
-            blocked,
+            request,
             waiting: Vec::new(),
         }));
         let this = Rc::downgrade(self);
         spawn(async move {
-            let opened = match request {
-                Ok((request, on_event)) => {
-                    let opened = request.await;
-                    // No further event can come.
-                    drop(on_event);
-                    match opened {
-                        Ok(database) => {
-                            // It listens from now on: nobody else can hear that the browser closes
-                            // it, or that another tab waits for it.
-                            let live = Live::new(database, ticket, {
-                                let owner = Weak::clone(&this);
-                                move |deleted| {
-                                    if let Some(owner) = owner.upgrade() {
-                                        owner.discard(ticket);
-                                        if deleted {
-                                            owner.note_deletion();
-                                        }
-                                    }
+            let opened = match opened.await {
+                Ok(database) => {
+                    // It listens from now on: nobody else can hear that the browser closes it, or
+                    // that another tab waits for it.
+                    let live = Live::new(database.unchecked_into(), ticket, {
+                        let owner = Weak::clone(&this);
+                        move |deleted| {
+                            if let Some(owner) = owner.upgrade() {
+                                owner.discard(ticket);
+                                if deleted {
+                                    owner.note_deletion();
                                 }
-                            });
-                            let handle = &live.handle;
-                            let read = Box::pin(identity(&handle.database, schema));
-                            let found = handle.outcome(read).await;
-                            found.map(|identity| (live, identity))
+                            }
                         }
-                        Err(error) => Err(error.into()),
-                    }
+                    });
+                    let handle = &live.handle;
+                    let read = Box::pin(identity(&handle.database, schema));
+                    let found = handle.outcome(read).await;
+                    found.map(|identity| (live, identity))
                 }
-                Err(fault) => Err(fault),
+                Err(thrown) => Err(thrown.into()),
             };
             // If nobody is left, it closes: it would block every later upgrade and delete.
             if let Some(this) = this.upgrade() {
@@ -381,7 +374,7 @@ impl Drop for Connection {
 
 enum Lookup {
     Here(Handle),
-    Coming(oneshot::Receiver<Result<Handle, Fault>>, Rc<Cell<bool>>),
+    Coming(oneshot::Receiver<Result<Handle, Fault>>, OpenRequest),
     Closed,
 }
 

@@ -1,7 +1,5 @@
 //! Failures of IndexedDB, classified by the name of the DOMException.
 
-use indexed_db_futures::error::{DomException, Error as IdbError, JSError, OpenDbError};
-use indexed_db_futures::internals::SystemRepr;
 use wasm_bindgen::JsValue;
 
 use crate::model::error::{Code, Error};
@@ -89,43 +87,5 @@ impl From<JsValue> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Ours(error)
-    }
-}
-
-impl From<IdbError> for Fault {
-    fn from(error: IdbError) -> Self {
-        match error {
-            IdbError::DomException(exception) => exception.into(),
-            IdbError::Unknown(JSError::Error(error)) => Self::thrown(&error),
-            IdbError::Unknown(JSError::Unknown(thrown)) => Self::thrown(&thrown),
-            IdbError::Serialisation(_) => {
-                Error::new(Code::Corrupt, "A stored value has the wrong type.").into()
-            }
-            // indexed_db_futures has lost the reason; the transaction is gone in any case.
-            IdbError::MissingData(_) => Self::named("AbortError", "The request's answer was lost."),
-        }
-    }
-}
-
-impl From<DomException> for Fault {
-    fn from(exception: DomException) -> Self {
-        let exception = exception.as_sys();
-        Self::Browser {
-            name: exception.name(),
-            message: exception.message(),
-        }
-    }
-}
-
-impl From<OpenDbError> for Fault {
-    fn from(error: OpenDbError) -> Self {
-        match error {
-            OpenDbError::Base(error) => error.into(),
-            // `VersionZero` stands for anything that `open()` threw; the version is never 0 here.
-            OpenDbError::VersionZero => Self::named("SecurityError", "indexedDB.open() threw."),
-            OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory => {
-                Self::named("NotSupportedError", "There is no indexedDB.")
-            }
-        }
     }
 }

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
-use indexed_db_futures::database::Database;
-use indexed_db_futures::internals::SystemRepr;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbDatabase;
 
 use crate::util::local_sync::Notify;
 use crate::web::indexeddb::fault::Fault;
@@ -28,7 +27,7 @@ pub(super) struct Live {
 /// An open database, and which open it came from.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
-    pub(super) database: Database,
+    pub(super) database: IdbDatabase,
     pub(super) ticket: u64,
     end: Rc<End>,
 }
@@ -66,7 +65,7 @@ pub(super) fn ended() -> Fault {
 impl Live {
     /// `on_end` is called when the connection must not be used any more, with whether a script
     /// deletes the database.
-    pub(super) fn new(database: Database, ticket: u64, on_end: impl Fn(bool) + 'static) -> Self {
+    pub(super) fn new(database: IdbDatabase, ticket: u64, on_end: impl Fn(bool) + 'static) -> Self {
         let end = Rc::<End>::default();
         let told = Rc::clone(&end);
         // `versionchange`: another tab deletes or upgrades, and waits for this connection to close;
@@ -80,9 +79,8 @@ impl Live {
             }
             on_end(version.is_null());
         });
-        let sys = database.as_sys();
-        sys.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
-        sys.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
+        database.set_onversionchange(Some(on_lost.as_js_value().unchecked_ref()));
+        database.set_onclose(Some(on_lost.as_js_value().unchecked_ref()));
         Self {
             handle: Handle {
                 database,
@@ -96,7 +94,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let database = self.handle.database.as_sys();
+        let database = &self.handle.database;
         database.set_onversionchange(None);
         database.set_onclose(None);
         database.close();

@@ -1,127 +1,74 @@
 //! The requests that create, open and delete a database.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use futures_util::future::{Either, select};
-use indexed_db_futures::Build;
-use indexed_db_futures::database::Database;
-use indexed_db_futures::factory::DBFactory;
-use indexed_db_futures::future::OpenDbRequest;
-use indexed_db_futures::internals::SystemRepr;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
+use js_sys::{Array, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::IdbDatabase;
 
 use crate::model::error::{Code, Error};
-use crate::web::indexeddb::callback::until;
 use crate::web::indexeddb::fault::Fault;
-use crate::web::indexeddb::read::{begin, get};
-use crate::web::interop::{EventCallback, function_of};
+use crate::web::indexeddb::read::get;
 use crate::web::timer::sleep;
 
-/// The version of every database. Migrations are records of the log instead: another version would
-/// need every other tab to close its connection first.
-const VERSION: u8 = 1;
+#[wasm_bindgen(module = "/src/js/indexeddb.js")]
+extern "C" {
+    /// A request to open or to delete a database.
+    #[wasm_bindgen(js_name = DatabaseRequest)]
+    #[derive(Clone, Debug)]
+    pub(super) type OpenRequest;
+    /// Whether another tab holds the database.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn blocked(this: &OpenRequest) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn done(this: &OpenRequest) -> Promise;
+
+    #[wasm_bindgen(js_name = openDatabase)]
+    fn open_database(
+        name: &str,
+        stores: &str,
+        identified: Option<&str>,
+        identity: f64,
+    ) -> OpenRequest;
+    #[wasm_bindgen(js_name = deleteDatabase)]
+    fn delete_database(name: &str) -> OpenRequest;
+}
 
 /// The content of a new database.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schema {
-    /// The object stores, with out-of-line keys.
-    pub(super) stores: &'static [&'static str],
+    /// The object stores, with out-of-line keys and a space in between.
+    pub(super) stores: &'static str,
     /// The store and key of a random number that identifies the database.
     pub(super) identity: Option<(&'static str, f64)>,
 }
 
-/// Issues an open request, which makes the database if there is none.
-pub(super) fn request(
-    name: &str,
-    schema: Schema,
-    blocked: Rc<Cell<bool>>,
-) -> Result<(OpenDbRequest, EventCallback), Fault> {
-    let request = Database::open(name).with_version(VERSION).build()?;
-    let on_event = EventCallback::new(move |event: Event| {
-        if event.type_() == "blocked" {
-            blocked.set(true);
-            return;
-        }
-        let request: Option<IdbOpenDbRequest> = event.target().map(JsCast::unchecked_into);
-        if let Some(request) = request
-            && make(&request, schema).is_err()
-            && let Some(transaction) = request.transaction()
-        {
-            // The open then fails, and the next one creates everything again.
-            let _ = transaction.abort();
-        }
-    });
-    request.as_sys().set_onblocked(Some(function_of(&on_event)));
-    request
-        .as_sys()
-        .set_onupgradeneeded(Some(function_of(&on_event)));
-    Ok((request, on_event))
-}
-
-/// Creates the content of a new database.
-fn make(request: &IdbOpenDbRequest, schema: Schema) -> Result<(), JsValue> {
-    let database: IdbDatabase = request.result()?.unchecked_into();
-    for name in schema.stores {
-        let store = database.create_object_store(name)?;
-        if let Some((_, key)) = schema.identity.filter(|(identity, _)| identity == name) {
-            store.put_with_key(
-                &JsValue::from_f64(js_sys::Math::random()),
-                &JsValue::from_f64(key),
-            )?;
-        }
-    }
-    Ok(())
+/// Issues an open request, which makes the database if there is none. Returns what it resolves to,
+/// too.
+pub(super) fn request(name: &str, schema: Schema) -> (OpenRequest, JsFuture) {
+    let (identified, key) = schema.identity.unzip();
+    let request = open_database(name, schema.stores, identified, key.unwrap_or_default());
+    let done = JsFuture::from(request.done());
+    (request, done)
 }
 
 /// Returns the database's identity.
-pub(super) async fn identity(database: &Database, schema: Schema) -> Result<f64, Fault> {
+pub(super) async fn identity(database: &IdbDatabase, schema: Schema) -> Result<f64, Fault> {
     let Some((store, key)) = schema.identity else {
         return Ok(0.0);
     };
-    let transaction = begin(database, &[store])?;
-    let found = get(&transaction.object_store(store)?, JsValue::from_f64(key)).await?;
-    Ok(found.and_then(|found| found.as_f64()).unwrap_or_default())
+    let found = get(database, store, Array::of1(&key.into())).await?;
+    Ok(found.get(0).as_f64().unwrap_or_default())
 }
 
 /// Deletes a database, and waits `patience_ms` milliseconds at most for that.
 pub(super) async fn delete(name: &str, patience_ms: u64) -> Result<(), Fault> {
-    let factory = DBFactory::new()?;
-    // Not by the request of indexed_db_futures, which has no handler for `blocked`; and ours outlives
-    // a caller whose patience has ended.
-    let request = factory
-        .as_sys()
-        .delete_database(name)
-        .map_err(|thrown| Fault::thrown(&thrown))?;
-    let blocked = Rc::new(Cell::new(false));
-    let is_blocked = Rc::clone(&blocked);
-    let (on_event, deleted) = until(move |event| match event.type_().as_str() {
-        "success" => Some(Ok(())),
-        "error" => {
-            let request: Option<IdbOpenDbRequest> = event.target().map(JsCast::unchecked_into);
-            let error = request.and_then(|request| request.error().ok().flatten());
-            Some(Err(match error {
-                Some(error) => Fault::Browser {
-                    name: error.name(),
-                    message: error.message(),
-                },
-                None => Fault::named("UnknownError", "The database was not deleted."),
-            }))
-        }
-        _ => {
-            is_blocked.set(true);
-            None
-        }
-    });
-    request.set_onsuccess(Some(&on_event));
-    request.set_onerror(Some(&on_event));
-    request.set_onblocked(Some(&on_event));
+    let request = delete_database(name);
     let patience = Box::pin(sleep(patience_ms));
-    match select(deleted, patience).await {
-        Either::Left((Ok(answer), _)) => answer,
-        Either::Left((Err(_), _)) => Err(Fault::named("UnknownError", "The answer was lost.")),
-        Either::Right(_) => Err(unanswered(blocked.get()).into()),
+    match select(JsFuture::from(request.done()), patience).await {
+        Either::Left((Ok(_), _)) => Ok(()),
+        Either::Left((Err(thrown), _)) => Err(Fault::thrown(&thrown)),
+        Either::Right(_) => Err(unanswered(request.blocked()).into()),
     }
 }
 
