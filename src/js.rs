@@ -34,7 +34,6 @@ pub mod observe;
 pub mod open;
 pub mod page;
 pub mod page_bindings;
-pub mod parts;
 pub mod persist;
 pub mod resolver;
 pub mod schedule;

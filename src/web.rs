@@ -12,6 +12,7 @@ pub mod leader;
 pub mod local_storage;
 pub mod locks;
 pub mod page;
+pub mod parts;
 pub mod remote;
 pub mod shared_lock;
 pub mod storage;

@@ -6,9 +6,9 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::auto_sync::Signal;
 use crate::js::instance::Instance;
-use crate::js::parts;
 use crate::ports::host::TabMessage;
 use crate::web::interop::spawn;
+use crate::web::parts;
 
 #[wasm_bindgen(module = "/src/js/support.js")]
 extern "C" {

@@ -53,6 +53,12 @@ export function follow() {
   following ??= patiently(source.count - 1);
 }
 
+/** Resolves when all parts are there: what a refusal leads to may be in the last one. Rejects if one cannot be had. */
+export const whole = () => load(source ? source.count - 1 : 0);
+
+/** Returns whether all parts are there. */
+export const isWhole = () => last >= (source ? source.count - 1 : 0);
+
 /** Returns whether a part is there. */
 export const isLoaded = (part) => last >= part;
 

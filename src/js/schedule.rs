@@ -9,10 +9,10 @@ use crate::js::arguments::read_user;
 use crate::js::convert::read_options;
 use crate::js::instance::Instance;
 use crate::js::page_bindings::Attendance;
-use crate::js::parts;
 use crate::model::error::Result;
 use crate::web::interop::spawn;
 use crate::web::page::Presence;
+use crate::web::parts;
 
 /// Runs the schedule until the instance is closed.
 pub(crate) fn attend(instance: &Rc<Instance>) {

@@ -30,6 +30,15 @@ pub trait Host {
         self.sleep(0).await;
     }
 
+    /// Loads all of the engine, where it comes in parts. What is rare may be in one that is still to come, and
+    /// code that meets it cannot wait there.
+    ///
+    /// # Errors
+    /// Fails with [`Code::Network`](crate::model::error::Code::Network) if a part cannot be had.
+    async fn load_all(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns true if the browser believes that there is a network.
     fn is_online(&self) -> bool;
 

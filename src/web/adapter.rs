@@ -16,6 +16,7 @@ use crate::util::json::serialize;
 use crate::web::interop::{
     AbortGuard, await_value, json_of, member, set_member, thrown_name, thrown_text,
 };
+use crate::web::parts::whole;
 use crate::web::thrown::{coded_error, error_of, http_status, retry_after};
 
 pub mod metadata;
@@ -70,6 +71,12 @@ impl CustomRemote {
             Ok(returned) => await_value(&returned).await,
             Err(thrown) => Err(thrown),
         };
+        // What a failure leads to may be in a part of the module that is to come.
+        if settled.is_err()
+            && let Err(thrown) = whole().await
+        {
+            return Called::Threw(thrown);
+        }
         settled.map_or_else(Called::Threw, Called::Value)
     }
 

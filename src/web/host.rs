@@ -8,14 +8,16 @@ use std::rc::Rc;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
-use crate::model::error::Result;
+use crate::model::error::{Code, Result};
 use crate::ports::host::{Host, StorageEstimate, TabMessage};
 use crate::web::channel::{Channels, Listening};
 use crate::web::interop::{EventListener, await_value, member};
 use crate::web::leader::LeaderElection;
 use crate::web::locks::LockGuard;
 use crate::web::page::Presence;
+use crate::web::parts::whole;
 use crate::web::shared_lock::SharedLock;
+use crate::web::thrown::error_of;
 use crate::web::timer::{breathe, sleep};
 use crate::web::{locks, page, shared_lock};
 
@@ -124,6 +126,12 @@ impl Host for WebHost {
 
     async fn breathe(&self) {
         breathe().await;
+    }
+
+    async fn load_all(&self) -> Result<()> {
+        whole()
+            .await
+            .map_err(|thrown| error_of(&thrown, Code::Network))
     }
 
     fn is_online(&self) -> bool {

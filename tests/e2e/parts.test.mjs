@@ -18,11 +18,12 @@ const LATER = /datum_sync_(cycle|rest)\.wasm$/;
 async function held(context, paths = LATER) {
   let decide;
   const decided = new Promise((resolve) => (decide = resolve));
-  const asked = [];
+  let note;
+  const asked = new Promise((resolve) => (note = resolve));
   await context.route(
     (url) => paths.test(url.pathname),
     async (route) => {
-      asked.push(new URL(route.request().url()).pathname);
+      note();
       const isOpen = await decided;
       // The page may be gone by then.
       await (isOpen ? route.continue() : route.abort()).catch(() => {});
@@ -58,7 +59,7 @@ test("a page writes, reads and watches before the later parts are there", async 
   });
   assert.deepEqual(watched, ["early"]);
   assert.equal(await page.evaluate(() => window.app.status().status), "idle");
-  assert.ok(parts.asked.length > 0, "the next part is on its way");
+  await parts.asked;
   parts.open();
   await page.evaluate(() => window.app.sync());
   await page.waitForFunction(() => window.app.ended.length === 1);
@@ -153,6 +154,35 @@ test("without its part a call rejects with `network`, and a later one tries agai
   assert.deepEqual(await site.rows("gone"), ["offline"]);
   assert.deepEqual(errors, []);
   await context.close();
+});
+
+test("a refusal or a conflict without the last part costs a cycle, and not the instance", async () => {
+  const { page: other, context: otherContext } = await device(browser);
+  await other.goto(site.address("refused"));
+  await ready(other);
+  const sync = (page) => page.evaluate(() => window.app.datum.synchronize(window.app.user).then((result) => result.isSuccess, (error) => error.code));
+  const { page, parts, errors, context } = await opened("refused", /datum_sync_rest\.wasm$|inline\.js$/, { defaultConflictResolver: "remotePriority" });
+  await page.evaluate(() => window.app.tasks.create({ id: "task", title: "first" }).then(() => undefined));
+  assert.equal(await sync(page), true, "an ordinary cycle needs no last part");
+  assert.equal(await sync(other), true);
+  parts.fail();
+  const alive = async () => assert.deepEqual(await page.evaluate(() => window.app.titles()), ["mine"]);
+
+  await page.evaluate(() => window.app.tasks.patch("task", { title: "mine" }).then(() => undefined));
+  const isPush = (url) => url.pathname.endsWith("/push");
+  await context.route(isPush, (route) => route.fulfill({ status: 503, json: { error: { code: "unavailable", message: "Not now." } } }));
+  assert.equal(await sync(page), "network");
+  await alive();
+  await context.unroute(isPush);
+  await other.evaluate(() => window.app.tasks.patch("task", { title: "theirs" }).then(() => undefined));
+  assert.equal(await sync(other), true);
+  assert.equal(await sync(page), "network");
+  await alive();
+  await context.unrouteAll();
+  assert.equal(await sync(page), true);
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), ["theirs"]);
+  assert.deepEqual(errors, []);
+  for (const one of [context, otherContext]) await one.close();
 });
 
 test("the schedule begins by itself when a part that was lost can be had", async () => {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::support::world::{Device, Fault, World};
 use datum_sync::model::config::Options;
+use datum_sync::model::error::Code;
 use datum_sync::plan::write::Write;
 use futures_util::future::join;
 use serde_json::Value;
@@ -235,4 +236,39 @@ fn full_page(world: &World) -> Value {
         (world.server).handle("ann", "POST", "/sync/v1/pull", request.as_bytes(), 0);
     assert_eq!(status, 200);
     serde_json::from_slice(&page).unwrap()
+}
+
+#[test]
+fn a_page_does_not_meet_a_pending_edit_while_a_part_of_the_engine_is_missing() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    let id = a.create(r#"{"title":"first"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    a.sync();
+    let host = b.engine.host();
+    host.lacks_part.set(true);
+    b.sync();
+    assert_eq!(
+        b.titles(),
+        ["first"],
+        "a pull without pending edits needs none"
+    );
+    a.patch(&id, r#"{"title":"theirs"}"#);
+    a.sync();
+    b.patch(&id, r#"{"note":"mine"}"#);
+
+    let error = b.sync_with(r#"{"direction":"pullOnly"}"#).unwrap_err();
+
+    assert_eq!(error.code(), Code::Network);
+    assert_eq!((b.titles(), b.pending()), (vec!["first".to_owned()], 1));
+    host.lacks_part.set(false);
+    b.sync();
+    let row = b.read(&id).unwrap();
+    assert_eq!(
+        (row["title"].as_str(), row["note"].as_str()),
+        (Some("theirs"), Some("mine"))
+    );
 }

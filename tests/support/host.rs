@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::clock::Clock;
-use datum_sync::model::error::Result;
+use datum_sync::model::error::{Code, Error, Result};
 use datum_sync::ports::host::{Host, StorageEstimate, TabMessage};
 use datum_sync::ports::remote::Remote;
 use datum_sync::util::local_sync::Notify;
@@ -55,6 +55,8 @@ pub struct TestHost {
     /// How often the engine has yielded.
     pub yields: Cell<u64>,
     pub dice: Cell<u64>,
+    /// A part of the engine cannot be had.
+    pub lacks_part: Cell<bool>,
 }
 
 pub struct Guard(Locks, String, Holder);
@@ -114,6 +116,16 @@ impl Host for TestHost {
     async fn breathe(&self) {
         self.yields.set(self.yields.get() + 1);
         self.sleep(0).await;
+    }
+
+    async fn load_all(&self) -> Result<()> {
+        if self.lacks_part.get() {
+            return Err(Error::new(
+                Code::Network,
+                "A part of the engine cannot be had.",
+            ));
+        }
+        Ok(())
     }
 
     fn is_online(&self) -> bool {

@@ -138,6 +138,7 @@ impl Device {
             has_locks: Rc::clone(&self.has_locks),
             work_ms: Cell::new(0),
             yields: Cell::new(0),
+            lacks_part: Cell::new(false),
             dice: Cell::new(self.seed.get()),
         };
         self.channel

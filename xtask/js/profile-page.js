@@ -104,6 +104,13 @@ export function app() {
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
   };
 
+  /** From now on requests fail with an error of the package. */
+  window.breakOff = async () => {
+    const { DatumError } = await import("/index.js");
+    window.fetch = async () => {
+      throw new DatumError("network", "The engine could not be loaded.", { cause: new Error("HTTP 404") });
+    };
+  };
   const follow = async (feed) => {
     for await (const _ of feed);
   };

@@ -156,6 +156,11 @@ async function schedule(config, user) {
   await run(page, () => tasks.create({ title: "offline" }));
   await sync(page, { force: true });
   await note(CYCLE, `${config}: offline`, page);
+  await context.setOffline(false);
+  // A refusal whose part of the module cannot be had.
+  await run(page, () => breakOff());
+  for (const direction of ["pushThenPull", "pullOnly"]) await sync(page, { direction, force: true });
+  await note(CYCLE, `${config}: a part is missing`, page);
   await context.close();
 }
 
