@@ -13,10 +13,13 @@ use crate::util::local_sync::Notify;
 /// How many changed entities the journal keeps.
 const JOURNAL: usize = 20_000;
 
+/// The table and the id of a row that has changed.
+pub(super) type ChangedRow = (Rc<str>, Box<str>);
+
 /// The changed entities of one user, latest last.
 #[derive(Debug, Default)]
 pub struct Journal {
-    items: RefCell<VecDeque<(Rc<str>, Box<str>)>>,
+    items: RefCell<VecDeque<ChangedRow>>,
     /// The number of the next item.
     pub(super) next: Cell<u64>,
     pub(super) watching: Cell<u32>,
@@ -56,9 +59,45 @@ impl Journal {
         Some(ids)
     }
 
+    /// Returns the rows of a selection that have changed from item `seen` on, each once, with their
+    /// tables; `None` if those items have been dropped.
+    pub(super) fn rows_since(&self, seen: u64, selection: &str) -> Option<Vec<ChangedRow>> {
+        let items = self.items.borrow();
+        let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skip = items.len().checked_sub(missed)?;
+        let concerned = items.iter().skip(skip);
+        let mut rows: Vec<ChangedRow> = concerned
+            .filter(|(of, _)| tables::selects(selection, of))
+            .cloned()
+            .collect();
+        sort(&mut rows);
+        rows.dedup();
+        Some(rows)
+    }
+
     /// Ends every watch.
     pub fn close(&self) {
         self.closed.set(true);
         self.notify.notify_waiters();
+    }
+}
+
+/// Keeps changes being noted while it lives.
+#[derive(Debug)]
+pub(super) struct Noting(Rc<Journal>);
+
+impl Noting {
+    pub(super) fn new(journal: &Rc<Journal>) -> Self {
+        journal
+            .watching
+            .set(journal.watching.get().saturating_add(1));
+        Self(Rc::clone(journal))
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        let watching = &self.0.watching;
+        watching.set(watching.get().saturating_sub(1));
     }
 }

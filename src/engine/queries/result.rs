@@ -1,0 +1,300 @@
+//! The result of a query, as of the present state: loaded once, then followed change by change.
+
+use std::rc::Rc;
+
+use crate::engine::database::overtaken;
+use crate::engine::journal::Noting;
+use crate::engine::queries::bodies::{FetchedBodies, RowLook};
+use crate::engine::queries::indexes::Access;
+use crate::engine::queries::rows::{RowReader, RowSink, RowSource};
+use crate::engine::user::User;
+use crate::log::address::BodyId;
+use crate::model::entity::{Key, Owner, push_entity};
+use crate::model::error::Result;
+use crate::model::table::Table;
+use crate::ports::host::Host;
+use crate::ports::store::Store;
+use crate::query::fields::EntityRef;
+use crate::query::live::{ListEdit, LiveQuery};
+use crate::query::read::Query;
+use crate::query::sort_key::{SortKey, first_id};
+use crate::state::replica::Replica;
+use crate::state::tables;
+
+/// How often a result is loaded again because the journal has run over meanwhile.
+const MOST_LOADS: u32 = 5;
+
+/// The most memory for the keys of a limited query, beyond its window.
+const BUDGET: usize = 256 * 1024;
+
+/// A query that is being answered.
+pub(super) struct QueryResult<S, H> {
+    pub(super) user: Rc<User<S, H>>,
+    host: Rc<H>,
+    /// The entity type, or one of its tables: see [`crate::state::tables`].
+    pub(super) selection: String,
+    declared: Rc<[Vec<String>]>,
+    pub(super) query: Rc<Query>,
+    pub(super) live: LiveQuery,
+    /// The item of the journal up to which it is loaded; `None` before that.
+    seen: Option<u64>,
+    /// How many entities it keeps at least, if it is limited and they come in order.
+    enough: usize,
+    _noting: Noting,
+}
+
+/// What has become of a result.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// It was loaded: no list that was shown before leads here.
+    Loaded,
+    /// It followed the changes.
+    Edited(Vec<ListEdit>),
+}
+
+/// Loads entities in order until there are enough.
+struct Loading<'a> {
+    live: &'a mut LiveQuery,
+    enough: usize,
+}
+
+impl RowSink for Loading<'_> {
+    fn take(&mut self, entity: &EntityRef<'_>) {
+        self.live.load(entity);
+    }
+
+    fn has_enough(&self) -> bool {
+        self.live.loaded() >= self.enough
+    }
+}
+
+impl<S: Store, H: Host> QueryResult<S, H> {
+    /// Begins a query. One that `stays` keeps more than its window, so that it is rarely loaded
+    /// again.
+    pub(super) fn new(
+        user: Rc<User<S, H>>,
+        host: Rc<H>,
+        selection: &str,
+        declared: Rc<[Vec<String>]>,
+        query: Query,
+        stays: bool,
+    ) -> Self {
+        let window = query.window().unwrap_or(usize::MAX);
+        let behind = if stays { window.max(50) } else { 1 };
+        let query = Rc::new(query);
+        Self {
+            _noting: Noting::new(&user.journal),
+            user,
+            host,
+            selection: selection.to_owned(),
+            declared,
+            live: LiveQuery::new(Rc::clone(&query), BUDGET),
+            query,
+            seen: None,
+            enough: window.saturating_add(behind),
+        }
+    }
+
+    fn reader(&self) -> RowReader<'_, S, H> {
+        RowReader {
+            db: &self.user.db,
+            journal: &self.user.journal,
+            host: &self.host,
+        }
+    }
+
+    /// Returns how the query is best read, as of now.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(super) async fn access(&self) -> Result<Access> {
+        let (reader, user) = (self.reader(), &self.user);
+        user.indexes
+            .access(
+                &reader,
+                &user.journal,
+                &self.selection,
+                &self.declared,
+                &self.query,
+            )
+            .await
+    }
+
+    /// Makes the result that of the present state. Nothing has been awaited since when this
+    /// returns.
+    ///
+    /// # Errors
+    /// Errors of the store; the next call loads the result again.
+    pub(super) async fn bring_up(&mut self) -> Result<Progress> {
+        for _ in 0..MOST_LOADS {
+            let was_loaded = self.seen.is_some();
+            if !was_loaded {
+                self.load().await?;
+            }
+            if let Some(edits) = self.follow().await? {
+                return Ok(if was_loaded {
+                    Progress::Edited(edits)
+                } else {
+                    Progress::Loaded
+                });
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// Has the result loaded again.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
+    }
+
+    async fn load(&mut self) -> Result<()> {
+        let access = self.access().await?;
+        let began = self.user.journal.next.get();
+        let db = &self.user.db;
+        let (mut rows, in_order) = db.read(|replica| match access.keys {
+            Some(keys) => {
+                let selection = self.selection.clone();
+                let keys = keys.into_iter();
+                (RowSource::Keys { selection, keys }, access.path.in_order)
+            }
+            None => {
+                // Of several tables, rows come in order of table.
+                let one = tables::only(replica, &self.selection).is_some();
+                let first = first_id(&self.query).filter(|_| one);
+                let rows = RowSource::of(replica, &self.selection, first);
+                (rows, access.path.in_order && one)
+            }
+        });
+        let (journal, selection) = (Rc::clone(&self.user.journal), &self.selection);
+        let chunk = if in_order { self.enough } else { usize::MAX };
+        let reader = RowReader {
+            db,
+            journal: &journal,
+            host: &*self.host,
+        };
+        self.live.clear();
+        let mut loading = Loading {
+            live: &mut self.live,
+            enough: self.enough,
+        };
+        let mut has_enough = reader.pass(&mut rows, chunk, &mut loading).await?;
+        if has_enough {
+            let changed = journal.rows_since(began, selection);
+            if changed.is_none_or(|changed| !changed.is_empty()) {
+                // An entity may have moved behind others that are not loaded yet.
+                has_enough = false;
+                reader.pass(&mut rows, usize::MAX, &mut loading).await?;
+            }
+        }
+        if has_enough {
+            self.live.end_early();
+        }
+        self.live.start();
+        self.seen = Some(began);
+        Ok(())
+    }
+
+    /// Follows the changes. Returns `None` if it has to be loaded again.
+    async fn follow(&mut self) -> Result<Option<Vec<ListEdit>>> {
+        let Some(mut seen) = self.seen.take() else {
+            return Ok(None);
+        };
+        let reader = RowReader {
+            db: &self.user.db,
+            journal: &self.user.journal,
+            host: &*self.host,
+        };
+        let mut edits = Some(Vec::new());
+        let live = &mut self.live;
+        let is_known = reader
+            .follow(&mut seen, &self.selection, &mut |changes| {
+                edits = live.apply(changes);
+            })
+            .await?;
+        let edits = edits.filter(|_| is_known);
+        self.seen = edits.is_some().then_some(seen);
+        Ok(edits)
+    }
+
+    /// Passes the entities of these keys to `each` as JSON text, `None` for one that is not there.
+    /// Returns the segments that must be fetched first, if any must.
+    pub(super) fn texts<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a SortKey>,
+        bodies: &FetchedBodies,
+        each: &mut dyn FnMut(Option<&str>),
+    ) -> Vec<BodyId> {
+        let entity = Table(&self.selection).entity();
+        self.user.db.read(|replica| {
+            let mut writer = EntityWriter::new(replica, entity);
+            let mut missing = Vec::new();
+            for key in keys {
+                let (id, space) = key.entity();
+                if let Err(segment) = writer.write(&id, space, bodies) {
+                    missing.push(segment);
+                } else if missing.is_empty() {
+                    each(writer.written());
+                }
+            }
+            missing.sort_unstable();
+            missing.dedup();
+            missing
+        })
+    }
+}
+
+/// Writes entities as an app sees them.
+struct EntityWriter<'a> {
+    replica: &'a Replica,
+    entity: &'a str,
+    /// The space of the entity before, and the end of its text.
+    owner: (Option<String>, Owner),
+    text: String,
+    is_there: bool,
+}
+
+impl<'a> EntityWriter<'a> {
+    fn new(replica: &'a Replica, entity: &'a str) -> Self {
+        Self {
+            replica,
+            entity,
+            owner: (None, Owner::new(replica.user_id())),
+            text: String::new(),
+            is_there: false,
+        }
+    }
+
+    /// Writes an entity.
+    ///
+    /// # Errors
+    /// Returns the segment that must be fetched first.
+    fn write(
+        &mut self,
+        id: &str,
+        space: Option<String>,
+        bodies: &FetchedBodies,
+    ) -> Result<(), BodyId> {
+        if self.owner.0 != space {
+            let owner = Owner::of(self.replica.user_id(), space.as_deref());
+            self.owner = (space, owner);
+        }
+        let (space, owner) = &self.owner;
+        let table = Table::name(self.entity, space.as_deref());
+        let look = bodies.look(self.replica, &Key::new(&table, id));
+        self.text.clear();
+        self.is_there = match look {
+            RowLook::Nothing => false,
+            RowLook::Missing(segment) => return Err(segment),
+            RowLook::Entity(stored) => {
+                let (body, version) = (&stored.body, stored.version);
+                push_entity(&mut self.text, body, id, owner, version, stored.deleted);
+                true
+            }
+        };
+        Ok(())
+    }
+
+    fn written(&self) -> Option<&str> {
+        self.is_there.then_some(&self.text)
+    }
+}
