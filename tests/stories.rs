@@ -76,6 +76,8 @@ mod pauses;
 mod pulls;
 #[path = "stories/queries.rs"]
 mod queries;
+#[path = "stories/queries_change.rs"]
+mod queries_change;
 #[path = "stories/queries_live.rs"]
 mod queries_live;
 #[path = "stories/realtime.rs"]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::engine::database::overtaken;
-use crate::engine::journal::Noting;
+use crate::engine::journal::{ChangedRow, Noting};
 use crate::engine::queries::bodies::{FetchedBodies, RowLook};
 use crate::engine::queries::indexes::Access;
 use crate::engine::queries::rows::{RowReader, RowSink, RowSource};
@@ -145,6 +145,16 @@ impl<S: Store, H: Host> QueryResult<S, H> {
     /// Has the result loaded again.
     pub(super) fn forget(&mut self) {
         self.seen = None;
+    }
+
+    /// Returns the rows that have changed since it was brought up; `None` if that is not known.
+    pub(super) fn changed_rows(&self) -> Option<Vec<ChangedRow>> {
+        self.user.journal.rows_since(self.seen?, &self.selection)
+    }
+
+    /// Notes that it has followed those.
+    pub(super) fn has_followed(&mut self) {
+        self.seen = Some(self.user.journal.next.get());
     }
 
     async fn load(&mut self) -> Result<()> {
