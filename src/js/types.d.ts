@@ -1227,6 +1227,21 @@ export class Manager<T extends Entity = AnyEntity> {
   /** Deletes many in one atomic commit. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
+  /**
+   * Deletes each entity that satisfies a condition, in one atomic commit, and returns their ids. The condition is that of a query
+   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers does
+   * not hear of it.
+   *
+   * @example
+   * await tasks.deleteWhere({ and: [{ field: "done", equals: true }, { field: "doneAt", lessThan: lastMonth }] });
+   */
+  deleteWhere(filter: Filter, options?: DeleteOptions): Promise<string[]>;
+  /**
+   * Patches each entity that satisfies a condition, as {@link Manager.deleteWhere} deletes them, and returns the entities. Rejects with
+   * `unsupported` for a type with middleware, which gets whole entities: use `query` and `updateMany`.
+   */
+  patchWhere(filter: Filter, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>[]>;
+
   /** Returns one entity; null if there is none. */
   read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
   /** Returns all of them, ordered by id. */

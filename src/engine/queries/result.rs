@@ -45,7 +45,7 @@ pub(super) struct QueryResult<S, H> {
 
 /// What has become of a result.
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(super) enum Followed {
     /// It was loaded: no list that was shown before leads here.
     Loaded,
     /// It followed the changes.
@@ -125,7 +125,7 @@ impl<S: Store, H: Host> QueryResult<S, H> {
     ///
     /// # Errors
     /// Errors of the store; the next call loads the result again.
-    pub(super) async fn bring_up(&mut self) -> Result<Progress> {
+    pub(super) async fn bring_up(&mut self) -> Result<Followed> {
         for _ in 0..MOST_LOADS {
             let was_loaded = self.seen.is_some();
             if !was_loaded {
@@ -133,9 +133,9 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             }
             if let Some(edits) = self.follow().await? {
                 return Ok(if was_loaded {
-                    Progress::Edited(edits)
+                    Followed::Edited(edits)
                 } else {
-                    Progress::Loaded
+                    Followed::Loaded
                 });
             }
         }

@@ -114,9 +114,9 @@ impl RowSource {
 }
 
 /// Rows whose segments have to be fetched, by segment.
-type Deferred = SeqMap<Vec<OwnedKey>>;
+type MissingRows = SeqMap<Vec<OwnedKey>>;
 
-fn defer(deferred: &mut Deferred, segment: BodyId, key: &Key<'_>) {
+fn defer(deferred: &mut MissingRows, segment: BodyId, key: &Key<'_>) {
     match deferred.get_mut(segment) {
         Some(rows) => rows.push((*key).to_owned()),
         None => deferred.insert(segment, vec![(*key).to_owned()]),
@@ -157,7 +157,7 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
     ) -> Result<bool> {
         let mut breaks = Breaks(self.host.elapsed_ms());
         let (mut chunk, mut left) = (chunk, chunk);
-        let mut deferred = Deferred::default();
+        let mut deferred = MissingRows::default();
         loop {
             let most = left.min(ROWS_AT_ONCE);
             let bodies = FetchedBodies::default();
@@ -182,7 +182,7 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
     /// Passes on the rows whose segments are fetched first.
     async fn pass_deferred(
         &self,
-        deferred: &mut Deferred,
+        deferred: &mut MissingRows,
         sink: &mut dyn RowSink,
         breaks: &mut Breaks,
     ) -> Result<()> {
@@ -242,7 +242,7 @@ fn offer(
     key: &Key<'_>,
     bodies: &FetchedBodies,
     sink: &mut dyn RowSink,
-    deferred: &mut Deferred,
+    deferred: &mut MissingRows,
 ) {
     match bodies.look(replica, key) {
         RowLook::Entity(entity) => sink.take(&entity.parts(replica.user_id(), key)),

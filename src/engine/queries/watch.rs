@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::engine::queries::bodies::FetchedBodies;
-use crate::engine::queries::result::{Progress, QueryResult};
+use crate::engine::queries::result::{Followed, QueryResult};
 use crate::log::address::BodyId;
 use crate::model::error::Result;
 use crate::ports::host::Host;
@@ -48,7 +48,7 @@ type Shown = (SortKey, u64);
 
 /// A loop over a live query.
 pub struct QueryWatch<S, H> {
-    state: RefCell<WatchState<S, H>>,
+    state: RefCell<QueryWatchState<S, H>>,
     /// Held while an update is made: a loop may ask for several at once.
     turn: Mutex,
     signals: Signals,
@@ -60,7 +60,7 @@ struct Signals {
     ended: Cell<bool>,
 }
 
-struct WatchState<S, H> {
+struct QueryWatchState<S, H> {
     /// Not here while an update is made.
     result: Option<Box<QueryResult<S, H>>>,
     /// `None` before the first update.
@@ -75,7 +75,7 @@ impl<S: Store, H: Host> QueryWatch<S, H> {
                 journal: Rc::clone(&result.user.journal),
                 ended: Cell::new(false),
             },
-            state: RefCell::new(WatchState {
+            state: RefCell::new(QueryWatchState {
                 result: Some(Box::new(result)),
                 shown: None,
                 count: None,
@@ -172,7 +172,7 @@ async fn update<S: Store, H: Host>(
     let mut edits = Some(Vec::new());
     loop {
         match (result.bring_up().await?, &mut edits) {
-            (Progress::Edited(more), Some(edits)) => edits.extend(more),
+            (Followed::Edited(more), Some(edits)) => edits.extend(more),
             _ => edits = None,
         }
         let from_shown = |result: &mut QueryResult<S, H>, shown: &[Shown]| {

@@ -123,7 +123,7 @@ impl Manager {
             )
             .on(&self.entity, None)),
         };
-        let change = change.map(|changes| -> WriteOf {
+        let change = change.map(|changes| -> ChangeOf {
             Box::new(move |id| patch_of(id, changes.clone(), removed.clone()))
         });
         self.change(filter, options, change, many)
@@ -159,7 +159,7 @@ impl Manager {
 }
 
 /// Returns the write of an entity, given its id.
-type WriteOf = Box<dyn Fn(String) -> Write>;
+type ChangeOf = Box<dyn Fn(String) -> Write>;
 
 impl Manager {
     /// Writes each entity that satisfies a condition.
@@ -167,7 +167,7 @@ impl Manager {
         &self,
         filter: &JsValue,
         options: Result<WriteOptions>,
-        write: Result<WriteOf>,
+        write: Result<ChangeOf>,
         output: WriteOutput,
     ) -> Promise {
         let (instance, entity) = self.handles();
