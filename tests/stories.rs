@@ -80,6 +80,8 @@ mod queries;
 mod queries_change;
 #[path = "stories/queries_live.rs"]
 mod queries_live;
+#[path = "stories/queries_state.rs"]
+mod queries_state;
 #[path = "stories/realtime.rs"]
 mod realtime;
 #[path = "stories/receipts.rs"]

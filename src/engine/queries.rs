@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::engine::queries::bodies::FetchedBodies;
-use crate::engine::queries::result::QueryResult;
+use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::watch::QueryWatch;
 use crate::engine::user::User;
 use crate::engine::watch::listen;
@@ -35,13 +35,19 @@ pub struct QueryPage {
 
 impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     /// Returns the entities that a query asks for, as a JSON array: those of one state, whatever
-    /// is written meanwhile.
+    /// is written meanwhile. With `states`, they have the member `$syncState`.
     ///
     /// # Errors
     /// Fails with [`Code::InvalidArgument`] for a bad query; also with errors of the storage.
-    pub async fn query(self, user_id: &str, selection: &str, query: &str) -> Result<String> {
+    pub async fn query(
+        self,
+        user_id: &str,
+        selection: &str,
+        query: &str,
+        states: bool,
+    ) -> Result<String> {
         let query = self.read(selection, query)?;
-        let mut result = self.result(user_id, selection, query).await?;
+        let mut result = self.result(user_id, selection, query, states).await?;
         items(&mut result).await
     }
 
@@ -54,11 +60,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         user_id: &str,
         selection: &str,
         query: &str,
-        size: usize,
-        after: Option<&str>,
+        (size, after): (usize, Option<&str>),
+        states: bool,
     ) -> Result<QueryPage> {
         let query = self.read(selection, query)?.page(size, after)?;
-        let mut result = self.result(user_id, selection, query).await?;
+        let mut result = self.result(user_id, selection, query, states).await?;
         loop {
             let items = items(&mut result).await?;
             // Keys behind the page may have been given up.
@@ -78,7 +84,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     /// As for [`Self::query`].
     pub async fn count(self, user_id: &str, selection: &str, query: &str) -> Result<u64> {
         let query = self.read(selection, query)?.counted();
-        let mut result = self.result(user_id, selection, query).await?;
+        let mut result = self.result(user_id, selection, query, false).await?;
         result.bring_up().await?;
         Ok(result.live.count().unwrap_or_default() as u64)
     }
@@ -89,7 +95,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     /// As for [`Self::query`].
     pub async fn explain(self, user_id: &str, selection: &str, query: &str) -> Result<String> {
         let query = self.read(selection, query)?;
-        let result = self.result(user_id, selection, query).await?;
+        let result = self.result(user_id, selection, query, false).await?;
         let access = result.access().await?;
         let mut text = String::from("{");
         match &access.fields {
@@ -115,9 +121,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         user_id: &str,
         selection: &str,
         query: &str,
+        states: bool,
     ) -> Result<QueryWatch<B::Store, H>> {
         let query = self.read(selection, query)?;
-        self.watch_read(user_id, selection, query).await
+        self.watch_read(user_id, selection, query, states).await
     }
 
     /// Watches the number of entities that match a query.
@@ -131,7 +138,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         query: &str,
     ) -> Result<QueryWatch<B::Store, H>> {
         let query = self.read(selection, query)?.counted();
-        self.watch_read(user_id, selection, query).await
+        self.watch_read(user_id, selection, query, false).await
     }
 
     async fn watch_read(
@@ -139,9 +146,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         user_id: &str,
         selection: &str,
         query: Query,
+        states: bool,
     ) -> Result<QueryWatch<B::Store, H>> {
         let user = self.engine.user(user_id).await?;
-        Ok(QueryWatch::new(self.begin(user, selection, query, true)))
+        let result = self.begin(
+            user,
+            selection,
+            query,
+            Wanted {
+                stays: true,
+                states,
+            },
+        );
+        Ok(QueryWatch::new(result))
     }
 
     /// Reads a query, and checks the type that it is about.
@@ -161,9 +178,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         user_id: &str,
         selection: &str,
         query: Query,
+        states: bool,
     ) -> Result<QueryResult<B::Store, H>> {
         let user = self.engine.user_for_question(user_id).await?;
-        Ok(self.begin(user, selection, query, false))
+        Ok(self.begin(
+            user,
+            selection,
+            query,
+            Wanted {
+                stays: false,
+                states,
+            },
+        ))
     }
 
     fn begin(
@@ -171,12 +197,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         user: Rc<User<B::Store, H>>,
         selection: &str,
         query: Query,
-        stays: bool,
+        wanted: Wanted,
     ) -> QueryResult<B::Store, H> {
         let declared = self.engine.config.indexes(selection);
         let host = Rc::clone(&self.engine.host);
         listen(&user, &self.engine.events, &host);
-        QueryResult::new(user, host, selection, declared, query, stays)
+        QueryResult::new(user, host, selection, declared, query, wanted)
     }
 }
 

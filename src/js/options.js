@@ -290,6 +290,7 @@ const OPTIONS = {
   user: ["The options", USER],
   space: ["The options", SPACE],
   read: ["The options", { ...SPACE, includeDeleted: flag }],
+  query: ["The options", { ...SPACE, withSyncState: flag }],
   write: ["The options", WRITE],
   patch: [
     "The options",

@@ -1252,7 +1252,7 @@ export class Manager<T extends Entity = AnyEntity> {
    * Returns one page of a query. The pages of one list have the same query, without `limit`, `offset` and `after`; what is written
    * between two pages neither repeats nor skips other entities.
    */
-  readPage(page: PageRequest, options?: SpaceOption): Promise<Page<Readonly<T>>>;
+  readPage<O extends QueryOptions = QueryOptions>(page: PageRequest & { query: QuerySource }, options?: O): Promise<Page<Found<T, O>>>;
   /** Returns whether an entity exists. */
   exists(id: string, options?: SpaceOption): Promise<boolean>;
   /** Returns the number of entities, or of those that match a query, whatever its `limit`, `offset` and `after`. */
@@ -1265,7 +1265,7 @@ export class Manager<T extends Entity = AnyEntity> {
    * @example
    * await tasks.query({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
    */
-  query(query: QuerySource, options?: SpaceOption): Promise<Readonly<T>[]>;
+  query<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): Promise<Found<T, O>[]>;
   /** Returns how a query is read, for people: by which index, or why it looks at every entity. */
   explain(query: QuerySource, options?: SpaceOption): Promise<QueryExplanation>;
 
@@ -1290,7 +1290,7 @@ export class Manager<T extends Entity = AnyEntity> {
    * const open = tasks.watchQuery({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
    * for await (const list of open) render(list);
    */
-  watchQuery(query: QuerySource, options?: SpaceOption): QueryFeed<Readonly<T>>;
+  watchQuery<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): QueryFeed<Found<T, O>>;
   /** Yields how many entities match a query, or how many there are: at once, then whenever the number is another. */
   watchCount(query?: QuerySource, options?: SpaceOption): AsyncIterable<number>;
 
@@ -1502,6 +1502,24 @@ export interface Query {
 
 /** A query, or a builder of one, such as that of `datum-sync/query`. */
 export type QuerySource = Query | { toJSON(): Query };
+
+/** Options of a query. */
+export interface QueryOptions extends SpaceOption {
+  /**
+   * Gives each entity `$syncState`, which is never stored: a write leaves it out. It changes live, and is a field in conditions and orders, with this
+   * option and without: `{ field: "$syncState", notEquals: "synced" }` is everything that has not reached the server. Default false.
+   */
+  withSyncState?: boolean;
+}
+
+/**
+ * How far an entity's writes have come: nothing waits (`synced`), an operation waits in the outbox (`pending`), a conflict waits for the app's decision
+ * (`conflict`), an operation has become a dead letter (`rejected`). Of several that hold, a conflict comes first, then a dead letter.
+ */
+export type EntitySyncState = "synced" | "pending" | "conflict" | "rejected";
+
+/** An entity that a query with these options has found. */
+export type Found<T extends Entity, O extends QueryOptions> = Readonly<T> & (O extends { withSyncState: true } ? { readonly $syncState: EntitySyncState } : unknown);
 
 /** The entities of a live query. */
 export interface QueryFeed<T> extends AsyncIterable<T[]> {

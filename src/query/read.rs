@@ -110,6 +110,12 @@ impl Query {
         &self.with
     }
 
+    /// Returns true if conditions or order name `$syncState`.
+    #[must_use]
+    pub fn names_sync_state(&self) -> bool {
+        self.paths.name_sync_state()
+    }
+
     /// Returns how many entities from the first one on a list needs; `None` for all.
     #[must_use]
     pub fn window(&self) -> Option<usize> {

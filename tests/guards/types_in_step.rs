@@ -176,6 +176,11 @@ fn unions_have_the_names_of_their_tables() {
         &behavior,
         &table("DeleteBehavior"),
     );
+    equal(
+        "EntitySyncState",
+        &union("EntitySyncState"),
+        &table("EntitySyncState"),
+    );
     let state = strings(&type_of("SyncMetadata", "syncStatus"));
     equal(
         "SyncMetadata.syncStatus",
@@ -316,6 +321,7 @@ fn options_have_the_keys_that_are_read() {
     let placed = |name: &str| &with_user(name) | &interface("SpaceOption");
     equal("ReadOptions", &placed("ReadOptions"), &read("read"));
     equal("SpaceOption", &with_user("SpaceOption"), &read("space"));
+    equal("QueryOptions", &placed("QueryOptions"), &read("query"));
     equal("PageRequest", &interface("PageRequest"), &read("page"));
     equal("WriteOptions", &placed("WriteOptions"), &read("write"));
     for (name, kind) in [("PatchOptions", "patch"), ("DeleteOptions", "delete")] {

@@ -9,16 +9,22 @@ use datum_sync::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
 use futures_util::FutureExt;
 use serde_json::Value;
 
-type Watching = QueryWatch<CountedStore, TestHost>;
+pub type Watching = QueryWatch<CountedStore, TestHost>;
 
 fn watch(tab: &Tab, query: &str) -> Watching {
-    tab.run(tab.engine.queries().watch(&tab.user, "tasks", query))
+    tab.run(tab.engine.queries().watch(&tab.user, "tasks", query, false))
+        .unwrap()
+}
+
+/// As [`watch`], with the sync state in each entity.
+pub fn watch_states(tab: &Tab, query: &str) -> Watching {
+    tab.run(tab.engine.queries().watch(&tab.user, "tasks", query, true))
         .unwrap()
 }
 
 /// The list of an app.
 #[derive(Default)]
-struct List(Vec<Value>);
+pub struct List(pub Vec<Value>);
 
 impl List {
     /// Makes an update's edits in the list.
@@ -46,13 +52,13 @@ impl List {
         assert!(items.next().is_none());
     }
 
-    fn ids(&self) -> Vec<String> {
+    pub fn ids(&self) -> Vec<String> {
         self.0.iter().map(id_of).collect()
     }
 }
 
 /// Makes what there is to know; false if there is nothing.
-fn follow(tab: &Tab, watch: &Watching, list: &mut List) -> Option<Vec<EditKind>> {
+pub fn follow(tab: &Tab, watch: &Watching, list: &mut List) -> Option<Vec<EditKind>> {
     // Bodies may have to be fetched, so one look is not enough to say that nothing comes.
     let update = tab.run(async {
         let mut next = std::pin::pin!(watch.next().fuse());
@@ -188,7 +194,7 @@ fn random_commits(seed: u64, config: &str) {
                 .watch_count(&one.user, "tasks", &counted),
         )
         .unwrap();
-    for _ in 0..40 {
+    for _ in 0..24 {
         for _ in 0..dice.roll(6) {
             let tab = [&one, &two, &other][dice.roll(3)];
             let all = entities(tab);
@@ -234,7 +240,7 @@ fn after_random_commits_of_two_tabs_and_pulls_the_list_is_what_the_query_finds_a
     const PLAIN: &str = r#"{"entities":{"tasks":{"deleteBehavior":"softDelete"}}}"#;
     const FULL: &str = r#"{"entities":{"tasks":{"indexes":["a","b",["version","a"]]}}}"#;
     const SMALL: &str = r#"{"entities":{"tasks":{"indexes":["a"]}},"memoryBudget":0}"#;
-    for (seed, config) in [(1, PLAIN), (2, FULL), (3, SMALL), (4, FULL), (5, SMALL)] {
+    for (seed, config) in [(1, PLAIN), (2, FULL), (3, SMALL)] {
         random_commits(seed, config);
     }
 }

@@ -14,6 +14,7 @@ use crate::ports::store::Store;
 use crate::query::fields::EntityRef;
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
+use crate::state::sync_states::SyncStates;
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 
@@ -27,6 +28,7 @@ pub(super) struct FetchedBodies(SeqMap<Option<Rc<[u8]>>>);
 pub(super) struct StoredEntity<'a> {
     pub(super) version: u64,
     pub(super) deleted: bool,
+    pub(super) sync_state: &'static str,
     pub(super) body: Cow<'a, str>,
 }
 
@@ -49,6 +51,7 @@ impl StoredEntity<'_> {
             user,
             version: self.version,
             deleted: self.deleted,
+            sync_state: self.sync_state,
             body: &self.body,
         }
     }
@@ -90,16 +93,36 @@ impl FetchedBodies {
             },
         }
     }
+}
+
+/// Looks at entities of one state.
+#[derive(Debug)]
+pub(super) struct Looker<'a> {
+    pub(super) replica: &'a Replica,
+    bodies: &'a FetchedBodies,
+    /// `None` if nobody asks how far writes have come.
+    states: Option<SyncStates<'a>>,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn new(replica: &'a Replica, bodies: &'a FetchedBodies, states: bool) -> Self {
+        Self {
+            replica,
+            bodies,
+            states: states.then(|| SyncStates::of(replica)),
+        }
+    }
 
     /// Looks at an entity, with what lies over its row.
-    pub(super) fn look<'a>(&'a self, replica: &'a Replica, key: &Key<'_>) -> RowLook<'a> {
+    pub(super) fn look(&self, key: &Key<'_>) -> RowLook<'a> {
+        let (replica, bodies) = (self.replica, self.bodies);
         let Some(view) = replica.view(key) else {
             return RowLook::Nothing;
         };
         let body = match &view.body {
             None => Cow::Borrowed("{}"),
             Some(body) => {
-                let body = match self.text(body) {
+                let body = match bodies.text(body) {
                     Ok(text) => text,
                     Err(look) => return look,
                 };
@@ -109,7 +132,7 @@ impl FetchedBodies {
                 };
                 match replica
                     .local_only_fields(key)
-                    .map(|fields| self.text(&fields))
+                    .map(|fields| bodies.text(&fields))
                 {
                     Some(Ok(fields)) => Cow::Owned(joined(&body, fields)),
                     Some(Err(look @ RowLook::Missing(_))) => return look,
@@ -120,7 +143,16 @@ impl FetchedBodies {
         RowLook::Entity(StoredEntity {
             version: view.version,
             deleted: view.deleted,
+            sync_state: self.sync_state(key),
             body,
         })
+    }
+
+    fn sync_state(&self, key: &Key<'_>) -> &'static str {
+        let states = self.states.as_ref();
+        states
+            .map(|states| states.get(key))
+            .unwrap_or_default()
+            .name()
     }
 }

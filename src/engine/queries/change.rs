@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use crate::engine::auto_sync::Signal;
 use crate::engine::database::overtaken;
-use crate::engine::queries::bodies::FetchedBodies;
-use crate::engine::queries::result::QueryResult;
+use crate::engine::queries::bodies::{FetchedBodies, Looker};
+use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::rows::pass_changes;
 use crate::engine::{Backing, Queries};
 use crate::model::entity::OwnedKey;
@@ -47,7 +47,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     ) -> Result<Vec<Written>> {
         let query = self.read(selection, &["{\"where\":", filter, "}"].concat())?;
         let user = self.engine.user(user_id).await?;
-        let mut result = self.begin(Rc::clone(&user), selection, query, false);
+        let mut result = self.begin(Rc::clone(&user), selection, query, Wanted::default());
         let group = |table: &str, writes: Vec<Write>| Group {
             after: Rc::clone(&after),
             ..self.engine.entities().write_group(table, writes)
@@ -96,7 +96,9 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
             return Err(overtaken());
         };
         let live = &mut self.result.live;
-        let missing = pass_changes(replica, &rows, &FetchedBodies::default(), &mut |changes| {
+        let bodies = FetchedBodies::default();
+        let looker = Looker::new(replica, &bodies, self.result.states);
+        let missing = pass_changes(&looker, &rows, &mut |changes| {
             // Without a limit, no key is given up.
             live.apply(changes);
         });

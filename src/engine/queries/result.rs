@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::engine::database::overtaken;
 use crate::engine::journal::{ChangedRow, Noting};
-use crate::engine::queries::bodies::{FetchedBodies, RowLook};
+use crate::engine::queries::bodies::{FetchedBodies, Looker, RowLook};
 use crate::engine::queries::indexes::Access;
 use crate::engine::queries::rows::{RowReader, RowSink, RowSource};
 use crate::engine::user::User;
 use crate::log::address::BodyId;
-use crate::model::entity::{Key, Owner, push_entity};
+use crate::model::entity::{Key, Owner, SYNC_STATE, push_entity};
 use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::ports::host::Host;
@@ -18,14 +18,23 @@ use crate::query::fields::EntityRef;
 use crate::query::live::{ListEdit, LiveQuery};
 use crate::query::read::Query;
 use crate::query::sort_key::{SortKey, first_id};
-use crate::state::replica::Replica;
 use crate::state::tables;
+use crate::util::json::write::put_text;
 
 /// How often a result is loaded again because the journal has run over meanwhile.
 const MOST_LOADS: u32 = 5;
 
 /// The most memory for the keys of a limited query, beyond its window.
 const BUDGET: usize = 256 * 1024;
+
+/// What is asked of a result.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// It keeps more than its window, so that it is rarely loaded again.
+    pub(super) stays: bool,
+    /// Its entities have the member `$syncState`.
+    pub(super) states: bool,
+}
 
 /// A query that is being answered.
 pub(super) struct QueryResult<S, H> {
@@ -36,6 +45,10 @@ pub(super) struct QueryResult<S, H> {
     declared: Rc<[Vec<String>]>,
     pub(super) query: Rc<Query>,
     pub(super) live: LiveQuery,
+    /// How far writes have come counts.
+    pub(super) states: bool,
+    /// Entities have the member `$syncState`.
+    shows_states: bool,
     /// The item of the journal up to which it is loaded; `None` before that.
     seen: Option<u64>,
     /// How many entities it keeps at least, if it is limited and they come in order.
@@ -69,18 +82,18 @@ impl RowSink for Loading<'_> {
 }
 
 impl<S: Store, H: Host> QueryResult<S, H> {
-    /// Begins a query. One that `stays` keeps more than its window, so that it is rarely loaded
-    /// again.
+    /// Begins a query.
     pub(super) fn new(
         user: Rc<User<S, H>>,
         host: Rc<H>,
         selection: &str,
         declared: Rc<[Vec<String>]>,
         query: Query,
-        stays: bool,
+        wanted: Wanted,
     ) -> Self {
         let window = query.window().unwrap_or(usize::MAX);
-        let behind = if stays { window.max(50) } else { 1 };
+        let states = wanted.states || query.names_sync_state();
+        let behind = if wanted.stays { window.max(50) } else { 1 };
         let query = Rc::new(query);
         Self {
             _noting: Noting::new(&user.journal),
@@ -90,6 +103,8 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             declared,
             live: LiveQuery::new(Rc::clone(&query), BUDGET),
             query,
+            states,
+            shows_states: wanted.states,
             seen: None,
             enough: window.saturating_add(behind),
         }
@@ -100,6 +115,7 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             db: &self.user.db,
             journal: &self.user.journal,
             host: &self.host,
+            states: self.states,
         }
     }
 
@@ -149,7 +165,9 @@ impl<S: Store, H: Host> QueryResult<S, H> {
 
     /// Returns the rows that have changed since it was brought up; `None` if that is not known.
     pub(super) fn changed_rows(&self) -> Option<Vec<ChangedRow>> {
-        self.user.journal.rows_since(self.seen?, &self.selection)
+        self.user
+            .journal
+            .rows_since(self.seen?, &self.selection, self.states)
     }
 
     /// Notes that it has followed those.
@@ -181,6 +199,7 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             db,
             journal: &journal,
             host: &*self.host,
+            states: self.states,
         };
         self.live.clear();
         let mut loading = Loading {
@@ -189,7 +208,7 @@ impl<S: Store, H: Host> QueryResult<S, H> {
         };
         let mut has_enough = reader.pass(&mut rows, chunk, &mut loading).await?;
         if has_enough {
-            let changed = journal.rows_since(began, selection);
+            let changed = journal.rows_since(began, selection, self.states);
             if changed.is_none_or(|changed| !changed.is_empty()) {
                 // An entity may have moved behind others that are not loaded yet.
                 has_enough = false;
@@ -213,6 +232,7 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             db: &self.user.db,
             journal: &self.user.journal,
             host: &*self.host,
+            states: self.states,
         };
         let mut edits = Some(Vec::new());
         let live = &mut self.live;
@@ -236,11 +256,12 @@ impl<S: Store, H: Host> QueryResult<S, H> {
     ) -> Vec<BodyId> {
         let entity = Table(&self.selection).entity();
         self.user.db.read(|replica| {
-            let mut writer = EntityWriter::new(replica, entity);
+            let looker = Looker::new(replica, bodies, self.states);
+            let mut writer = EntityWriter::new(&looker, entity, self.shows_states);
             let mut missing = Vec::new();
             for key in keys {
                 let (id, space) = key.entity();
-                if let Err(segment) = writer.write(&id, space, bodies) {
+                if let Err(segment) = writer.write(&id, space) {
                     missing.push(segment);
                 } else if missing.is_empty() {
                     each(writer.written());
@@ -255,8 +276,9 @@ impl<S: Store, H: Host> QueryResult<S, H> {
 
 /// Writes entities as an app sees them.
 struct EntityWriter<'a> {
-    replica: &'a Replica,
+    looker: &'a Looker<'a>,
     entity: &'a str,
+    shows_states: bool,
     /// The space of the entity before, and the end of its text.
     owner: (Option<String>, Owner),
     text: String,
@@ -264,11 +286,12 @@ struct EntityWriter<'a> {
 }
 
 impl<'a> EntityWriter<'a> {
-    fn new(replica: &'a Replica, entity: &'a str) -> Self {
+    fn new(looker: &'a Looker<'a>, entity: &'a str, shows_states: bool) -> Self {
         Self {
-            replica,
+            looker,
             entity,
-            owner: (None, Owner::new(replica.user_id())),
+            shows_states,
+            owner: (None, Owner::new(looker.replica.user_id())),
             text: String::new(),
             is_there: false,
         }
@@ -278,19 +301,14 @@ impl<'a> EntityWriter<'a> {
     ///
     /// # Errors
     /// Returns the segment that must be fetched first.
-    fn write(
-        &mut self,
-        id: &str,
-        space: Option<String>,
-        bodies: &FetchedBodies,
-    ) -> Result<(), BodyId> {
+    fn write(&mut self, id: &str, space: Option<String>) -> Result<(), BodyId> {
         if self.owner.0 != space {
-            let owner = Owner::of(self.replica.user_id(), space.as_deref());
+            let owner = Owner::of(self.looker.replica.user_id(), space.as_deref());
             self.owner = (space, owner);
         }
         let (space, owner) = &self.owner;
         let table = Table::name(self.entity, space.as_deref());
-        let look = bodies.look(self.replica, &Key::new(&table, id));
+        let look = self.looker.look(&Key::new(&table, id));
         self.text.clear();
         self.is_there = match look {
             RowLook::Nothing => false,
@@ -298,6 +316,11 @@ impl<'a> EntityWriter<'a> {
             RowLook::Entity(stored) => {
                 let (body, version) = (&stored.body, stored.version);
                 push_entity(&mut self.text, body, id, owner, version, stored.deleted);
+                if self.shows_states {
+                    self.text.pop();
+                    put_text(&mut self.text, SYNC_STATE, stored.sync_state);
+                    self.text.push('}');
+                }
                 true
             }
         };

@@ -3,7 +3,7 @@
 
 use crate::engine::database::Database;
 use crate::engine::journal::{ChangedRow, Journal};
-use crate::engine::queries::bodies::{FetchedBodies, RowLook, StoredEntity};
+use crate::engine::queries::bodies::{FetchedBodies, Looker, RowLook, StoredEntity};
 use crate::log::address::BodyId;
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::Result;
@@ -140,6 +140,8 @@ pub(super) struct RowReader<'a, S, H> {
     pub(super) db: &'a Database<S, H>,
     pub(super) journal: &'a Journal,
     pub(super) host: &'a H,
+    /// How far writes have come is asked for.
+    pub(super) states: bool,
 }
 
 impl<S: Store, H: Host> RowReader<'_, S, H> {
@@ -162,8 +164,9 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
             let most = left.min(ROWS_AT_ONCE);
             let bodies = FetchedBodies::default();
             let ended = self.db.read(|replica| {
+                let looker = Looker::new(replica, &bodies, self.states);
                 rows.next(replica, most, &mut |key| {
-                    offer(replica, key, &bodies, sink, &mut deferred);
+                    offer(&looker, key, sink, &mut deferred);
                 })
             });
             left = left.saturating_sub(most);
@@ -198,8 +201,9 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
                 let rows = deferred.get_mut(segment).map(std::mem::take);
                 deferred.remove(segment);
                 self.db.read(|replica| {
+                    let looker = Looker::new(replica, &bodies, self.states);
                     for row in rows.iter().flatten() {
-                        offer(replica, &row.as_key(), &bodies, sink, deferred);
+                        offer(&looker, &row.as_key(), sink, deferred);
                     }
                 });
                 breaks.take(self.host).await;
@@ -222,12 +226,13 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
         let mut bodies = FetchedBodies::default();
         loop {
             let now = self.journal.next.get();
-            let Some(rows) = self.journal.rows_since(*seen, selection) else {
+            let Some(rows) = self.journal.rows_since(*seen, selection, self.states) else {
                 return Ok(false);
             };
-            let missing = self
-                .db
-                .read(|replica| pass_changes(replica, &rows, &bodies, apply));
+            let missing = self.db.read(|replica| {
+                let looker = Looker::new(replica, &bodies, self.states);
+                pass_changes(&looker, &rows, apply)
+            });
             if missing.is_empty() {
                 *seen = now;
                 return Ok(true);
@@ -237,15 +242,9 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
     }
 }
 
-fn offer(
-    replica: &Replica,
-    key: &Key<'_>,
-    bodies: &FetchedBodies,
-    sink: &mut dyn RowSink,
-    deferred: &mut MissingRows,
-) {
-    match bodies.look(replica, key) {
-        RowLook::Entity(entity) => sink.take(&entity.parts(replica.user_id(), key)),
+fn offer(looker: &Looker<'_>, key: &Key<'_>, sink: &mut dyn RowSink, deferred: &mut MissingRows) {
+    match looker.look(key) {
+        RowLook::Entity(entity) => sink.take(&entity.parts(looker.replica.user_id(), key)),
         RowLook::Missing(segment) => defer(deferred, segment, key),
         RowLook::Nothing => {}
     }
@@ -253,15 +252,14 @@ fn offer(
 
 /// Passes on changed rows, unless a segment is missing. Returns those that are.
 pub(super) fn pass_changes(
-    replica: &Replica,
+    looker: &Looker<'_>,
     rows: &[ChangedRow],
-    bodies: &FetchedBodies,
     apply: &mut dyn FnMut(&[EntityChange<'_>]),
 ) -> Vec<BodyId> {
     let (mut found, mut missing) = (Vec::with_capacity(rows.len()), SeqMap::default());
     for (table, id) in rows {
         let key = Key::new(table, id);
-        match bodies.look(replica, &key) {
+        match looker.look(&key) {
             RowLook::Entity(entity) => found.push((key, Some(entity))),
             RowLook::Nothing => found.push((key, None)),
             RowLook::Missing(segment) => missing.insert(segment, ()),
@@ -270,7 +268,7 @@ pub(super) fn pass_changes(
     if missing.is_empty() && !found.is_empty() {
         let mut changes = Vec::with_capacity(found.len());
         for (key, entity) in &found {
-            changes.push(change(replica, key, entity.as_ref()));
+            changes.push(change(looker.replica, key, entity.as_ref()));
         }
         apply(&changes);
     }

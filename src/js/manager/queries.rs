@@ -6,7 +6,7 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
-use crate::js::convert::{decode, encode, promise};
+use crate::js::convert::{decode, encode, promise, read_options};
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::Manager;
@@ -32,11 +32,11 @@ impl Manager {
     /// The entities that a query asks for.
     pub fn query(&self, query: &JsValue, options: &JsValue) -> Promise {
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
-        let (query, place) = (read_query(query), self.place(options));
+        let (query, place) = (read_query(query), self.query_place(options));
         promise(async move {
-            let (query, (user, entity)) = (query?, place?);
+            let (query, (user, entity, states)) = (query?, place?);
             let queries = instance.engine.queries();
-            let items = queries.query(&user, &entity, &query).await?;
+            let items = queries.query(&user, &entity, &query, states).await?;
             decoded_many(&items, middleware.as_ref())
         })
     }
@@ -62,15 +62,13 @@ impl Manager {
             return self.read_page(page, options);
         }
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
-        let place = self.place(options);
+        let place = self.query_place(options);
         promise(async move {
-            let (page, (user, entity)) = (given?, place?);
+            let (page, (user, entity, states)) = (given?, place?);
             let query = page.query.unwrap_or_default();
             let queries = instance.engine.queries();
-            let after = page.after.as_deref();
-            let page = queries
-                .page(&user, &entity, &query, page.size, after)
-                .await?;
+            let bounds = (page.size, page.after.as_deref());
+            let page = queries.page(&user, &entity, &query, bounds, states).await?;
             let object = Object::new();
             let items = decoded_many(&page.items, middleware.as_ref())?;
             set_member(&object, "items", &items);
@@ -140,11 +138,17 @@ impl Manager {
             read_query(query)
         };
         let target = query.and_then(|query| {
-            let (user_id, entity) = self.place(options)?;
+            let (user_id, entity, states) = if counts {
+                let (user_id, entity) = self.place(options)?;
+                (user_id, entity, false)
+            } else {
+                self.query_place(options)?
+            };
             Ok(QueryTarget {
                 user_id,
                 entity,
                 query,
+                states,
             })
         });
         let all: &[Shows] = if counts {
@@ -162,6 +166,16 @@ impl Manager {
 type ChangeOf = Box<dyn Fn(String) -> Write>;
 
 impl Manager {
+    /// Reads `QueryOptions`: whose entities, of which spaces, and whether with their sync state.
+    fn query_place(&self, options: &JsValue) -> Result<(String, Rc<str>, bool)> {
+        let given = read_options(options, "query")?;
+        let given = given.data();
+        let user = self.instance.engine.user_or_current(given.text("userId"))?;
+        let selection = Table::name(&self.entity, given.space("spaceId").as_deref());
+        let states = given.flag("withSyncState").unwrap_or_default();
+        Ok((user, Rc::from(selection), states))
+    }
+
     /// Writes each entity that satisfies a condition.
     fn change(
         &self,
@@ -194,6 +208,8 @@ struct QueryTarget {
     user_id: String,
     entity: Rc<str>,
     query: String,
+    /// Entities have the member `$syncState`.
+    states: bool,
 }
 
 /// What a loop over a live query gets.
@@ -242,7 +258,7 @@ impl ResultCursor {
         let (user, entity, query) = (&target.user_id, &target.entity, &target.query);
         let watch = match self.shows {
             Shows::Count => queries.watch_count(user, entity, query).await?,
-            _ => queries.watch(user, entity, query).await?,
+            _ => queries.watch(user, entity, query, target.states).await?,
         };
         // Another call of `next` may have made one meanwhile: the end of the loop ends one.
         let mut state = self.state.borrow_mut();
