@@ -157,7 +157,7 @@ function relations(value) {
 }
 
 /** The path of a field: names with dots between them; a dot or a backslash in a name has a backslash before it. */
-const PATH = /^(([^.\\]|\\[.\\])+(\.(?!$)|$)){1,32}$/;
+const PATH = /^(?!\$syncState(\.|$))(([^.\\]|\\[.\\])+(\.(?!$)|$)){1,32}$/;
 
 function indexes(value) {
   list((index) => {
