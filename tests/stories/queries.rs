@@ -169,7 +169,7 @@ fn random_queries_find_what_they_find_on_parsed_values_with_indexes_and_without(
 #[test]
 fn an_indexed_query_reads_the_rows_that_it_returns_and_no_others() {
     let world = World::new();
-    let (device, tab) = stocked(&world, &INDEXED, 10_000);
+    let (device, tab) = stocked(&world, INDEXED, 10_000);
     drop(device);
     let text = r#"{"where":{"field":"group","equals":3},"orderBy":[{"field":"at","descending":true}],"limit":50}"#;
     let explained = tab

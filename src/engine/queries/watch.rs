@@ -140,14 +140,15 @@ impl<S: Store, H: Host> QueryWatch<S, H> {
             };
             let brought = result.bring_up().await;
             let count = result.live.count();
-            let mut state = self.state.borrow_mut();
-            state.result = Some(result);
-            brought?;
-            if state.count != count {
-                state.count = count;
+            let before = {
+                let mut state = self.state.borrow_mut();
+                state.result = Some(result);
+                brought?;
+                std::mem::replace(&mut state.count, count)
+            };
+            if count != before {
                 return Ok(count);
             }
-            drop(state);
             changed.await;
         }
     }
