@@ -48,6 +48,7 @@ mod network_hint;
 mod open_users;
 pub mod pauses;
 pub mod pending;
+pub mod queries;
 pub mod realtime;
 pub mod receipts;
 mod space_news;
@@ -140,6 +141,8 @@ parts! {
     users: Users;
     /// Reading, writing and watching entities.
     entities: Entities;
+    /// Queries, once and live.
+    queries: Queries;
     /// Spaces that several users share.
     spaces: SharedSpaces;
     /// Operations in the outbox.

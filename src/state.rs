@@ -17,6 +17,7 @@ pub mod replica;
 pub mod rows;
 pub mod segment_cache;
 pub mod spaces;
+pub mod sync_states;
 pub mod tables;
 pub mod touched;
 pub mod view;

@@ -14,6 +14,16 @@
 
 mod support;
 
+#[allow(dead_code)] // The unit tests of queries use all of it.
+#[path = "unit/query_dice.rs"]
+mod query_dice;
+#[allow(dead_code)] // The unit tests of queries use all of it.
+#[path = "unit/query_reference.rs"]
+mod query_reference;
+#[allow(dead_code)] // The unit tests of queries use all of it.
+#[path = "unit/query_support.rs"]
+mod query_support;
+
 #[path = "stories/adoption.rs"]
 mod adoption;
 #[path = "stories/auto_sync.rs"]
@@ -64,6 +74,14 @@ mod outbox_support;
 mod pauses;
 #[path = "stories/pulls.rs"]
 mod pulls;
+#[path = "stories/queries.rs"]
+mod queries;
+#[path = "stories/queries_change.rs"]
+mod queries_change;
+#[path = "stories/queries_live.rs"]
+mod queries_live;
+#[path = "stories/queries_state.rs"]
+mod queries_state;
 #[path = "stories/realtime.rs"]
 mod realtime;
 #[path = "stories/receipts.rs"]

@@ -33,6 +33,7 @@ pub fn holds(bytes: &[u8]) {
         user: "ann",
         version: 1,
         deleted: false,
+        sync_state: "synced",
         body,
     };
     let matches = Evaluator::new(Rc::clone(&query)).matches(&entity);

@@ -301,7 +301,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 }
 
-fn overtaken() -> Error {
+pub(super) fn overtaken() -> Error {
     Error::new(
         Code::StorageBlocked,
         "Other tabs write without pause; try again.",

@@ -7,6 +7,7 @@ use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::database::Database;
 use crate::engine::journal::Journal;
+use crate::engine::queries::indexes::IndexCache;
 use crate::engine::status_feed::StatusHub;
 use crate::engine::tabs::tab_state::TabState;
 use crate::log::address::Seq;
@@ -26,6 +27,7 @@ pub struct User<S, H> {
     pub hub: Rc<StatusHub>,
     /// Changed entities, for watches.
     pub journal: Rc<Journal>,
+    pub(super) indexes: IndexCache,
     pub(super) id: String,
     pub(super) cycle: CycleSlot,
     pub(super) tab: TabState,
@@ -97,6 +99,7 @@ impl<S: Store, H: Host> User<S, H> {
             db,
             hub,
             journal: Rc::default(),
+            indexes: IndexCache::default(),
             id: id.to_owned(),
             cycle: CycleSlot::default(),
             tab: TabState::new(tab_id),

@@ -185,7 +185,7 @@ fn tell_change(events: &EventHub, source: Source, user_id: &str, now: u64, chang
     if changed
         .ids
         .iter()
-        .all(|(_, change)| *change == RowChange::Unseen)
+        .all(|(_, change)| matches!(change, RowChange::Unseen | RowChange::SyncState))
     {
         return;
     }

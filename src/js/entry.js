@@ -12,6 +12,8 @@ export { DatumError, Manager };
 // the class from the generated module and leave this one out.
 export const Datum = extend(Engine);
 
+extendManager(Manager.prototype);
+
 /** The instances by name, from the beginning of their opening until they are closed. */
 const instances = new Map();
 /** By name, when the instances that are being closed have closed. */
@@ -125,6 +127,42 @@ async function begin(engine, name, given, config, calledAt) {
 function instance() {
   for (const datum of open) return datum;
   throw new DatumError("notInitialized", "`Datum.initialize(config)` has not finished; await it first.");
+}
+
+/** Adds to managers what waits for the engine's last part. */
+function extendManager(prototype) {
+  const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
+  for (const name of ["countMatches", "readQueryPage", "watchResult"]) delete prototype[name];
+  prototype.count = function (query, options) {
+    return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
+  };
+  prototype.readPage = function (page, options) {
+    return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
+  };
+  prototype.watchQuery = function (query, options) {
+    const feeds = watchResult.call(this, query, options, false);
+    return { ...feedOf(feeds, 0), changes: () => feedOf(feeds, 1) };
+  };
+  prototype.watchCount = function (query, options) {
+    return feedOf(watchResult.call(this, query, options, true), 0);
+  };
+}
+
+/** Returns one of the feeds that are on their way. */
+function feedOf(feeds, at) {
+  // Loops reject with it.
+  feeds.catch(() => {});
+  return {
+    [Symbol.asyncIterator]() {
+      let loop;
+      const call = async (name) => {
+        loop ??= feeds.then((all) => all[at][Symbol.asyncIterator]());
+        return (await loop)[name]();
+      };
+      const iterator = { next: () => call("next"), return: () => call("return"), [Symbol.asyncIterator]: () => iterator };
+      return iterator;
+    },
+  };
 }
 
 /** One loop over the current user: at once, and after each change. */

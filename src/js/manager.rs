@@ -24,10 +24,11 @@ use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
-use crate::web::interop::{is_absent, set_member};
+use crate::web::interop::set_member;
 
 pub mod adapters;
 pub mod options;
+mod queries;
 
 /// The entities of one type: the class `Manager` of the package.
 #[wasm_bindgen]
@@ -361,17 +362,10 @@ impl Manager {
         })
     }
 
-    /// How many entities there are.
-    pub fn count(&self, query: &JsValue, options: &JsValue) -> Promise {
-        let without_query = if is_absent(query) {
-            Ok(())
-        } else {
-            Err(Error::new(
-                Code::InvalidArgument,
-                "`count` takes no query yet; pass undefined and count what `readAll` gives.",
-            ))
-        };
-        let (user, entity) = split(without_query.and_then(|()| self.place(options)));
+    /// How many entities there are. The package's entry asks `countMatches` instead if there is a
+    /// query.
+    pub fn count(&self, _query: &JsValue, options: &JsValue) -> Promise {
+        let (user, entity) = split(self.place(options));
         self.instance.query(user, move |_, user| {
             Ok(JsValue::from_f64(user.count(&entity) as f64))
         })

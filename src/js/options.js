@@ -156,6 +156,20 @@ function relations(value) {
   });
 }
 
+/** The path of a field: names with dots between them; a dot or a backslash in a name has a backslash before it. */
+const PATH = /^(?!\$syncState(\.|$))(([^.\\]|\\[.\\])+(\.(?!$)|$)){1,32}$/;
+
+function indexes(value) {
+  list((index) => {
+    const paths = Array.isArray(index) ? index : [index];
+    if (paths.length === 0 || paths.length > 16 || !paths.every((path) => typeof path === "string" && PATH.test(path))) refuse('must be a field, such as "createdAt" or "project.name", or an array of 1 to 16 fields.');
+  })(value);
+  if (value.length > 16) refuse("must not have more than 16 indexes.");
+  const texts = value.map((index) => JSON.stringify([index].flat()));
+  const twice = texts.findIndex((text, at) => texts.indexOf(text) < at);
+  if (twice >= 0) within(twice, () => refuse("is there already; leave it out."));
+}
+
 function mergeFields(value, entity) {
   eachOf(value, (path, policy) => {
     const parts = path.split(".");
@@ -177,6 +191,7 @@ export const ENTITY = {
     if (name) refuse(`names \`${name}\`, which the engine owns and the server needs; leave it out.`);
   },
   mergeFields,
+  indexes,
   relations,
   onRejected: choice("revert", "keepLocal"),
   validate: live(anything),
@@ -275,6 +290,7 @@ const OPTIONS = {
   user: ["The options", USER],
   space: ["The options", SPACE],
   read: ["The options", { ...SPACE, includeDeleted: flag }],
+  query: ["The options", { ...SPACE, withSyncState: flag }],
   write: ["The options", WRITE],
   patch: [
     "The options",
@@ -288,7 +304,7 @@ const OPTIONS = {
     },
   ],
   delete: ["The options of `delete`", { ...WRITE, behavior: choice(...BEHAVIORS) }],
-  page: ["The page", { size: whole(1, 10_000), after: text }],
+  page: ["The page", { size: whole(1, 10_000), after: text, query: anything }],
   sync: [
     "The sync options",
     {

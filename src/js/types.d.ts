@@ -264,6 +264,12 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
    * const tasks: EntityConfig<Task> = { mergeFields: { votes: "sum", tags: "union", due: "min", notes: "text" } };
    */
   mergeFields?: { [F in OwnField<T> | `${OwnField<T>}.${string}`]?: FieldPolicy };
+  /**
+   * Fields in whose order queries find entities without looking at each, at most 16: a path, such as `"due"` or `"project.name"`, or several for one
+   * index, such as `["project", "due"]`. An index is in memory, and is built at the first query that can use it. {@link Manager.explain} says which
+   * one a query uses.
+   */
+  indexes?: (string | string[])[];
   /** What `delete` keeps on this device. Default `"hardDelete"`: only the tombstone. `"softDelete"`: the body stays readable with `includeDeleted`. */
   deleteBehavior?: "softDelete" | "hardDelete";
   /**
@@ -1221,16 +1227,47 @@ export class Manager<T extends Entity = AnyEntity> {
   /** Deletes many in one atomic commit. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
+  /**
+   * Deletes each entity that satisfies a condition, in one atomic commit, and returns their ids. The condition is that of a query
+   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers does
+   * not hear of it.
+   *
+   * @example
+   * await tasks.deleteWhere({ and: [{ field: "done", equals: true }, { field: "doneAt", lessThan: lastMonth }] });
+   */
+  deleteWhere(filter: Filter, options?: DeleteOptions): Promise<string[]>;
+  /**
+   * Patches each entity that satisfies a condition, as {@link Manager.deleteWhere} deletes them, and returns the entities. Rejects with
+   * `unsupported` for a type with middleware, which gets whole entities: use `query` and `updateMany`.
+   */
+  patchWhere(filter: Filter, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>[]>;
+
   /** Returns one entity; null if there is none. */
   read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
   /** Returns all of them, ordered by id. */
   readAll(options?: ReadOptions): Promise<Readonly<T>[]>;
   /** Returns one page of them, ordered by id. */
-  readPage(page?: PageRequest, options?: ReadOptions): Promise<Page<Readonly<T>>>;
+  readPage(page?: PageRequest & { query?: undefined }, options?: SpaceOption): Promise<Page<Readonly<T>> & { total: number }>;
+  /**
+   * Returns one page of a query. The pages of one list have the same query, without `limit`, `offset` and `after`; what is written
+   * between two pages neither repeats nor skips other entities.
+   */
+  readPage<O extends QueryOptions = QueryOptions>(page: PageRequest & { query: QuerySource }, options?: O): Promise<Page<Found<T, O>>>;
   /** Returns whether an entity exists. */
   exists(id: string, options?: SpaceOption): Promise<boolean>;
-  /** Returns the number of entities. The first argument is reserved for queries. */
-  count(query?: undefined, options?: SpaceOption): Promise<number>;
+  /** Returns the number of entities, or of those that match a query, whatever its `limit`, `offset` and `after`. */
+  count(query?: QuerySource, options?: SpaceOption): Promise<number>;
+  /**
+   * Returns the entities that a query asks for, in its order: as of one moment, whatever is written meanwhile. What a query means is in
+   * `docs/queries.md`. Conditions see what is stored; `afterRead` has its turn afterwards. Rejects with `invalidArgument`, naming the
+   * path, for a bad query.
+   *
+   * @example
+   * await tasks.query({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
+   */
+  query<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): Promise<Found<T, O>[]>;
+  /** Returns how a query is read, for people: by which index, or why it looks at every entity. */
+  explain(query: QuerySource, options?: SpaceOption): Promise<QueryExplanation>;
 
   /**
    * Yields all entities, ordered by id: at once, then after every change by this tab, another tab or a cycle. A pulled page is one
@@ -1243,6 +1280,19 @@ export class Manager<T extends Entity = AnyEntity> {
   watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
   /** Yields one entity, or null: at once, then after every change of it. */
   watchById(id: string, options?: SpaceOption): AsyncIterable<Readonly<T> | null>;
+
+  /**
+   * Yields the entities that a query asks for: at once, then after every change of this list by this tab, another tab or a cycle. As with
+   * {@link Manager.watchAll}, a pulled page is one update, a slow reader gets the latest, and an unchanged entity is the same object
+   * as before. A change is evaluated by itself, not the query. The loop rejects with `invalidArgument` for a bad query.
+   *
+   * @example
+   * const open = tasks.watchQuery({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
+   * for await (const list of open) render(list);
+   */
+  watchQuery<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): QueryFeed<Found<T, O>>;
+  /** Yields how many entities match a query, or how many there are: at once, then whenever the number is another. */
+  watchCount(query?: QuerySource, options?: SpaceOption): AsyncIterable<number>;
 
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
@@ -1374,6 +1424,8 @@ export interface PageRequest {
   size?: number;
   /** `after` of the previous page. */
   after?: string;
+  /** The query whose pages are read, without `limit`, `offset` and `after`. */
+  query?: QuerySource;
 }
 
 /** A page of entities. */
@@ -1382,8 +1434,124 @@ export interface Page<T> {
   /** The `after` of the next request; absent on the last page. */
   after?: string;
   hasMore: boolean;
-  /** How many entities all pages have together. */
-  total: number;
+  /** How many entities all pages have together; absent with a query: ask {@link Manager.count}, which looks at all of them. */
+  total?: number;
+}
+
+/** A condition. Exactly one operator is usual; several in one object must all hold. `docs/queries.md` says what each means. */
+export type Filter =
+  | { and: Filter[] }
+  | { or: Filter[] }
+  | { not: Filter }
+  | ({
+      /** The path of a field, such as `"project.name"` or `"tags.0"`. A dot that belongs to a name is written `\\.`. */
+      field: string;
+    } & FilterOperators);
+
+/** The operators of a condition. */
+export interface FilterOperators {
+  equals?: Json;
+  notEquals?: Json;
+  greaterThan?: Json;
+  greaterThanOrEqual?: Json;
+  lessThan?: Json;
+  lessThanOrEqual?: Json;
+  between?: [Json, Json];
+  isIn?: Json[];
+  isNotIn?: Json[];
+  isNull?: boolean;
+  contains?: string;
+  containsIgnoreCase?: string;
+  startsWith?: string;
+  endsWith?: string;
+  /** The source of a regular expression. */
+  matches?: string;
+  arrayContains?: Json;
+  arrayContainsAny?: Json[];
+  withinDistance?: Circle;
+}
+
+/** A place, and how far from it. */
+export interface Circle {
+  latitude: number;
+  longitude: number;
+  metres: number;
+}
+
+/** One key of an order. */
+export interface OrderBy {
+  field: string;
+  descending?: boolean;
+  /** Where null is; without this, below all other values. */
+  nulls?: "first" | "last";
+}
+
+/** Which entities an app asks for, and in which order: without `where`, all; without `orderBy`, by id. */
+export interface Query {
+  where?: Filter;
+  orderBy?: OrderBy[];
+  limit?: number;
+  offset?: number;
+  /** `after` of a page of this query: the result begins behind it. */
+  after?: string;
+  /** Relations to read along. This version refuses them with `unsupported`. */
+  with?: string[];
+  /** Includes deleted entities. Default false. */
+  includeDeleted?: boolean;
+}
+
+/** A query, or a builder of one, such as that of `datum-sync/query`. */
+export type QuerySource = Query | { toJSON(): Query };
+
+/** Options of a query. */
+export interface QueryOptions extends SpaceOption {
+  /**
+   * Gives each entity `$syncState`, which is never stored: a write leaves it out. It changes live, and is a field in conditions and orders, with this
+   * option and without: `{ field: "$syncState", notEquals: "synced" }` is everything that has not reached the server. Default false.
+   */
+  withSyncState?: boolean;
+}
+
+/**
+ * How far an entity's writes have come: nothing waits (`synced`), an operation waits in the outbox (`pending`), a conflict waits for the app's decision
+ * (`conflict`), an operation has become a dead letter (`rejected`). Of several that hold, a conflict comes first, then a dead letter.
+ */
+export type EntitySyncState = "synced" | "pending" | "conflict" | "rejected";
+
+/** An entity that a query with these options has found. */
+export type Found<T extends Entity, O extends QueryOptions> = Readonly<T> & (O extends { withSyncState: true } ? { readonly $syncState: EntitySyncState } : unknown);
+
+/** The entities of a live query. */
+export interface QueryFeed<T> extends AsyncIterable<T[]> {
+  /**
+   * Yields the same as edits of the list: first one `insert` for each entity, then the edits of each update, one after another. What has
+   * not changed is in none of them.
+   */
+  changes(): AsyncIterable<readonly QueryChange<T>[]>;
+}
+
+/** An edit of a list: an index is that in the list that the edits before have left. */
+export interface QueryChange<T> {
+  readonly type: "insert" | "update" | "move" | "remove";
+  /** The entity as it is now; of `remove`, as it was. */
+  readonly entity: T;
+  readonly index: number;
+  /** Of `move`: where the entity was. It is taken from there first, then put at `index`. */
+  readonly from?: number;
+}
+
+/** How a query is read. */
+export interface QueryExplanation {
+  /** The fields of the index; null if every entity is looked at. */
+  readonly index: readonly string[] | null;
+  /** Why, in a sentence. */
+  readonly reason: string;
+  /** The entities come in the order of the query, so a `limit` ends the reading. */
+  readonly inOrder: boolean;
+  /** How many entities the index finds, before other conditions and the limit. */
+  readonly rows?: number;
+  /** How much memory the indexes of the entity type take, about. */
+  readonly indexMemory: number;
 }
 
 /** Selects events. */

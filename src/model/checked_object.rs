@@ -57,6 +57,21 @@ impl<'a> CheckedObject<'a> {
         )
     }
 
+    /// Returns an array of arrays of strings; a string alone is an array of one.
+    #[must_use]
+    pub fn lists(self, name: &str) -> Vec<Vec<String>> {
+        let items = self.value(name).and_then(Value::as_array);
+        let list = |item: &Value| match item.as_array() {
+            Some(parts) => parts
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            None => item.as_str().map(str::to_owned).into_iter().collect(),
+        };
+        items.into_iter().flatten().map(list).collect()
+    }
+
     /// Returns the value that a string names.
     #[must_use]
     pub fn choice<T: Copy>(self, name: &str, among: &[(&str, T)]) -> Option<T> {

@@ -200,6 +200,14 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// Returns the fields of each index of a type.
+    #[must_use]
+    pub fn indexes(&self, entity: &str) -> Rc<[Vec<String>]> {
+        self.of(entity)
+            .map(|config| Rc::clone(&config.indexes))
+            .unwrap_or_default()
+    }
+
     /// Returns the merge policies of a type.
     #[must_use]
     pub fn policies(&self, entity: &str) -> Rc<Policies> {

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::entity::{Fields, OWN_FIELDS, check_id, check_space_id, is_time};
+use crate::model::entity::{Fields, OWN_FIELDS, SYNC_STATE, check_id, check_space_id, is_time};
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::{MAX_ENTITY_BYTES, MAX_VERSION};
 use crate::util::json::equal::{has_lone_surrogate, same_parsed};
@@ -150,6 +150,7 @@ impl<'a> Stored<'a> {
         let mut given = Vec::with_capacity(fields.len());
         for (key, raw) in fields {
             match key.as_ref() {
+                SYNC_STATE => continue,
                 "id" => draft.id = Some(text(raw, "id")?.into_owned()),
                 "userId" => draft.user_id = Some(text(raw, "userId")?.into_owned()),
                 "spaceId" => draft.space_id = Some(space(raw)?),

@@ -117,6 +117,10 @@ pub const OWN_FIELDS: [&str; 7] = [
     "isDeleted",
 ];
 
+/// The member that says how far an entity's writes have come, where it is asked for. It is never
+/// stored.
+pub const SYNC_STATE: &str = "$syncState";
+
 /// Returns true if the engine sets this field of a body: `createdAt` or `modifiedAt`.
 #[must_use]
 pub fn is_time(field: &str) -> bool {

@@ -31,6 +31,9 @@ impl FieldIndex {
                 nulls_first: None,
             });
         }
+        if paths.name_sync_state() {
+            return Err("cannot be on `$syncState`, which is no field that is stored.");
+        }
         Ok(Self {
             keys: KeySet::new(false, false),
             paths,

@@ -3,8 +3,8 @@
 use crate::query::cell::Cell;
 use crate::query::walk::{Walk, decode};
 
-/// An entity as the app sees it, in its parts. `id`, `userId`, `spaceId`, `version` and `isDeleted`
-/// are those given here, whatever the body says.
+/// An entity as the app sees it, in its parts. `id`, `userId`, `spaceId`, `version`, `isDeleted` and
+/// `$syncState` are those given here, whatever the body says.
 #[derive(Clone, Copy, Debug)]
 pub struct EntityRef<'a> {
     pub id: &'a str,
@@ -13,6 +13,8 @@ pub struct EntityRef<'a> {
     pub user: &'a str,
     pub version: u64,
     pub deleted: bool,
+    /// How far its writes have come; any text in a query that does not name it.
+    pub sync_state: &'a str,
     /// A JSON object that has been validated.
     pub body: &'a str,
 }
@@ -26,6 +28,7 @@ enum FieldOrigin {
     Space,
     Version,
     Deleted,
+    SyncState,
     /// A part of a value that has no parts.
     Nowhere,
 }
@@ -37,6 +40,7 @@ fn origin(name: &[u8], is_part: bool) -> FieldOrigin {
         b"spaceId" => FieldOrigin::Space,
         b"version" => FieldOrigin::Version,
         b"isDeleted" => FieldOrigin::Deleted,
+        b"$syncState" => FieldOrigin::SyncState,
         _ => return FieldOrigin::Body,
     };
     if is_part { FieldOrigin::Nowhere } else { own }
@@ -115,6 +119,11 @@ impl FieldPaths {
         slot
     }
 
+    /// Returns true if a field is how far the entity's writes have come.
+    pub(super) fn name_sync_state(&self) -> bool {
+        self.origins.contains(&FieldOrigin::SyncState)
+    }
+
     /// Returns the path of a slot for people.
     pub(super) fn text(&self, slot: usize) -> String {
         let mut text = String::new();
@@ -172,6 +181,7 @@ impl Slots {
                 .map_or(Cell::Null, |space| Cell::Text(space.as_bytes())),
             Some(FieldOrigin::Version) => Cell::Number(entity.version as f64),
             Some(FieldOrigin::Deleted) => Cell::Bool(entity.deleted),
+            Some(FieldOrigin::SyncState) => Cell::Text(entity.sync_state.as_bytes()),
             Some(FieldOrigin::Nowhere) | None => Cell::Null,
         }
     }

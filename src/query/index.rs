@@ -74,6 +74,15 @@ impl Indexes {
         })
     }
 
+    /// Returns the fields of an index.
+    #[must_use]
+    pub fn fields(&self, index: usize) -> Vec<String> {
+        self.list.get(index).map_or_else(Vec::new, |index| {
+            let keys = index.order.iter();
+            keys.map(|key| index.paths.text(key.slot)).collect()
+        })
+    }
+
     /// Returns how much memory the keys take, about.
     #[must_use]
     pub fn memory(&self) -> usize {

@@ -10,6 +10,7 @@
 
 use std::rc::Rc;
 
+use crate::query::cursor;
 use crate::query::evaluator::Evaluator;
 use crate::query::fields::EntityRef;
 use crate::query::key_set::KeySet;
@@ -93,6 +94,38 @@ impl LiveQuery {
         self.window = self.wanted();
     }
 
+    /// Ends loading before every entity was offered: those that were not come behind all that are
+    /// here.
+    pub const fn end_early(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Returns how many keys are here, of the window and behind it.
+    #[must_use]
+    pub const fn loaded(&self) -> usize {
+        self.keys.places().len()
+    }
+
+    /// Returns true if there are entities behind the window; `None` if the keys cannot tell, and
+    /// only loading again can.
+    #[must_use]
+    pub fn has_more(&self) -> Option<bool> {
+        let query = self.evaluator.query();
+        let window = query.offset.saturating_add(query.limit?);
+        let more = self.loaded() > window;
+        (more || !self.is_cut).then_some(more)
+    }
+
+    /// Returns the cursor behind the window; `None` if it is empty.
+    #[must_use]
+    pub fn cursor(&self) -> Option<String> {
+        let last = self.rows().last()?;
+        Some(cursor::write(
+            self.evaluator.query().fingerprint,
+            last.bytes(),
+        ))
+    }
+
     /// Forgets all entities, but not what is shown: loading again and then [`Self::refresh`] give
     /// the edits.
     pub fn clear(&mut self) {
@@ -156,12 +189,20 @@ impl LiveQuery {
     /// Returns the edits that make what is shown into what has been loaded again. Every entity that
     /// stays counts as changed.
     pub fn refresh(&mut self) -> Vec<ListEdit> {
+        let shown = std::mem::take(&mut self.window);
+        self.refresh_from(shown)
+    }
+
+    /// As [`Self::refresh`], from a list of these keys, in order.
+    pub fn refresh_from(&mut self, shown: Vec<SortKey>) -> Vec<ListEdit> {
         let mut touched = SortedKeys::new(By::Identity);
-        for key in &self.window {
+        for key in &shown {
             touched.insert(key.clone());
         }
+        let wanted: Vec<SortKey> = self.rows().cloned().collect();
         let mut edits = Vec::new();
-        self.turn_window(&mut edits, &touched);
+        self.turn(&mut edits, shown, &wanted, &touched);
+        self.start();
         edits
     }
 
@@ -284,38 +325,55 @@ impl LiveQuery {
     /// Appends the edits from the window that is shown to the one that the keys have now, given the
     /// entities that have changed.
     fn turn_window(&mut self, edits: &mut Vec<ListEdit>, touched: &SortedKeys) {
-        let wanted = self.wanted();
+        let (shown, wanted) = (std::mem::take(&mut self.window), self.wanted());
+        self.turn(edits, shown, &wanted, touched);
+        self.window = wanted;
+    }
+
+    /// Appends the edits from one list to another.
+    fn turn(
+        &self,
+        edits: &mut Vec<ListEdit>,
+        shown: Vec<SortKey>,
+        wanted: &[SortKey],
+        touched: &SortedKeys,
+    ) {
         let has = |key: &SortKey| wanted.binary_search(key).is_ok();
-        let mut shown = std::mem::take(&mut self.window);
         // First what leaves; the others keep their order.
-        let mut moved = Vec::new();
-        for index in (0..shown.len()).rev() {
-            let Some(old) = shown.get(index) else {
-                continue;
-            };
+        let (mut kept, mut moved) = (Vec::with_capacity(shown.len()), Vec::new());
+        for (index, old) in shown.into_iter().enumerate().rev() {
             let is_touched = touched.get(old.bytes()).is_some();
             let new = if is_touched {
                 self.keys.get(old.bytes())
             } else {
-                Some(old)
+                Some(&old)
             };
             match new.filter(|new| has(new)) {
-                Some(new) if is_touched => moved.push((old.clone(), new.clone())),
-                Some(_) => {}
-                None => {
-                    let key = shown.remove(index);
-                    edits.push(ListEdit::Remove { index, key });
+                Some(new) => {
+                    if is_touched {
+                        moved.push((old.clone(), new.clone()));
+                    }
+                    kept.push(old);
                 }
+                None => edits.push(ListEdit::Remove { index, key: old }),
             }
         }
+        kept.reverse();
         // Then what has another place: one after another, the list is in order all the time.
         for (old, new) in moved {
-            let Ok(from) = shown.binary_search(&old) else {
+            let Ok(from) = kept.binary_search(&old) else {
                 continue;
             };
-            shown.remove(from);
-            let (Ok(index) | Err(index)) = shown.binary_search(&new);
-            shown.insert(index, new.clone());
+            if old == new {
+                edits.push(ListEdit::Update {
+                    index: from,
+                    key: new,
+                });
+                continue;
+            }
+            kept.remove(from);
+            let (Ok(index) | Err(index)) = kept.binary_search(&new);
+            kept.insert(index, new.clone());
             edits.push(if from == index {
                 ListEdit::Update { index, key: new }
             } else {
@@ -326,13 +384,12 @@ impl LiveQuery {
                 }
             });
         }
+        let mut kept = kept.iter().peekable();
         for (index, key) in wanted.iter().enumerate() {
-            if shown.get(index) != Some(key) {
-                shown.insert(index, key.clone());
+            if kept.next_if_eq(&key).is_none() {
                 let key = key.clone();
                 edits.push(ListEdit::Insert { index, key });
             }
         }
-        self.window = shown;
     }
 }

@@ -110,6 +110,52 @@ impl Query {
         &self.with
     }
 
+    /// Returns true if conditions or order name `$syncState`.
+    #[must_use]
+    pub fn names_sync_state(&self) -> bool {
+        self.paths.name_sync_state()
+    }
+
+    /// Returns how many entities from the first one on a list needs; `None` for all.
+    #[must_use]
+    pub fn window(&self) -> Option<usize> {
+        self.limit.map(|limit| self.offset.saturating_add(limit))
+    }
+
+    /// Makes this the query of one page.
+    ///
+    /// # Errors
+    /// Fails with `invalidArgument` if it has bounds of its own, and for a cursor that is not one
+    /// of its pages.
+    pub fn page(mut self, size: usize, after: Option<&str>) -> Result<Self> {
+        for (name, is_there) in [
+            ("limit", self.limit.is_some()),
+            ("offset", self.offset > 0),
+            ("after", self.after.is_some()),
+        ] {
+            if is_there {
+                return Err(fault(
+                    name,
+                    "has no meaning in the query of a page; the page has `size` and `after`.",
+                ));
+            }
+        }
+        self.limit = Some(size);
+        if let Some(after) = after {
+            let key = cursor::read(after.as_bytes(), self.fingerprint);
+            self.after = Some(key.map_err(|problem| fault("after", problem))?);
+        }
+        Ok(self)
+    }
+
+    /// Makes this a query for the number of its entities alone: order and bounds have no say.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.order.clear();
+        (self.limit, self.offset, self.after) = (None, 0, None);
+        self
+    }
+
     /// Returns the hash of everything that a position in the result depends on.
     fn print(&self, entity: &str, filter: &str) -> u32 {
         let mut bytes = [entity, "\0", &canonical(filter), "\0"]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::query::filter::Found;
 use crate::query::order;
-use crate::query::read::OrderKey;
+use crate::query::read::{OrderKey, Query};
 
 /// How long the length at the end of a key is.
 const LENGTH: usize = 2;
@@ -57,6 +57,13 @@ impl fmt::Debug for SortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SortKey({:?})", self.entity())
     }
+}
+
+/// Returns the id at which a result in order of id begins, if it does not begin at the first.
+#[must_use]
+pub fn first_id(query: &Query) -> Option<String> {
+    let after = query.after.as_deref().filter(|_| query.order.is_empty())?;
+    Some(SortKey::new(after).entity().0)
 }
 
 /// Writes the key of an entity.

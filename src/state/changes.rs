@@ -8,13 +8,36 @@ use crate::model::table::Table;
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
 use crate::state::rows::Row;
+use crate::state::sync_states::SyncStates;
 use crate::state::touched::{Changed, RowChange, Visibility};
 use crate::state::view::ViewBody;
+use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::vec_map::VecMap;
 
 /// Returns the changes since the last call.
 pub fn take(replica: &mut Replica) -> Vec<Changed> {
     let before = replica.touched.take();
-    compared(replica, &before)
+    let states = replica.touched.take_states();
+    let mut changes = compared(replica, &before);
+    add_states(&mut changes, &before, &states);
+    changes
+}
+
+/// Adds the entities of which nothing but the sync state has changed.
+fn add_states(changes: &mut Vec<Changed>, before: &Visibility, states: &VecMap<OrderedMap<()>>) {
+    for (entity, ids) in states.iter() {
+        let is_alone = |id: &str| before.get(entity).is_none_or(|ids| ids.get(id).is_none());
+        let alone = ids.iter().filter(|(id, ())| is_alone(id));
+        let ids: Vec<_> = alone
+            .map(|(id, ())| (id.to_owned(), RowChange::SyncState))
+            .collect();
+        if !ids.is_empty() {
+            changes.push(Changed {
+                entity: entity.to_owned(),
+                ids,
+            });
+        }
+    }
 }
 
 /// Returns the differences from an older state that `replica` replaces, as after a log was read
@@ -36,6 +59,14 @@ pub fn since(old: &Replica, replica: &Replica) -> Vec<Changed> {
     }
     let mut changes = compared(replica, &before);
     changes.retain(|changed| !changed.ids.is_empty());
+    let mut states: VecMap<OrderedMap<()>> = VecMap::default();
+    let (was, is) = (SyncStates::of(old), SyncStates::of(replica));
+    for key in was.unsettled().chain(is.unsettled()) {
+        if was.get(key) != is.get(key) {
+            states.entry(key.entity).insert(key.id, ());
+        }
+    }
+    add_states(&mut changes, &before, &states);
     changes
 }
 

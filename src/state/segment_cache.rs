@@ -176,6 +176,12 @@ impl Segments {
         self.segments.get(id)?.resident.as_ref()
     }
 
+    /// How often bodies have been looked at.
+    #[must_use]
+    pub const fn looks(&self) -> u64 {
+        self.clock.get()
+    }
+
     /// The live bytes of all segments.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {

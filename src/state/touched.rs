@@ -12,6 +12,8 @@ pub enum RowChange {
     Deleted,
     /// It was invisible before and after: a tombstone changed.
     Unseen,
+    /// Only how far its writes have come.
+    SyncState,
 }
 
 impl RowChange {
@@ -43,6 +45,8 @@ pub type Visibility = VecMap<OrderedMap<bool>>;
 pub struct Touched {
     on: bool,
     before: Visibility,
+    /// Entities whose sync state may have changed.
+    states: VecMap<OrderedMap<()>>,
 }
 
 impl Touched {
@@ -51,7 +55,7 @@ impl Touched {
     pub fn new(on: bool) -> Self {
         Self {
             on,
-            before: Visibility::default(),
+            ..Self::default()
         }
     }
 
@@ -72,6 +76,16 @@ impl Touched {
 
     pub fn note(&mut self, entity: &str, id: &str, was_visible: bool) {
         self.before.entry(entity).insert(id, was_visible);
+    }
+
+    pub fn note_state(&mut self, entity: &str, id: &str) {
+        if self.on {
+            self.states.entry(entity).insert(id, ());
+        }
+    }
+
+    pub fn take_states(&mut self) -> VecMap<OrderedMap<()>> {
+        std::mem::take(&mut self.states)
     }
 
     pub fn take(&mut self) -> Visibility {

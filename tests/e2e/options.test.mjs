@@ -48,6 +48,14 @@ const CONFIGS = [
   [{ entities: { tasks: { localOnly: ["draft"], mergeFields: { "userId.x": "max" } } } }, "`entities.tasks.mergeFields.userId.x`", "the engine owns"],
   [{ entities: { tasks: { localOnly: ["draft"], mergeFields: { "a..b": "max" } } } }, "`entities.tasks.mergeFields.a..b`", "such as `address.city`"],
   [{ entities: { tasks: { localOnly: ["draft"], mergeFields: { draft: "text" } } } }, "`entities.tasks.mergeFields.draft`", "`localOnly`"],
+  [{ entities: { tasks: { indexes: "due" } } }, "`entities.tasks.indexes`", "must be an array"],
+  [{ entities: { tasks: { indexes: ["due", 1] } } }, "`entities.tasks.indexes[1]`", 'such as "createdAt"'],
+  [{ entities: { tasks: { indexes: [[]] } } }, "`entities.tasks.indexes[0]`", "1 to 16 fields"],
+  [{ entities: { tasks: { indexes: ["a..b"] } } }, "`entities.tasks.indexes[0]`", "must be a field"],
+  [{ entities: { tasks: { indexes: ["a\\b"] } } }, "`entities.tasks.indexes[0]`", "must be a field"],
+  [{ entities: { tasks: { indexes: ["$syncState"] } } }, "`entities.tasks.indexes[0]`", "must be a field"],
+  [{ entities: { tasks: { indexes: ["a", ["a", "b"], ["a"]] } } }, "`entities.tasks.indexes[2]`", "is there already"],
+  [{ entities: { tasks: { indexes: Array.from({ length: 17 }, (_, n) => `f${n}`) } } }, "`entities.tasks.indexes`", "more than 16"],
   [{ entities: { tasks: { conflictResolver: 1 } } }, "`entities.tasks.conflictResolver`", '"merge", "lastWriteWins"'],
 ];
 

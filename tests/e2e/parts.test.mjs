@@ -109,6 +109,32 @@ test("a page that only reads what was pulled stands still for no part, however i
   await context.close();
 });
 
+test("queries wait for their part, live ones too, and the page stands still for none", async () => {
+  const { page, parts, errors, stalls, context } = await opened("asking");
+  await page.evaluate(() => window.app.tasks.create({ id: "t", title: "early" }).then(() => undefined));
+  await page.evaluate(() => {
+    const { tasks } = window.app;
+    const query = { where: { field: "title", equals: "early" } };
+    const first = async (feed) => {
+      for await (const value of feed) return value;
+    };
+    const left = tasks.watchQuery(query)[Symbol.asyncIterator]();
+    void left.next().then(() => (window.leftEnded = true));
+    void left.return();
+    const asked = [tasks.query(query), tasks.count(query), tasks.readPage({ size: 5, query }), tasks.explain(query), first(tasks.watchQuery(query)), first(tasks.watchQuery(query).changes()), first(tasks.watchCount(query)), tasks.deleteWhere(query.where)];
+    window.answers = 0;
+    void Promise.all(asked.map((promise) => promise.then((value) => ((window.answers += 1), value)))).then((all) => (window.all = all));
+  });
+  assert.equal(await page.evaluate(() => window.app.tasks.count()), 1, "a count of everything does not wait");
+  assert.equal(await page.evaluate(() => window.answers), 0);
+  parts.open();
+  await page.waitForFunction(() => window.all && window.leftEnded);
+  const [found, count, { items }, { reason }, list, edits, number, deleted] = await page.evaluate(() => window.all);
+  assert.deepEqual([found.length, count, items.length, reason, list.length, edits.length, number, deleted], [1, 1, 1, "There is no index.", 1, 1, 1, ["t"]]);
+  assert.deepEqual([errors, stalls], [[], []]);
+  await context.close();
+});
+
 test("calls and the schedule wait for their parts, and then do what they are for", async () => {
   const { page, parts, errors, stalls, context } = await opened("waiting", LATER, { autoStartSync: true });
   await page.evaluate(() => {

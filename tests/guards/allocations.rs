@@ -159,6 +159,7 @@ fn a_query_allocates_for_the_entities_that_it_returns_and_for_no_others() {
                 user: "ann",
                 version: 1,
                 deleted: false,
+                sync_state: "synced",
                 body,
             });
         }

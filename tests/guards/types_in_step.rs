@@ -21,7 +21,20 @@ fn classes_have_the_members_that_are_exported() {
     assert!(entry.contains("Class.prototype.watchCurrentUser ="));
     datum.insert("watchCurrentUser".to_owned());
     equal("class Datum", &class("Datum"), &datum);
-    equal("class Manager", &class("Manager"), &exported("Manager"));
+    let mut manager = exported("Manager");
+    // The entry makes other methods of these.
+    for internal in ["countMatches", "readQueryPage", "watchResult"] {
+        assert!(
+            manager.remove(internal),
+            "`{internal}` is no longer exported"
+        );
+        assert!(entry.contains(&format!("\"{internal}\"")), "{internal}");
+    }
+    for made in ["watchQuery", "watchCount"] {
+        assert!(entry.contains(&format!("prototype.{made} =")), "{made}");
+        manager.insert(made.to_owned());
+    }
+    equal("class Manager", &class("Manager"), &manager);
     let mut feed = interface("StatusFeed");
     feed.insert("[Symbol.asyncIterator]".to_owned());
     equal("StatusFeed", &feed, &exported("Feed"));
@@ -61,6 +74,29 @@ fn objects_that_are_set_by_hand_have_their_members() {
         "Page",
         &interface("Page"),
         &set("pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise"),
+    );
+    let queries = without_comments(&file("src/js/manager/queries.rs"));
+    let set_in_queries = |function: &str| -> Names {
+        let calls = block(&queries, function).split("set_member(").skip(1);
+        let names = calls.filter_map(|call| call.split('"').nth(1));
+        names.map(str::to_owned).collect()
+    };
+    equal(
+        "QueryChange",
+        &interface("QueryChange"),
+        &set_in_queries("fn apply(&self, update: &ResultUpdate) -> Result<JsValue>"),
+    );
+    let engine = without_comments(&file("src/engine/queries.rs"));
+    let explained: Names = block(&engine, "pub async fn explain")
+        .split("(&mut text, \"")
+        .skip(1)
+        .filter_map(|call| call.split('"').next())
+        .map(str::to_owned)
+        .collect();
+    equal(
+        "QueryExplanation",
+        &interface("QueryExplanation"),
+        &explained,
     );
     let types = types();
     let result = members(declared(&types, "class", "Manager"))
@@ -139,6 +175,11 @@ fn unions_have_the_names_of_their_tables() {
         "DeleteOptions.behavior",
         &behavior,
         &table("DeleteBehavior"),
+    );
+    equal(
+        "EntitySyncState",
+        &union("EntitySyncState"),
+        &table("EntitySyncState"),
     );
     let state = strings(&type_of("SyncMetadata", "syncStatus"));
     equal(
@@ -280,6 +321,7 @@ fn options_have_the_keys_that_are_read() {
     let placed = |name: &str| &with_user(name) | &interface("SpaceOption");
     equal("ReadOptions", &placed("ReadOptions"), &read("read"));
     equal("SpaceOption", &with_user("SpaceOption"), &read("space"));
+    equal("QueryOptions", &placed("QueryOptions"), &read("query"));
     equal("PageRequest", &interface("PageRequest"), &read("page"));
     equal("WriteOptions", &placed("WriteOptions"), &read("write"));
     for (name, kind) in [("PatchOptions", "patch"), ("DeleteOptions", "delete")] {

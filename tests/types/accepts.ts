@@ -67,6 +67,7 @@ export const around: EntityConfig<Task> = {
   beforeSave: (task) => ({ ...task, title: task.title.trim() }),
   middleware: [seal, { validate() {} }, new (class implements Middleware<Task> { afterRead(task: Task): Task { return task; } })()],
   localOnly: ["draft"],
+  indexes: ["due", ["place.floor", "due"]],
 };
 void Datum.initialize({ entities: { tasks: around, notes: { localOnly: ["draft"], afterRead: (note) => note } }, remote: { url: "/" } });
 handleBackgroundSync(config);

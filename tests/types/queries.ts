@@ -1,6 +1,6 @@
 // The builder of queries: what its types take, and what they refuse.
-import type { AnyEntity, Entity } from "datum-sync";
-import { query, type FieldPath, type Query, type ValueAt } from "../../src/js/query/builder.js";
+import type { AnyEntity, Entity, Manager, Query } from "datum-sync";
+import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/builder.js";
 
 interface Task extends Entity {
   title: string;
@@ -58,3 +58,20 @@ tasks.where("tags").arrayContainsAny([1]);
 tasks.orderBy("title", "down");
 // @ts-expect-error: a condition is finished before the query is.
 tasks.where("title").build();
+
+declare const manager: Manager<Task>;
+const found: Promise<Readonly<Task>[]> = from(manager).where("priority").greaterThan(2).query();
+const first: Promise<Readonly<Task> | null> = from(manager, { spaceId: null }).orderBy("due").first();
+void [found, first, from(manager).where("done").equals(true).count(), manager.count(tasks.where("done").equals(true))];
+async function watched(): Promise<void> {
+  for await (const list of from(manager).limit(5).watch()) isExactly<typeof list, Readonly<Task>[]>(true);
+  for await (const edits of manager.watchQuery({ limit: 5 }).changes()) if (edits[0]?.type === "move") void edits[0].from?.toFixed();
+  for await (const count of manager.watchCount()) void count.toFixed();
+  (await manager.readPage({ size: 5 })).total.toFixed();
+  const page = await manager.readPage({ size: 5, query: tasks.orderBy("due") });
+  void page.items[0]?.priority.toFixed();
+  // @ts-expect-error: a page of a query does not count.
+  page.total.toFixed();
+  (await manager.explain({ where: { field: "due", isNull: true } })).reason.trim();
+}
+void watched;

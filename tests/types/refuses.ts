@@ -86,6 +86,8 @@ export const tooLate: EntityConfig<Task> = { afterRead: async (task) => task };
 export const noChain: EntityConfig<Task> = { middleware: { afterRead: (task) => task } };
 // @ts-expect-error: an array of names.
 export const oneName: EntityConfig<Task> = { localOnly: "draft" };
+// @ts-expect-error: an array of fields.
+export const oneIndex: EntityConfig<Task> = { indexes: "due" };
 // @ts-expect-error: no such durability.
 export const badDurability: DatumConfig = { entities: {}, remote: { url: "/" }, durability: { local: "sometimes" } };
 

@@ -16,7 +16,7 @@ fn config(json: &str) -> Config {
 fn every_field_of_a_config_is_read() {
     let config = config(
         r#"{
-            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"], "mergeFields": { "votes": "sum", "address.city": "remote" } }, "lists": {} },
+            "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"], "indexes": ["due", ["project.name", "due"]], "mergeFields": { "votes": "sum", "address.city": "remote" } }, "lists": {} },
             "syncTimeout": 5, "resolverTimeout": 6, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
             "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
             "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3,
@@ -45,6 +45,14 @@ fn every_field_of_a_config_is_read() {
         ),
         ("draft,local notes".to_owned(), 0)
     );
+    assert_eq!(
+        *config.indexes("tasks"),
+        [
+            vec!["due".to_owned()],
+            vec!["project.name".to_owned(), "due".to_owned()]
+        ]
+    );
+    assert_eq!(config.indexes("lists").len(), 0);
     assert_eq!(
         (config.resolver_of("tasks"), config.resolver_of("lists")),
         (Builtin::Ask, Builtin::LocalPriority)

@@ -36,6 +36,7 @@ impl Entity {
             user: "ann",
             version: self.version,
             deleted: self.deleted,
+            sync_state: "synced",
             body: &self.body,
         }
     }

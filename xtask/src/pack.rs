@@ -48,6 +48,9 @@ const UNBUNDLED: [&str; 7] = [
 /// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
 const SUPABASE: &str = "supabase";
 const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "options.d.ts", "remote.d.ts"];
+/// The builder of queries, in TypeScript too.
+const QUERY: &str = "query";
+const QUERY_TYPES: [&str; 2] = ["index.d.ts", "builder.d.ts"];
 /// The SQL kit: its files, which the package has as one that is a migration.
 const KIT: &str = "server/sql/kit";
 const MIGRATION: &str = "datum.sql";
@@ -228,7 +231,10 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    supabase(context, &sources.join(SUPABASE), &folder.join(SUPABASE))?;
+    entry(context, &sources, folder, (QUERY, &QUERY_TYPES))?;
+    entry(context, &sources, folder, (SUPABASE, &SUPABASE_TYPES))?;
+    let migration = joined(&context.root.join(KIT))?;
+    fs::write(folder.join(SUPABASE).join(MIGRATION), migration).because("writing the SQL kit")?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -312,22 +318,28 @@ fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<(
     process::capture(&mut command).map(|_| ())
 }
 
-/// Checks and bundles the entry for Supabase. It takes the package's main entry from the package.
-fn supabase(context: &Context, from: &Path, to: &Path) -> Result<()> {
-    let declarations = context.target.join("package").join(SUPABASE);
+/// Checks and bundles an entry in TypeScript: its folder, and the declarations that it leads to. It
+/// takes the package's main entry from the package.
+fn entry(
+    context: &Context,
+    sources: &Path,
+    folder: &Path,
+    (name, types): (&str, &[&str]),
+) -> Result<()> {
+    let (from, to) = (sources.join(name), folder.join(name));
+    let declarations = context.target.join("package").join(name);
     module::clear(&declarations)?;
     let mut command = node::tool(context, "tsc");
     command.args(["--emitDeclarationOnly", "--project"]);
-    command.arg(from).arg("--outDir").arg(&declarations);
-    process::run(&context.console, "types for Supabase", &mut command, LIMIT)?;
-    fs::create_dir_all(to).because(format!("making {}", to.display()))?;
-    for name in SUPABASE_TYPES {
-        copy(&declarations.join(name), &to.join(name))?;
+    command.arg(&from).arg("--outDir").arg(&declarations);
+    let label = format!("types of datum-sync/{name}");
+    process::run(&context.console, &label, &mut command, LIMIT)?;
+    fs::create_dir_all(&to).because(format!("making {}", to.display()))?;
+    for file in types {
+        copy(&declarations.join(file), &to.join(file))?;
     }
     let bundled = ["--bundle", "--external:datum-sync"];
-    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)?;
-    let migration = joined(&context.root.join(KIT))?;
-    fs::write(to.join(MIGRATION), migration).because("writing the SQL kit")
+    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)
 }
 
 /// Returns the files of a folder as one text, in the order of their names.

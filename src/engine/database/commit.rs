@@ -57,13 +57,34 @@ impl<S: Store, H: Host> Database<S, H> {
         planner: &mut P,
     ) -> Result<P::Output> {
         let mut planning = Planning::new(planner);
-        self.commit_any(durability, &mut planning).await?;
+        self.commit_any(durability, &mut planning, Source::Remote)
+            .await?;
         planning.output.ok_or_else(closed)
     }
 
-    async fn commit_any(&self, durability: Durability, plan: &mut dyn AnyPlanner) -> Result<()> {
+    /// As [`Self::commit`], for a write of the app.
+    ///
+    /// # Errors
+    /// As for [`Self::commit`].
+    pub async fn commit_write<P: Planner>(
+        &self,
+        durability: Durability,
+        planner: &mut P,
+    ) -> Result<P::Output> {
+        let mut planning = Planning::new(planner);
+        self.commit_any(durability, &mut planning, Source::Local)
+            .await?;
+        planning.output.ok_or_else(closed)
+    }
+
+    async fn commit_any(
+        &self,
+        durability: Durability,
+        plan: &mut dyn AnyPlanner,
+        source: Source,
+    ) -> Result<()> {
         let turn = self.turn.lock().await;
-        let result = self.commit_in_turn(durability, plan, Source::Remote).await;
+        let result = self.commit_in_turn(durability, plan, source).await;
         drop(turn);
         result
     }

@@ -110,19 +110,7 @@ impl<S: Store, H: Host> Database<S, H> {
         });
         // The reader holds the bodies itself, so that a small memory budget cannot evict them
         // before they are read.
-        let (held, damaged) = match self.fetch(&absent).await {
-            // Rows in memory are still readable; the others come again with the next pull.
-            Err(error) if error.code() == Code::StorageLost => {
-                self.catch_up().await?;
-                (Vec::new(), Vec::new())
-            }
-            fetched => fetched.map_err(|error| self.on_store_error(error))?,
-        };
-        if !damaged.is_empty() {
-            let turn = self.turn.lock().await;
-            self.quarantine_in_turn(damaged).await?;
-            drop(turn);
-        }
+        let held = self.fetch_for_reader(&absent).await?;
         let mut text = String::new();
         // Another tab's commit may have been applied in the meantime.
         let replica = if self.peek(can_peek) {
@@ -235,6 +223,30 @@ impl<S: Store, H: Host> Database<S, H> {
             }
         }
         Ok(Some(items.close()))
+    }
+
+    /// Fetches bodies and quarantines damaged ones. Returns those that were found.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(in crate::engine) async fn fetch_for_reader(
+        &self,
+        ids: &[BodyId],
+    ) -> Result<Vec<(BodyId, Rc<[u8]>)>> {
+        let (held, damaged) = match self.fetch(ids).await {
+            // Rows in memory are still readable; the others come again with the next pull.
+            Err(error) if error.code() == Code::StorageLost => {
+                self.catch_up().await?;
+                (Vec::new(), Vec::new())
+            }
+            fetched => fetched.map_err(|error| self.on_store_error(error))?,
+        };
+        if !damaged.is_empty() {
+            let turn = self.turn.lock().await;
+            self.quarantine_in_turn(damaged).await?;
+            drop(turn);
+        }
+        Ok(held)
     }
 
     /// Fetches bodies; returns those that were found, and the ids of missing or damaged ones.

@@ -35,6 +35,8 @@ pub(super) struct WriteOptions {
 pub(super) struct PageOptions {
     pub(super) size: usize,
     pub(super) after: Option<String>,
+    /// The JSON text of a query.
+    pub(super) query: Option<String>,
 }
 
 /// Reads `UserOption`: the user that it names.
@@ -96,6 +98,7 @@ impl PageOptions {
                 .whole("size")
                 .map_or(DEFAULT_PAGE, |size| size as usize),
             after: given.text("after"),
+            query: given.value("query").map(|query| query.to_string()),
         })
     }
 }

@@ -1,57 +1,6 @@
 /** Builds queries as plain objects, with the fields and values of an entity type. Nothing here reads or checks data. */
 
-import type { Entity, Json } from "../types.js";
-
-/** What a condition compares with. Exactly one operator is usual; several must all hold. */
-export type Filter =
-  | { and: Filter[] }
-  | { or: Filter[] }
-  | { not: Filter }
-  | ({ field: string } & {
-      equals?: Json;
-      notEquals?: Json;
-      greaterThan?: Json;
-      greaterThanOrEqual?: Json;
-      lessThan?: Json;
-      lessThanOrEqual?: Json;
-      between?: [Json, Json];
-      isIn?: Json[];
-      isNotIn?: Json[];
-      isNull?: boolean;
-      contains?: string;
-      containsIgnoreCase?: string;
-      startsWith?: string;
-      endsWith?: string;
-      matches?: string;
-      arrayContains?: Json;
-      arrayContainsAny?: Json[];
-      withinDistance?: Circle;
-    });
-
-/** A place, and how far from it. */
-export interface Circle {
-  latitude: number;
-  longitude: number;
-  metres: number;
-}
-
-/** One key of an order. */
-export interface OrderBy {
-  field: string;
-  descending?: boolean;
-  nulls?: "first" | "last";
-}
-
-/** A query, as the engine takes it. */
-export interface Query {
-  where?: Filter;
-  orderBy?: OrderBy[];
-  limit?: number;
-  offset?: number;
-  after?: string;
-  with?: string[];
-  includeDeleted?: boolean;
-}
+import type { Circle, Entity, Filter, Json, Manager, OrderBy, Page, PageRequest, Query, QueryFeed, SpaceOption } from "datum-sync";
 
 /** A value that has no parts to name. */
 type Leaf = string | number | boolean | null | undefined;
@@ -139,15 +88,23 @@ function operand(operator: string, values: unknown[]): unknown {
   }
 }
 
+/** Whom a query asks. */
+interface Source<T extends Entity> {
+  manager: Manager<T>;
+  options: SpaceOption;
+}
+
 /** A query in the making. Every method returns a new one, so that parts can be shared. */
 export class QueryBuilder<T extends Entity> {
   readonly #query: Query;
   readonly #filters: readonly Filter[];
+  readonly #source: Source<T> | undefined;
 
-  /** Use `query()`. */
-  constructor(query: Query = {}, filters: readonly Filter[] = []) {
+  /** Use `query()` or `from(manager)`. */
+  constructor(query: Query = {}, filters: readonly Filter[] = [], source?: Source<T>) {
     this.#query = query;
     this.#filters = filters;
+    this.#source = source;
   }
 
   /** Begins a condition on a field; all conditions must hold. */
@@ -158,7 +115,7 @@ export class QueryBuilder<T extends Entity> {
 
   /** Adds a condition that is written as an object. */
   filter(filter: Filter): QueryBuilder<T> {
-    return new QueryBuilder<T>(this.#query, [...this.#filters, filter]);
+    return new QueryBuilder<T>(this.#query, [...this.#filters, filter], this.#source);
   }
 
   /** Adds a condition that holds if one of these does. */
@@ -209,14 +166,60 @@ export class QueryBuilder<T extends Entity> {
     return this.build();
   }
 
+  /** Returns the entities. */
+  query(): Promise<Readonly<T>[]> {
+    const { manager, options } = this.#asked();
+    return manager.query(this.build(), options);
+  }
+
+  /** Returns the first entity; null if there is none. */
+  async first(): Promise<Readonly<T> | null> {
+    const [first] = await this.limit(1).query();
+    return first ?? null;
+  }
+
+  /** Returns the number of entities, whatever the limit. */
+  count(): Promise<number> {
+    const { manager, options } = this.#asked();
+    return manager.count(this.build(), options);
+  }
+
+  /** Returns one page of the entities. */
+  page(page: Omit<PageRequest, "query"> = {}): Promise<Page<Readonly<T>>> {
+    const { manager, options } = this.#asked();
+    return manager.readPage({ ...page, query: this.build() }, options);
+  }
+
+  /** Yields the entities: at once, then after every change of the list. */
+  watch(): QueryFeed<Readonly<T>> {
+    const { manager, options } = this.#asked();
+    return manager.watchQuery(this.build(), options);
+  }
+
+  /** Yields the number of entities: at once, then whenever it is another. */
+  watchCount(): AsyncIterable<number> {
+    const { manager, options } = this.#asked();
+    return manager.watchCount(this.build(), options);
+  }
+
+  #asked(): Source<T> {
+    if (this.#source === undefined) throw new TypeError("The query has no manager to ask: begin it with `from(manager)`, or pass it to a method such as `manager.query`.");
+    return this.#source;
+  }
+
   #with(part: Query): QueryBuilder<T> {
-    return new QueryBuilder<T>({ ...this.#query, ...part }, this.#filters);
+    return new QueryBuilder<T>({ ...this.#query, ...part }, this.#filters, this.#source);
   }
 
   #condition(): Filter {
     const [only] = this.#filters;
     return this.#filters.length === 1 && only !== undefined ? only : { and: [...this.#filters] };
   }
+}
+
+/** Begins a query that asks a manager. */
+export function from<T extends Entity>(manager: Manager<T>, options: SpaceOption = {}): QueryBuilder<T> {
+  return new QueryBuilder<T>({}, [], { manager, options });
 }
 
 /** Begins a query of an entity type. */

@@ -39,6 +39,8 @@ pub struct EntityConfig {
     pub merge_fields: Rc<Policies>,
     /// The types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
+    /// The fields of each index.
+    pub indexes: Rc<[Vec<String>]>,
     /// Rejected writes stay visible here until the app has dealt with them.
     pub keeps_rejected: bool,
 }
@@ -53,6 +55,7 @@ pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
             local_only: entity.texts("localOnly").unwrap_or_default().into(),
             merge_fields: merge_fields::read(entity),
             parents: relations::read_parents(entity),
+            indexes: entity.lists("indexes").into(),
             keeps_rejected: entity
                 .choice("onRejected", &[("revert", false), ("keepLocal", true)])
                 .unwrap_or_default(),

@@ -195,11 +195,15 @@ fn fold_park(replica: &mut Replica, conflict: Parked) {
         Some(&conflict.id),
     );
     let id = conflict.id.clone();
+    let (entity, entity_id) = (&conflict.entity, &conflict.entity_id);
+    replica.touched.note_state(entity, entity_id);
     replica.conflicts.insert(&id, conflict);
 }
 
 fn unpark(replica: &mut Replica, id: &str) {
     if let Some(conflict) = replica.conflicts.remove(id) {
+        let (entity, entity_id) = (&conflict.entity, &conflict.entity_id);
+        replica.touched.note_state(entity, entity_id);
         replica
             .outbox
             .block(&Key::new(&conflict.entity, &conflict.entity_id), None);
@@ -214,6 +218,7 @@ fn fold_dead_letters(replica: &mut Replica, dead_letters: Vec<DeadLetter>) {
             replica.receipts.reject(&letter.op, letter.died_at);
         }
         replica.kept_rejections.add(&letter);
+        replica.touched.note_state(&letter.op.entity, &letter.op.id);
         let id = letter.op.op_id.clone();
         replica.dead_letters.insert(&id, letter);
     }
@@ -224,6 +229,7 @@ fn fold_revive(replica: &mut Replica, id: &str) {
     // A second try under the same id was sent before.
     replica.outbox.mark_left(&[id.to_owned()]);
     if let Some(letter) = replica.dead_letters.remove(id) {
+        replica.touched.note_state(&letter.op.entity, &letter.op.id);
         replica
             .kept_rejections
             .remove(&letter, &replica.dead_letters);

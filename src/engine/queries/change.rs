@@ -1,0 +1,135 @@
+//! One change of all entities that satisfy a condition, in one commit, decided against the state
+//! that it is written on.
+
+use std::rc::Rc;
+
+use crate::engine::auto_sync::Signal;
+use crate::engine::database::overtaken;
+use crate::engine::queries::bodies::{FetchedBodies, Looker};
+use crate::engine::queries::result::{QueryResult, Wanted};
+use crate::engine::queries::rows::pass_changes;
+use crate::engine::{Backing, Queries};
+use crate::model::entity::OwnedKey;
+use crate::model::error::Result;
+use crate::model::table::Table;
+use crate::plan::context::PlanContext;
+use crate::plan::write::{Group, Write, WritePlanner, Written};
+use crate::plan::{Plan, Planned, Planner};
+use crate::ports::backing::NoteReason;
+use crate::ports::host::Host;
+use crate::ports::remote::Remote;
+use crate::ports::store::Store;
+use crate::state::replica::Replica;
+use crate::util::collections::vec_map::VecMap;
+
+/// How often the condition is evaluated from the beginning, because too much has changed meanwhile.
+const MOST_ATTEMPTS: u32 = 5;
+
+/// Returns the write of an entity, given its id.
+type WriteOf<'a> = &'a dyn Fn(String) -> Write;
+
+/// Returns the group for writes of a table.
+type GroupOf<'a> = &'a dyn Fn(&str, Vec<Write>) -> Group;
+
+impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
+    /// Writes each entity that satisfies a condition, all or none. The condition holds for the
+    /// state that the commit is made on, whichever tab was first.
+    ///
+    /// # Errors
+    /// As for [`Self::query`], and as a write of one entity.
+    pub async fn change(
+        self,
+        user_id: &str,
+        selection: &str,
+        filter: &str,
+        after: Rc<[OwnedKey]>,
+        write: WriteOf<'_>,
+    ) -> Result<Vec<Written>> {
+        let query = self.read(selection, &["{\"where\":", filter, "}"].concat())?;
+        let user = self.engine.user(user_id).await?;
+        let mut result = self.begin(Rc::clone(&user), selection, query, Wanted::default());
+        let group = |table: &str, writes: Vec<Write>| Group {
+            after: Rc::clone(&after),
+            ..self.engine.entities().write_group(table, writes)
+        };
+        for _ in 0..MOST_ATTEMPTS {
+            result.bring_up().await?;
+            let mut planner = ChangePlanner {
+                result: &mut result,
+                context: user.db.plan_context(),
+                write,
+                group: &group,
+                has_missed: false,
+            };
+            let durability = self.engine.config.local;
+            let written = user.db.commit_write(durability, &mut planner).await;
+            if planner.has_missed {
+                result.forget();
+                continue;
+            }
+            let written = written?;
+            if user.announces_commit() {
+                self.engine.after_commit(&user, NoteReason::Wrote);
+                self.engine.auto_sync().signal(Signal::Wrote(user_id));
+            }
+            return Ok(written);
+        }
+        Err(overtaken())
+    }
+}
+
+struct ChangePlanner<'a, S, H> {
+    result: &'a mut QueryResult<S, H>,
+    context: PlanContext,
+    write: WriteOf<'a>,
+    group: GroupOf<'a>,
+    /// The journal does not go back to what was evaluated.
+    has_missed: bool,
+}
+
+impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
+    type Output = Vec<Written>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Vec<Written>>>> {
+        let Some(rows) = self.result.changed_rows() else {
+            self.has_missed = true;
+            return Err(overtaken());
+        };
+        let live = &mut self.result.live;
+        let bodies = FetchedBodies::default();
+        let looker = Looker::new(replica, &bodies, self.result.states);
+        let missing = pass_changes(&looker, &rows, &mut |changes| {
+            // Without a limit, no key is given up.
+            live.apply(changes);
+        });
+        if !missing.is_empty() {
+            return Ok(Plan::Needs(missing));
+        }
+        self.result.has_followed();
+        let entity = Table(&self.result.selection).entity();
+        let mut by_table: VecMap<Vec<Write>> = VecMap::default();
+        for key in self.result.live.rows() {
+            let (id, space) = key.entity();
+            // The empty space is the user's own.
+            let table = Table::name(entity, Some(space.as_deref().unwrap_or_default()));
+            by_table.entry(&table).push((self.write)(id));
+        }
+        let groups: Vec<Group> = by_table
+            .iter()
+            .map(|(table, writes)| (self.group)(table, writes.clone()))
+            .collect();
+        let mut planner = WritePlanner {
+            groups: &groups,
+            context: self.context.clone(),
+        };
+        let planned = match planner.plan(replica)? {
+            Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
+            Plan::Ready(planned) => planned,
+        };
+        let mut written = Vec::new();
+        for outcome in planned.output {
+            written.extend(outcome?);
+        }
+        Ok(Plan::Ready(Planned::new(planned.commit, written)))
+    }
+}

@@ -1,0 +1,349 @@
+//! Queries of a manager.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Object, Promise};
+use wasm_bindgen::prelude::*;
+
+use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
+use crate::js::convert::{decode, encode, promise, read_options};
+use crate::js::feed::{Feed, LoopReader, Next};
+use crate::js::instance::Instance;
+use crate::js::manager::Manager;
+use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
+use crate::js::middleware::decoded_many;
+use crate::js::waiting;
+use crate::js::write::{WriteOutput, many, patch_of};
+use crate::model::error::{Code, Error, Result};
+use crate::model::table::Table;
+use crate::plan::write::{Write, Written};
+use crate::util::cell::RefCell;
+use crate::web::host::WebHost;
+use crate::web::interop::{is_absent, set_member};
+use crate::web::storage::web_store::WebStore;
+
+/// Reads a query: its JSON text.
+fn read_query(query: &JsValue) -> Result<String> {
+    encode(query, Code::InvalidArgument, "The query")
+}
+
+#[wasm_bindgen]
+impl Manager {
+    /// The entities that a query asks for.
+    pub fn query(&self, query: &JsValue, options: &JsValue) -> Promise {
+        let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
+        let (query, place) = (read_query(query), self.query_place(options));
+        promise(async move {
+            let (query, (user, entity, states)) = (query?, place?);
+            let queries = instance.engine.queries();
+            let items = queries.query(&user, &entity, &query, states).await?;
+            decoded_many(&items, middleware.as_ref())
+        })
+    }
+
+    /// How many entities match a query. The package's entry calls this for `count` with a query.
+    #[wasm_bindgen(js_name = countMatches)]
+    pub fn count_matches(&self, query: &JsValue, options: &JsValue) -> Promise {
+        let instance = Rc::clone(&self.instance);
+        let (query, place) = (read_query(query), self.place(options));
+        promise(async move {
+            let (query, (user, entity)) = (query?, place?);
+            let queries = instance.engine.queries();
+            let count = queries.count(&user, &entity, &query).await?;
+            Ok(JsValue::from_f64(count as f64))
+        })
+    }
+
+    /// One page of a query. The package's entry calls this for `readPage` with a query.
+    #[wasm_bindgen(js_name = readQueryPage)]
+    pub fn read_query_page(&self, page: &JsValue, options: &JsValue) -> Promise {
+        let given = PageOptions::read(page);
+        if given.as_ref().is_ok_and(|page| page.query.is_none()) {
+            return self.read_page(page, options);
+        }
+        let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
+        let place = self.query_place(options);
+        promise(async move {
+            let (page, (user, entity, states)) = (given?, place?);
+            let query = page.query.unwrap_or_default();
+            let queries = instance.engine.queries();
+            let bounds = (page.size, page.after.as_deref());
+            let page = queries.page(&user, &entity, &query, bounds, states).await?;
+            let object = Object::new();
+            let items = decoded_many(&page.items, middleware.as_ref())?;
+            set_member(&object, "items", &items);
+            if let Some(after) = &page.after {
+                set_member(&object, "after", &JsValue::from_str(after));
+            }
+            let has_more = JsValue::from_bool(page.after.is_some());
+            set_member(&object, "hasMore", &has_more);
+            Ok(Object::freeze(&object).into())
+        })
+    }
+
+    /// How a query is read.
+    pub fn explain(&self, query: &JsValue, options: &JsValue) -> Promise {
+        let instance = Rc::clone(&self.instance);
+        let (query, place) = (read_query(query), self.place(options));
+        promise(async move {
+            let (query, (user, entity)) = (query?, place?);
+            let queries = instance.engine.queries();
+            decode(&queries.explain(&user, &entity, &query).await?)
+        })
+    }
+
+    /// Deletes each entity that satisfies a condition; returns the ids.
+    #[wasm_bindgen(js_name = deleteWhere)]
+    pub fn delete_where(&self, filter: &JsValue, options: &JsValue) -> Promise {
+        let options = read_write_options(options, "delete");
+        let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
+        let change = move |id| Write::Delete { id, soft };
+        self.change(filter, options, Ok(Box::new(change)), |written, _| {
+            let deleted = written.into_iter().filter_map(|written| match written {
+                Written::Deleted(id) => Some(JsValue::from_str(&id)),
+                _ => None,
+            });
+            Ok(deleted.collect::<Array>().into())
+        })
+    }
+
+    /// Replaces some fields of each entity that satisfies a condition.
+    #[wasm_bindgen(js_name = patchWhere)]
+    pub fn patch_where(&self, filter: &JsValue, changes: &JsValue, options: &JsValue) -> Promise {
+        let options = read_write_options(options, "patch");
+        let removed = options.as_ref().map(|options| options.removed.clone());
+        let removed = removed.unwrap_or_default();
+        let change = match self.middleware() {
+            None => self.encoded(changes, "The changes"),
+            Some(_) => Err(Error::new(
+                Code::Unsupported,
+                "`patchWhere` is not for a type with `validate`, `beforeSave`, `afterRead` or `middleware`, which get whole entities; call `query`, then `updateMany`.",
+            )
+            .on(&self.entity, None)),
+        };
+        let change = change.map(|changes| -> ChangeOf {
+            Box::new(move |id| patch_of(id, changes.clone(), removed.clone()))
+        });
+        self.change(filter, options, change, many)
+    }
+
+    /// The feeds of a live query: its entities and its edits, or the number of its entities. The
+    /// package's entry makes `watchQuery` and `watchCount` of it. It is a promise so that it can
+    /// wait for the code that it needs.
+    #[wasm_bindgen(js_name = watchResult)]
+    pub fn watch_result(&self, query: &JsValue, options: &JsValue, counts: bool) -> Promise {
+        let query = if counts && is_absent(query) {
+            Ok("{}".to_owned())
+        } else {
+            read_query(query)
+        };
+        let target = query.and_then(|query| {
+            let (user_id, entity, states) = if counts {
+                let (user_id, entity) = self.place(options)?;
+                (user_id, entity, false)
+            } else {
+                self.query_place(options)?
+            };
+            Ok(QueryTarget {
+                user_id,
+                entity,
+                query,
+                states,
+            })
+        });
+        let all: &[Shows] = if counts {
+            &[Shows::Count]
+        } else {
+            &[Shows::Items, Shows::Changes]
+        };
+        let feed = |shows: &Shows| feed(Rc::clone(&self.instance), target.clone(), *shows);
+        let feeds: Array = all.iter().map(|shows| JsValue::from(feed(shows))).collect();
+        Promise::resolve(&JsValue::from(feeds))
+    }
+}
+
+/// Returns the write of an entity, given its id.
+type ChangeOf = Box<dyn Fn(String) -> Write>;
+
+impl Manager {
+    /// Reads `QueryOptions`: whose entities, of which spaces, and whether with their sync state.
+    fn query_place(&self, options: &JsValue) -> Result<(String, Rc<str>, bool)> {
+        let given = read_options(options, "query")?;
+        let given = given.data();
+        let user = self.instance.engine.user_or_current(given.text("userId"))?;
+        let selection = Table::name(&self.entity, given.space("spaceId").as_deref());
+        let states = given.flag("withSyncState").unwrap_or_default();
+        Ok((user, Rc::from(selection), states))
+    }
+
+    /// Writes each entity that satisfies a condition.
+    fn change(
+        &self,
+        filter: &JsValue,
+        options: Result<WriteOptions>,
+        write: Result<ChangeOf>,
+        output: WriteOutput,
+    ) -> Promise {
+        let (instance, entity) = self.handles();
+        let filter = encode(filter, Code::InvalidArgument, "The condition");
+        let (target, middleware) = (self.written(options), self.middleware());
+        promise(async move {
+            let (filter, target, write) = (filter?, target?, write?);
+            let selection = Table::name(&entity, target.space.as_deref());
+            let queries = instance.engine.queries();
+            let (user, after) = (&target.user, target.after);
+            let written = queries
+                .change(user, &selection, &filter, after, &*write)
+                .await?;
+            instance.compact_later(user);
+            waiting::watch(&instance, user);
+            output(written, middleware.as_ref())
+        })
+    }
+}
+
+/// A query of a user.
+#[derive(Clone)]
+struct QueryTarget {
+    user_id: String,
+    entity: Rc<str>,
+    query: String,
+    /// Entities have the member `$syncState`.
+    states: bool,
+}
+
+/// What a loop over a live query gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    Items,
+    Changes,
+    Count,
+}
+
+fn feed(instance: Rc<Instance>, target: Result<QueryTarget>, shows: Shows) -> Feed {
+    Feed::new(move || {
+        Rc::new(ResultCursor {
+            instance: Rc::clone(&instance),
+            target: target.clone(),
+            shows,
+            state: RefCell::default(),
+        })
+    })
+}
+
+/// The state of one loop.
+struct ResultCursor {
+    instance: Rc<Instance>,
+    target: Result<QueryTarget>,
+    shows: Shows,
+    state: RefCell<ResultState>,
+}
+
+#[derive(Default)]
+struct ResultState {
+    watch: Option<Rc<QueryWatch<WebStore, WebHost>>>,
+    /// The entities that are shown. One that has not changed stays the same object.
+    items: Vec<JsValue>,
+    ended: bool,
+}
+
+impl ResultCursor {
+    async fn watch(&self) -> Result<Rc<QueryWatch<WebStore, WebHost>>> {
+        let known = self.state.borrow().watch.clone();
+        if let Some(watch) = known {
+            return Ok(watch);
+        }
+        let target = self.target.clone()?;
+        let queries = self.instance.engine.queries();
+        let (user, entity, query) = (&target.user_id, &target.entity, &target.query);
+        let watch = match self.shows {
+            Shows::Count => queries.watch_count(user, entity, query).await?,
+            _ => queries.watch(user, entity, query, target.states).await?,
+        };
+        // Another call of `next` may have made one meanwhile: the end of the loop ends one.
+        let mut state = self.state.borrow_mut();
+        let first = state.watch.get_or_insert_with(|| Rc::new(watch));
+        Ok(Rc::clone(first))
+    }
+
+    async fn next(&self) -> Result<Option<JsValue>> {
+        if self.state.borrow().ended {
+            return Ok(None);
+        }
+        let watch = self.watch().await?;
+        if self.state.borrow().ended {
+            // The loop was left while the database opened.
+            watch.end();
+        }
+        if self.shows == Shows::Count {
+            let count = watch.next_count().await?;
+            return Ok(count.map(|count| JsValue::from_f64(count as f64)));
+        }
+        match watch.next().await? {
+            Some(update) => self.apply(&update).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the edits in what is shown. Returns the entities, or the edits.
+    fn apply(&self, update: &ResultUpdate) -> Result<JsValue> {
+        let target = self.target.clone()?;
+        let middleware = self.instance.middleware_of(&target.entity);
+        let new: Array = decoded_many(&update.items, middleware.as_ref())?.unchecked_into();
+        let mut new = new.iter();
+        let changes = Array::new();
+        let mut state = self.state.borrow_mut();
+        for edit in &update.edits {
+            let (kind, entity) = match edit.kind {
+                EditKind::Insert => ("insert", new.next()),
+                EditKind::Update => ("update", new.next()),
+                EditKind::Move => ("move", new.next()),
+                EditKind::Remove => ("remove", state.items.get(edit.index).cloned()),
+            };
+            let entity = entity.unwrap_or_default();
+            match edit.kind {
+                EditKind::Insert => state.items.insert(edit.index, entity.clone()),
+                EditKind::Update => {
+                    if let Some(item) = state.items.get_mut(edit.index) {
+                        *item = entity.clone();
+                    }
+                }
+                EditKind::Move => {
+                    state.items.remove(edit.from);
+                    state.items.insert(edit.index, entity.clone());
+                }
+                EditKind::Remove => drop(state.items.remove(edit.index)),
+            }
+            if self.shows == Shows::Changes {
+                let change = Object::new();
+                set_member(&change, "type", &JsValue::from_str(kind));
+                set_member(&change, "entity", &entity);
+                set_member(&change, "index", &JsValue::from_f64(edit.index as f64));
+                if edit.kind == EditKind::Move {
+                    set_member(&change, "from", &JsValue::from_f64(edit.from as f64));
+                }
+                changes.push(&Object::freeze(&change));
+            }
+        }
+        Ok(match self.shows {
+            Shows::Changes => changes.into(),
+            _ => state.items.iter().collect::<Array>().into(),
+        })
+    }
+}
+
+impl LoopReader for ResultCursor {
+    fn next(self: Rc<Self>) -> Next {
+        Box::pin(async move { Self::next(&self).await })
+    }
+
+    fn end(&self) {
+        let mut state = self.state.borrow_mut();
+        state.ended = true;
+        let watch = state.watch.take();
+        drop(state);
+        if let Some(watch) = watch {
+            watch.end();
+        }
+    }
+}

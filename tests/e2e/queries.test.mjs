@@ -1,0 +1,229 @@
+// Queries through the packed package: once, page by page and live over tabs, by the builder, and with values that no query has.
+import assert from "node:assert/strict";
+import { after, test } from "./lib/test.mjs";
+import { blankPages, evaluate } from "./lib/blank.mjs";
+import { engines } from "./lib/webdriver.mjs";
+
+let pages;
+after(async () => pages?.stop());
+
+for (const engine of engines()) {
+  test(`${engine} starts`, async () => {
+    await pages?.stop();
+    pages = await blankPages(engine);
+  });
+
+  test(`${engine}: a query finds what it asks for, in its order, and pages follow each other`, async () => {
+    const seen = await pages.run(async ({ Datum, config }) => {
+      const datum = await Datum.initialize(config({ entities: { tasks: { indexes: ["due", ["group", "due"]] } } }));
+      const tasks = datum.manager("tasks");
+      await tasks.createMany(Array.from({ length: 40 }, (_, n) => ({ id: `t${n}`, due: n, group: n % 3, title: `task ${n}`, tags: n % 2 ? ["odd"] : [] })));
+      const query = { where: { field: "group", equals: 1 }, orderBy: [{ field: "due", descending: true }] };
+      const ids = (list) => list.map(({ id }) => id).join();
+      const paged = [];
+      for (let after; ; ) {
+        const page = await tasks.readPage({ size: 5, query, ...(after && { after }) });
+        paged.push(...page.items);
+        if (page.hasMore !== (page.after !== undefined) || "total" in page || !Object.isFrozen(page)) throw new Error(JSON.stringify(page));
+        if (!page.hasMore) break;
+        after = page.after;
+      }
+      const found = await tasks.query({ ...query, limit: 3, offset: 1 });
+      const plain = await tasks.readPage({ size: 7, query: undefined });
+      return {
+        found: ids(found),
+        frozen: Object.isFrozen(found[0]) && Object.isFrozen(found[0].tags),
+        same: ids(paged) === ids(await tasks.query(query)),
+        counts: [await tasks.count(), await tasks.count(null), await tasks.count(query), await tasks.count({ where: { field: "tags", arrayContains: "odd" }, limit: 1 })],
+        explained: await tasks.explain({ ...query, limit: 3 }),
+        scanned: (await tasks.explain({ where: { field: "title", contains: "1" } })).index,
+        total: plain.total,
+      };
+    });
+    assert.deepEqual({ ...seen, explained: { ...seen.explained, indexMemory: 0 } }, {
+      found: "t34,t31,t28",
+      frozen: true,
+      same: true,
+      counts: [40, 40, 13, 20],
+      explained: { index: ["group", "due"], reason: "Equal: group. In the order that is asked for.", inOrder: true, rows: 13, indexMemory: 0 },
+      scanned: null,
+      total: 40,
+    });
+  });
+
+  test(`${engine}: a live query follows this tab and another one, edit by edit, and what has not changed stays the same object`, async () => {
+    const one = await pages.tab();
+    const two = await pages.tab(one);
+    await evaluate(one.page, async ({ Datum, config }) => {
+      const datum = await Datum.initialize(config());
+      window.tasks = datum.manager("tasks");
+      window.datum = datum;
+      await tasks.createMany([1, 2, 3, 4].map((n) => ({ id: `t${n}`, due: n, done: false })));
+      const open = tasks.watchQuery({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 3 });
+      window.lists = [];
+      window.edits = [];
+      window.counts = [];
+      const read = async (feed, into) => {
+        for await (const value of feed) into.push(value);
+        into.push("ended");
+      };
+      void read(open, lists);
+      void read(open.changes(), edits);
+      void read(tasks.watchCount({ where: { field: "done", equals: false } }), counts);
+      window.now = () => ({ ids: lists.at(-1)?.map?.(({ id }) => id).join(), edits: edits.flat().map((edit) => edit.type?.concat(edit.from === undefined ? "" : `<${edit.from}`, ">", edit.index, edit.entity.id) ?? edit), counts });
+    });
+    const until = async (ids) => {
+      await one.page.waitForFunction((ids) => window.now?.().ids === ids && window.edits.length === window.lists.length, ids);
+      return one.page.evaluate(() => window.now());
+    };
+    assert.deepEqual((await until("t1,t2,t3")).edits, ["insert>0t1", "insert>1t2", "insert>2t3"]);
+    await evaluate(two.page, async ({ Datum, config }) => {
+      const datum = await Datum.initialize(config());
+      window.tasks = datum.manager("tasks");
+      await tasks.create({ id: "t0", due: 0, done: false });
+    });
+    await until("t0,t1,t2");
+    await two.page.evaluate(() => window.tasks.patch("t0", { due: 1.5 }).then(() => undefined));
+    await until("t1,t0,t2");
+    const same = await one.page.evaluate(() => {
+      const [, before, now] = window.lists;
+      return [before !== now, before[2] === now[2], before[1] === now[0], before[0] !== now[1], Object.isFrozen(now[1]), !Object.isFrozen(now)];
+    });
+    assert.deepEqual(same, [true, true, true, true, true, true]);
+    await two.page.evaluate(() => window.tasks.patch("t1", { done: true }).then(() => undefined));
+    const seen = await until("t0,t2,t3");
+    assert.deepEqual(seen.edits, [
+      "insert>0t1", "insert>1t2", "insert>2t3",
+      "remove>2t3", "insert>0t0",
+      "move<0>1t0",
+      "remove>0t1", "insert>2t3",
+    ]);
+    await one.page.evaluate(() => window.tasks.deleteWhere({ field: "due", lessThan: 2 }).then((ids) => (window.deleted = ids)));
+    await until("t2,t3,t4");
+    assert.deepEqual(await one.page.evaluate(() => [window.deleted, window.counts]), [["t0", "t1"], [4, 5, 4, 3]]);
+    await one.page.evaluate(() => window.datum.close());
+    await one.page.waitForFunction(() => [window.lists, window.edits, window.counts].every((list) => list.at(-1) === "ended"));
+    await one.context.close();
+  });
+
+  test(`${engine}: a loop that is left ends its watch, and one that waits ends with it`, async () => {
+    const seen = await pages.run(async ({ Datum, config }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.create({ id: "a" });
+      const feed = tasks.watchQuery({});
+      const loop = feed[Symbol.asyncIterator]();
+      const first = await loop.next();
+      const waiting = loop.next();
+      const left = await loop.return();
+      const unopened = tasks.watchCount()[Symbol.asyncIterator]();
+      await unopened.return();
+      let rounds = 0;
+      for await (const _ of feed) if (++rounds) break;
+      return [first.value.length, first.done, (await waiting).done, left.done, (await loop.next()).done, (await unopened.next()).done, rounds];
+    });
+    assert.deepEqual(seen, [1, false, true, true, true, true, 1]);
+  });
+
+  test(`${engine}: the builder asks a manager, and is a query where one can stand`, async () => {
+    const seen = await pages.run(async ({ Datum, config }) => {
+      const { from, query } = await import(new URL("datum-sync/query/index.js", location.href).href);
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.createMany([3, 1, 2].map((priority) => ({ id: `p${priority}`, priority, title: `Task ${priority}` })));
+      const urgent = from(tasks).where("priority").greaterThan(1).orderBy("priority", "desc");
+      const ids = (list) => list.map(({ id }) => id).join();
+      let unbound;
+      try {
+        await query().where("priority").equals(1).query();
+      } catch (error) {
+        unbound = error.name;
+      }
+      let first;
+      for await (first of urgent.limit(1).watch()) break;
+      return {
+        found: ids(await urgent.query()),
+        first: [(await urgent.first()).id, await from(tasks).where("priority").equals(9).first(), ids(first)],
+        count: await urgent.limit(1).count(),
+        page: ids((await urgent.page({ size: 1 })).items),
+        passed: ids(await tasks.query(query().where("title").matches(/^task [12]$/i))),
+        unbound,
+      };
+    });
+    assert.deepEqual(seen, { found: "p3,p2", first: ["p3", null, "p3"], count: 2, page: "p3", passed: "p1,p2", unbound: "TypeError" });
+  });
+
+  test(`${engine}: all that match are changed in one commit, and afterRead sees what a query has found`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const datum = await Datum.initialize(config({ entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));
+      const [tasks, shouted] = [datum.manager("tasks"), datum.manager("seen")];
+      await tasks.createMany([1, 2, 3].map((n) => ({ id: `t${n}`, n, old: true })));
+      const before = datum.metrics.commits;
+      const patched = await tasks.patchWhere({ field: "n", greaterThan: 1 }, { done: true }, { remove: ["old"] });
+      await shouted.create({ id: "a", title: "loud" });
+      const update = await shouted.watchQuery({ where: { field: "title", equals: "loud" } })[Symbol.asyncIterator]().next();
+      return {
+        patched: patched.map(({ id, done, old }) => [id, done, old]),
+        commits: datum.metrics.commits - before - 1,
+        shouted: [(await shouted.query({ where: { field: "title", equals: "loud" } }))[0].title, update.value[0].title, await shouted.count({ where: { field: "title", equals: "LOUD" } })],
+        refused: (await code(shouted.patchWhere({ field: "id", equals: "a" }, { title: "x" }))).code,
+        none: [await tasks.deleteWhere({ field: "n", equals: 7 }), (await code(tasks.deleteWhere(undefined))).code, (await code(tasks.deleteWhere({}))).code],
+      };
+    });
+    assert.deepEqual(seen, {
+      patched: [["t2", true, undefined], ["t3", true, undefined]],
+      commits: 1,
+      shouted: ["LOUD", "LOUD", 0],
+      refused: "unsupported",
+      none: [[], "invalidArgument", "invalidArgument"],
+    });
+  });
+
+  test(`${engine}: a wrong query is refused by the path of what is wrong with it`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      const cyclic = { field: "a" };
+      cyclic.equals = [cyclic];
+      let calls = 0;
+      const getter = { get field() { calls += 1; return "a"; }, equals: 1 };
+      const where = (filter) => ({ where: filter });
+      const cases = [
+        [where({ field: "a", gte: 1 }), "`where.gte` is not known; did you mean `greaterThanOrEqual`?"],
+        [where({ field: "a", equals: NaN }), "`where.equals` is NaN"],
+        [where({ and: [{ field: "a", lessThan: -Infinity }] }), "`where.and[0].lessThan` is -Infinity"],
+        [where({ field: "a", equals: undefined }), "`where` has no operator beside `field`"],
+        [where({ field: "a", equals: 10n }), "`where.equals` is a BigInt"],
+        [where({ field: "a", equals: () => 1 }), "`where.equals` is a function"],
+        [where({ field: "a", isIn: [undefined] }), "`where.isIn[0]` is undefined"],
+        [where(cyclic), "is nested deeper than 100 levels, or contains itself"],
+        [where({ field: "a", matches: /a/ }), "`where.matches` is of type RegExp"],
+        [where({ field: "a", equals: "\ud800" }), "`where.equals` has a lone surrogate"],
+        [where({ get field() { throw new Error("mine"); }, equals: 1 }), "`where.field` could not be read: mine"],
+        [{ limit: -1 }, "`limit` must be a whole number from 0"],
+        [{ orderBy: [{ field: "a..b" }] }, "`orderBy[0].field` has an empty part"],
+        [{ after: "nonsense" }, "`after` must be the `after` that a page"],
+        [{ with: ["project"] }, "`with` is for relations"],
+        [undefined, "is undefined"],
+        [null, "must be an object"],
+        ["done", "must be an object"],
+      ];
+      const faults = [];
+      for (const [query, words] of cases) {
+        const asked = [tasks.query(query), tasks.explain(query), tasks.watchQuery(query)[Symbol.asyncIterator]().next(), tasks.watchQuery(query).changes()[Symbol.asyncIterator]().next()];
+        if (query) asked.push(tasks.count(query), tasks.watchCount(query)[Symbol.asyncIterator]().next());
+        for (const promise of asked) {
+          const { code: got, message } = await code(promise);
+          if (!["invalidArgument", "unsupported"].includes(got) || !message.includes(words)) faults.push([words, got, message]);
+        }
+      }
+      const paged = await code(tasks.readPage({ size: 5, query: { limit: 3 } }));
+      const scoped = await code(tasks.query({}, { includeDeleted: true }));
+      await tasks.query({ where: getter });
+      return { faults, paged: paged.message, scoped: scoped.code, calls };
+    });
+    assert.deepEqual(seen.faults, []);
+    assert.match(seen.paged, /`limit` has no meaning in the query of a page/);
+    assert.deepEqual([seen.scoped, seen.calls], ["invalidArgument", 1]);
+  });
+}

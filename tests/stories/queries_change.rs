@@ -1,0 +1,98 @@
+//! Changes of all entities that satisfy a condition.
+
+use std::rc::Rc;
+
+use crate::queries::{INDEXED, create_many, numbered, query};
+use crate::support::world::{Tab, World, id_of};
+use datum_sync::model::error::{Code, Result};
+use datum_sync::plan::write::{Write, Written};
+
+fn patch_where(tab: &Tab, filter: &str, changes: &str) -> Result<Vec<Written>> {
+    let write = |id| Write::Patch {
+        id,
+        changes: changes.to_owned(),
+    };
+    let queries = tab.engine.queries();
+    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write))
+}
+
+fn delete_where(tab: &Tab, filter: &str) -> Result<Vec<Written>> {
+    let write = |id| Write::Delete { id, soft: false };
+    let queries = tab.engine.queries();
+    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write))
+}
+
+fn commits(tab: &Tab) -> u64 {
+    let user = tab.run(tab.engine.user(&tab.user)).unwrap();
+    user.db.counts().commits
+}
+
+#[test]
+fn all_that_match_are_changed_in_one_commit_and_reach_the_server() {
+    let world = World::new();
+    let (a, b) = (
+        world.device("phone").with_config(INDEXED).open(),
+        world.device("laptop").open(),
+    );
+    create_many(&a, numbered(0, 20));
+    a.sync();
+    b.sync();
+    let before = commits(&a);
+    let written = patch_where(&a, r#"{"field":"group","equals":1}"#, r#"{"group":9}"#).unwrap();
+    assert_eq!((written.len(), commits(&a) - before), (5, 1));
+    let deleted = delete_where(&a, r#"{"field":"at","lessThan":4}"#).unwrap();
+    let id = |n: usize| Written::Deleted(format!("t{n:05}"));
+    assert_eq!(deleted, (0..4).map(id).collect::<Vec<_>>());
+    assert_eq!(commits(&a) - before, 2);
+    assert_eq!(
+        delete_where(&a, r#"{"field":"at","equals":"no"}"#),
+        Ok(Vec::new())
+    );
+    assert_eq!(commits(&a) - before, 2, "nothing matches");
+    a.sync();
+    b.sync();
+    let nines = r#"{"where":{"field":"group","equals":9}}"#;
+    assert_eq!(query(&b, nines).len(), 4, "one of the five is deleted");
+    assert_eq!(query(&b, "{}").len(), 16);
+}
+
+#[test]
+fn if_one_write_is_refused_none_is_made() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    create_many(&a, numbered(0, 4));
+    let error = patch_where(&a, r#"{"field":"at","lessThan":3}"#, r#"{"id":"t00000"}"#);
+    assert_eq!(error.unwrap_err().code(), Code::InvalidEntity);
+    let error = delete_where(&a, r#"{"field":"at","bigger":3}"#).unwrap_err();
+    assert!(error.message().contains("`where.bigger`"), "{error:?}");
+    assert_eq!(
+        delete_where(&a, "{}").unwrap_err().code(),
+        Code::InvalidArgument
+    );
+    assert_eq!(query(&a, "{}").len(), 4);
+}
+
+#[test]
+fn the_condition_holds_for_the_state_that_the_commit_is_made_on() {
+    for config in [r#"{"entities":{"tasks":{}},"memoryBudget":0}"#, INDEXED] {
+        let world = World::new();
+        let device = world.device("phone").with_config(config);
+        let (one, two) = (device.open(), device.open());
+        create_many(&one, numbered(0, 8));
+        one.sync();
+        two.run(two.engine.on_head("ann", u64::MAX)).unwrap();
+        // Of this, the first tab has not heard.
+        two.patch("t00002", r#"{"group":0}"#);
+        two.patch("t00004", r#"{"group":3}"#);
+        two.delete("t00000");
+        let written = delete_where(&one, r#"{"field":"group","equals":0}"#).unwrap();
+        assert_eq!(written, [Written::Deleted("t00002".to_owned())], "{config}");
+        let user = one.run(one.engine.user("ann")).unwrap();
+        assert!(user.db.counts().stale > 0, "they did meet");
+        let left: Vec<String> = query(&one, "{}").iter().map(id_of).collect();
+        assert_eq!(
+            left,
+            ["t00001", "t00003", "t00004", "t00005", "t00006", "t00007"]
+        );
+    }
+}
