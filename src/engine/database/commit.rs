@@ -1,7 +1,9 @@
 //! The commit loop: plan against the head, append, apply, and plan again if another tab was first.
 
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
-use crate::engine::database::{Database, MAX_STALE, Source, closed, load, overtaken, salvage};
+use crate::engine::database::{
+    Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
+};
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
 use crate::log::record::Encoded;
@@ -81,6 +83,9 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         loop {
             self.check_open()?;
+            if migration::is_due(self) {
+                Box::pin(migration::migrate(self)).await?;
+            }
             let planned = plan.plan(&self.memory.whole());
             let (commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
@@ -113,7 +118,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Fetches bodies and keeps them in memory until the plan that needs them is appended.
-    async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
+    pub(super) async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
         self.update(|replica| replica.segments_mut().pin(bodies));
         let fetched = self.fetch(bodies).await;
         if let Some((_, damaged)) = salvage::salvaged(self, fetched).await? {
@@ -138,7 +143,13 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.peek(Replica::has_ended) && !is_end_mark(&commit) {
             return Err(closed());
         }
+        let mut commit = commit;
         let seq = self.peek(Replica::head).saturating_add(1);
+        if seq == 1 && self.schema.version > 0 {
+            commit.events.push(Event::Schema {
+                version: self.schema.version,
+            });
+        }
         let Encoded {
             record,
             bodies,
@@ -171,6 +182,38 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             Err(AppendError::Failed(error)) => Err(error),
         }
+    }
+
+    /// Appends the checkpoint of a migration, and does not apply it. Returns false if nothing was
+    /// written, as [`Self::append`].
+    pub(super) async fn store_checkpoint(
+        &self,
+        commit: &Commit,
+        superseded: Superseded,
+    ) -> Result<bool> {
+        if !self.instances.is_back(&*self.host, &self.name).await {
+            return Ok(false);
+        }
+        if self.peek(Replica::has_ended) {
+            return Err(closed());
+        }
+        let seq = self.peek(Replica::head).saturating_add(1);
+        let Encoded { record, bodies, .. } = commit.encode(seq);
+        let append = Append {
+            seq,
+            record,
+            bodies,
+            checkpoint: Some(superseded),
+        };
+        let mut counts = self.counts.get();
+        let appended = self.store.append(append, Durability::Strict).await;
+        match appended {
+            Ok(()) => counts.commits = counts.commits.saturating_add(1),
+            Err(AppendError::Stale) => counts.stale = counts.stale.saturating_add(1),
+            Err(AppendError::Failed(error)) => return Err(error),
+        }
+        self.counts.set(counts);
+        Ok(appended.is_ok())
     }
 
     /// Ends the log, which is about to be removed, unless it has grown beyond `head`: what another
@@ -240,7 +283,8 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.memory.tell(Source::OtherTab);
             }
             Tail::Compacted => {
-                let mut fresh = load(&self.store, &user_id, self.budget).await?;
+                let mut fresh =
+                    load(&self.store, &user_id, self.budget, self.schema.version).await?;
                 self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
                 self.memory.replace(fresh);
             }
