@@ -52,6 +52,8 @@ mod logout;
 mod metadata;
 #[path = "stories/migrations.rs"]
 mod migrations;
+#[path = "stories/migrations_arrival.rs"]
+mod migrations_arrival;
 #[path = "stories/migrations_refused.rs"]
 mod migrations_refused;
 #[path = "stories/opening.rs"]

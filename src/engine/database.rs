@@ -11,7 +11,7 @@ pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
 use crate::engine::database::memory::{Memory, OnSpaces};
 use crate::engine::database::open_instances::OpenInstances;
-use crate::engine::migrations::AppSchema;
+use crate::engine::migrations::{AppSchema, Migrations};
 use crate::log::address::Seq;
 use crate::model::error::{Code, Error, Result};
 use crate::plan::context::PlanContext;
@@ -154,6 +154,11 @@ impl<S: Store, H: Host> Database<S, H> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.get()
+    }
+
+    /// The app's migrations.
+    pub(super) fn migrations(&self) -> Option<Rc<dyn Migrations>> {
+        self.schema.migrations.clone()
     }
 
     /// Returns the database's name, which its instances share.

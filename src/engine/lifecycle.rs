@@ -115,6 +115,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         AppSchema {
             version: self.config.schema,
             local_only: Some(Rc::new(move |entity| config.local_only(entity))),
+            field: self.config.schema_field.clone(),
             migrations: self.migrations.borrow().clone(),
             on_progress: Some(Rc::new(move |progress| {
                 events.tell(

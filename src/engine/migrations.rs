@@ -4,9 +4,13 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::model::error::{Error, Result};
+use crate::model::schema_field::SchemaField;
 
 /// The app's migrations. They are called while nothing else of the user's database runs.
 pub trait Migrations {
+    /// Returns the earliest version that can be migrated.
+    fn first(&self) -> u32;
+
     /// Checks that there is a way from this version to the app's.
     ///
     /// # Errors
@@ -48,6 +52,8 @@ pub struct AppSchema {
     pub version: u32,
     /// The fields of a type that never leave the device.
     pub local_only: Option<LocalOnlyNames>,
+    /// The field of each entity that names its version on the server.
+    pub field: Option<SchemaField>,
     /// Without any, data of an earlier version is taken as it is.
     pub migrations: Option<Rc<dyn Migrations>>,
     /// Hears how far a migration is.

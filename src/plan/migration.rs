@@ -13,6 +13,7 @@ use crate::log::segment::INLINE_BYTES;
 use crate::log::segment_writer::Packing;
 use crate::model::entity::Key;
 use crate::model::error::Result;
+use crate::model::schema_field::SchemaField;
 use crate::plan::checkpoint::CheckpointWriter;
 pub use crate::plan::migration::batch::MigrationBatch;
 use crate::plan::migration::batch::{
@@ -42,10 +43,29 @@ const TRANSACTION_BYTES: usize = 2 * 1024 * 1024;
 /// What the config says of entity types.
 #[allow(missing_debug_implementations)]
 pub struct MigrationRules<'a> {
-    /// Returns true if entities of a type change.
-    pub changes: &'a dyn Fn(&str) -> bool,
+    /// The version of the log, and the one that it gets.
+    pub from: u32,
+    pub to: u32,
+    /// Returns true if entities of a type change on the way from a version.
+    pub changes: &'a dyn Fn(&str, u32) -> bool,
+    /// The field of each entity that names its version on the server. A later one than the log's is
+    /// the entity's.
+    pub field: Option<&'a SchemaField>,
     /// The fields of a type that never leave the device.
     pub local_only: &'a dyn Fn(&str) -> Rc<[String]>,
+}
+
+impl MigrationRules<'_> {
+    /// Returns the version of an entity.
+    fn version_of(&self, entity: &str) -> u32 {
+        let named = self.field.and_then(|field| field.of(entity));
+        named.map_or(self.from, |named| named.max(self.from))
+    }
+
+    /// Returns true if an entity of a type and version changes.
+    fn concerns(&self, entity: &str, from: u32) -> bool {
+        from < self.to && (self.changes)(entity, from)
+    }
 }
 
 /// The next step of a migration.
@@ -170,10 +190,11 @@ impl MigrationDraft {
         after: Option<String>,
     ) -> MigrationStep {
         let entity = type_of(&name);
-        let changes = (rules.changes)(entity);
+        let may_change = (rules.changes)(entity, rules.from);
         let mut batch = MigrationBatch {
             local_only: (rules.local_only)(entity),
             table: name.clone(),
+            from: rules.from,
             items: Vec::new(),
         };
         let (mut last, mut bytes, mut ended) = (None, 0_usize, true);
@@ -187,10 +208,22 @@ impl MigrationDraft {
                 break;
             }
             if row.stamp > self.complete {
-                let looked = if changes {
-                    item(replica, &name, id, row).map(|item| {
-                        bytes = bytes.saturating_add(item.whole.as_ref().map_or(0, String::len));
+                let looked = if may_change {
+                    item(replica, &name, id, row).and_then(|item| {
+                        let whole = item.whole.as_deref();
+                        let from = whole.map_or(batch.from, |whole| rules.version_of(whole));
+                        if !rules.concerns(entity, from) {
+                            // In the order of ids.
+                            let stays = batch.items.is_empty();
+                            return stays.then(|| self.take_over(replica, &name, id, row))?;
+                        }
+                        if from != batch.from && !batch.items.is_empty() {
+                            return None;
+                        }
+                        bytes = bytes.saturating_add(whole.map_or(0, str::len));
+                        batch.from = from;
                         batch.items.push(item);
+                        Some(())
                     })
                 } else {
                     self.take_over(replica, &name, id, row)
@@ -262,19 +295,8 @@ impl MigrationDraft {
         let mut bytes = 0_usize;
         for text in texts(replica) {
             let entity = type_of(text.table);
-            if self.migrated.has(&text.name) || !(rules.changes)(entity) {
+            if self.migrated.has(&text.name) || !(rules.changes)(entity, rules.from) {
                 continue;
-            }
-            let batch = batch.get_or_insert_with(|| MigrationBatch {
-                table: text.table.to_owned(),
-                local_only: (rules.local_only)(entity),
-                items: Vec::new(),
-            });
-            if batch.entity() != entity {
-                continue;
-            }
-            if bytes >= BATCH_BYTES {
-                break;
             }
             let key = Key::new(text.table, text.id);
             let local = match replica.local_only_fields(&key) {
@@ -286,6 +308,22 @@ impl MigrationDraft {
             };
             let version = replica.row_version(&key).unwrap_or_default();
             let whole = whole(replica, &key, text.body, local, (version, false));
+            let from = rules.version_of(&whole);
+            if !rules.concerns(entity, from) {
+                continue;
+            }
+            let batch = batch.get_or_insert_with(|| MigrationBatch {
+                table: text.table.to_owned(),
+                local_only: (rules.local_only)(entity),
+                from,
+                items: Vec::new(),
+            });
+            if batch.entity() != entity || batch.from != from {
+                continue;
+            }
+            if bytes >= BATCH_BYTES {
+                break;
+            }
             bytes = bytes.saturating_add(whole.len());
             batch.items.push(Item {
                 whole: Some(whole),
@@ -300,12 +338,17 @@ impl MigrationDraft {
     ///
     /// # Errors
     /// Fails with [`Code::Migration`] if anything is missing, or no object, or too large.
-    pub fn put(&mut self, batch: MigrationBatch, made: Vec<String>) -> Result<()> {
+    pub fn put(
+        &mut self,
+        batch: MigrationBatch,
+        made: Vec<String>,
+        field: Option<&SchemaField>,
+    ) -> Result<()> {
         let entity = type_of(&batch.table).to_owned();
         let mut made = made.into_iter();
         for item in batch.items {
             let body = match &item.whole {
-                Some(whole) => part_of(&item, whole, made.next(), &batch.local_only)
+                Some(whole) => part_of(&item, whole, made.next(), (&batch.local_only, field))
                     .map_err(|e| e.on(&entity, None))?,
                 None => None,
             };

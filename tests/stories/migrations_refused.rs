@@ -117,6 +117,9 @@ fn storage_that_fails_in_the_middle_leaves_the_data_as_it_was() {
 fn a_result_that_is_no_entity_is_refused() {
     struct Odd(&'static str);
     impl datum_sync::engine::migrations::Migrations for Odd {
+        fn first(&self) -> u32 {
+            1
+        }
         fn check(&self, _: u32) -> Result<(), Error> {
             Ok(())
         }

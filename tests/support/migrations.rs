@@ -47,6 +47,10 @@ impl Chain {
 }
 
 impl Migrations for Chain {
+    fn first(&self) -> u32 {
+        1
+    }
+
     fn check(&self, from: u32) -> Result<()> {
         if (1..=self.steps.len() as u32).contains(&from) {
             return Ok(());

@@ -82,10 +82,10 @@ impl<S: Store, H: Host> Database<S, H> {
             salvage::save(self).await?;
         }
         loop {
-            self.check_open()?;
             if migration::is_due(self) {
                 Box::pin(migration::migrate(self)).await?;
             }
+            self.check_open()?;
             let planned = plan.plan(&self.memory.whole());
             let (commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
@@ -143,8 +143,8 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.peek(Replica::has_ended) && !is_end_mark(&commit) {
             return Err(closed());
         }
-        let mut commit = commit;
         let seq = self.peek(Replica::head).saturating_add(1);
+        let mut commit = commit;
         if seq == 1 && self.schema.version > 0 {
             commit.events.push(Event::Schema {
                 version: self.schema.version,

@@ -119,7 +119,10 @@ async fn pass<S: Store, H: Host>(
 ) -> Result<bool> {
     let config = &db.schema;
     let rules = MigrationRules {
-        changes: &|entity| migrations.changes(entity, from),
+        from,
+        to: config.version,
+        field: config.field.as_ref(),
+        changes: &|entity, from| migrations.changes(entity, from),
         local_only: &|entity| config.local_only(entity),
     };
     let (head, total) = db.read(|replica| {
@@ -151,9 +154,9 @@ async fn pass<S: Store, H: Host>(
                 let made = if batch.is_empty() {
                     Vec::new()
                 } else {
-                    migrations.migrate(batch.entity(), from, &text_of(&batch))?
+                    migrations.migrate(batch.entity(), batch.from(), &text_of(&batch))?
                 };
-                draft.put(batch, made)?;
+                draft.put(batch, made, config.field.as_ref())?;
             }
             MigrationStep::Done => break,
         }

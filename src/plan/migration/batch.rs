@@ -7,6 +7,7 @@ use crate::log::commit::Entry;
 use crate::model::entity::{Key, Owner, push_entity};
 use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_ENTITY_BYTES;
+use crate::model::schema_field::SchemaField;
 use crate::model::table::Table;
 use crate::state::local_only::{PREFIX, joined, split};
 use crate::state::replica::Replica;
@@ -22,6 +23,8 @@ pub struct MigrationBatch {
     pub(super) table: String,
     /// The fields that never leave the device.
     pub(super) local_only: Rc<[String]>,
+    /// The version of the entities.
+    pub(super) from: u32,
     pub(super) items: Vec<Item>,
 }
 
@@ -65,6 +68,12 @@ impl MigrationBatch {
     #[must_use]
     pub fn entity(&self) -> &str {
         type_of(&self.table)
+    }
+
+    /// The version of the entities.
+    #[must_use]
+    pub const fn from(&self) -> u32 {
+        self.from
     }
 
     /// Returns the number of rows that it has looked at.
@@ -137,7 +146,7 @@ pub(super) fn part_of(
     item: &Item,
     whole: &str,
     made: Option<String>,
-    local_only: &[String],
+    (local_only, field): (&[String], Option<&SchemaField>),
 ) -> Result<Option<String>> {
     let made = made.ok_or_else(|| refused("returned fewer entities than it got"))?;
     if scan::object(&made).is_err() {
@@ -146,7 +155,8 @@ pub(super) fn part_of(
     if made.len() > MAX_ENTITY_BYTES {
         return Err(refused("made an entity too large"));
     }
-    let text = keep(whole, &made).into_owned();
+    let text = keep(whole, &made);
+    let text = field.map_or_else(|| text.to_string(), |field| field.kept(whole, &text));
     Ok(match item.part {
         Part::Whole => Some(text),
         Part::Sent => Some(split(&text, local_only)?.0),
