@@ -101,7 +101,7 @@ impl<S: Store, H: Host> Database<S, H> {
     ) -> Result<Self> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
-        let replica = load(&store, user_id, budget, schema.version).await?;
+        let replica = load(&store, user_id, budget, schema.version()).await?;
         let db = Self {
             store,
             host,
@@ -122,13 +122,7 @@ impl<S: Store, H: Host> Database<S, H> {
         // A page that was about to remove it has died.
         db.reopen_log().await;
         if migration::is_due(&db) {
-            let turn = db.turn.lock().await;
-            let migrated = Box::pin(migration::migrate(&db)).await;
-            drop(turn);
-            if let Err(error) = migrated {
-                db.abandon();
-                return Err(error);
-            }
+            migration::at_opening(&db).await?;
         }
         Ok(db)
     }

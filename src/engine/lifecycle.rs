@@ -15,7 +15,6 @@ use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::wiped;
-use crate::util::json::write::put;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Returns a user's database, opening it if necessary.
@@ -55,8 +54,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return self.open(user_id).await;
         }
         let (store, host) = (self.backing.nothing(), Rc::clone(&self.host));
-        let schema = AppSchema::default();
-        let db = Database::open(store, host, String::new(), user_id, 0, schema).await?;
+        let db = Database::open(store, host, String::new(), user_id, 0, self.schema()).await?;
         let hub = self.status_hub(user_id)?;
         Ok(Rc::new(User::new(db, hub, user_id, 0)))
     }
@@ -81,7 +79,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             name,
             user_id,
             self.config.memory_budget,
-            self.schema(user_id),
+            self.schema(),
         )
         .await
         .map_err(|e| self.not_opened(e.for_user(user_id)))?;
@@ -108,29 +106,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         Ok(user)
     }
 
-    /// Returns the app's schema, for the database of a user.
-    fn schema(&self, user_id: &str) -> AppSchema {
-        let (events, host) = (Rc::clone(&self.events), Rc::clone(&self.host));
-        let (config, user_id) = (Rc::clone(&self.config), user_id.to_owned());
+    /// Returns the app's schema, for a database.
+    fn schema(&self) -> AppSchema {
         AppSchema {
-            version: self.config.schema,
-            local_only: Some(Rc::new(move |entity| config.local_only(entity))),
-            field: self.config.schema_field.clone(),
+            config: Rc::clone(&self.config),
             migrations: self.migrations.borrow().clone(),
-            on_progress: Some(Rc::new(move |progress| {
-                events.tell(
-                    Topic::MigrationProgress,
-                    &user_id,
-                    None,
-                    host.now_ms(),
-                    &mut |out| {
-                        put(out, "from", &progress.from);
-                        put(out, "to", &progress.to);
-                        put(out, "done", &progress.done);
-                        put(out, "total", &progress.total);
-                    },
-                );
-            })),
+            events: Rc::clone(&self.events),
         }
     }
 

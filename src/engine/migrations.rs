@@ -3,8 +3,10 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::engine::events::{EventHub, Topic};
+use crate::model::config::Config;
 use crate::model::error::{Error, Result};
-use crate::model::schema_field::SchemaField;
+use crate::util::json::write::put;
 
 /// The app's migrations. They are called while nothing else of the user's database runs.
 pub trait Migrations {
@@ -32,44 +34,37 @@ pub trait Migrations {
     fn failed(&self, error: &Error);
 }
 
-/// How far a migration is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MigrationProgress {
-    pub from: u32,
-    pub to: u32,
-    /// Rows that were migrated.
-    pub done: u64,
-    /// All rows, as counted at the beginning.
-    pub total: u64,
-}
-
-/// Returns the fields of an entity type that never leave the device.
-type LocalOnlyNames = Rc<dyn Fn(&str) -> Rc<[String]>>;
-
 /// The app's schema, for one database.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct AppSchema {
-    pub version: u32,
-    /// The fields of a type that never leave the device.
-    pub local_only: Option<LocalOnlyNames>,
-    /// The field of each entity that names its version on the server.
-    pub field: Option<SchemaField>,
+    pub config: Rc<Config>,
     /// Without any, data of an earlier version is taken as it is.
     pub migrations: Option<Rc<dyn Migrations>>,
     /// Hears how far a migration is.
-    pub on_progress: Option<Rc<dyn Fn(MigrationProgress)>>,
+    pub events: Rc<EventHub>,
 }
 
 impl fmt::Debug for AppSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AppSchema({})", self.version)
+        write!(f, "AppSchema({})", self.version())
     }
 }
 
 impl AppSchema {
-    /// Returns the fields of a type that never leave the device.
+    /// The app's version.
     #[must_use]
-    pub fn local_only(&self, entity: &str) -> Rc<[String]> {
-        (self.local_only.as_ref()).map_or_else(Rc::default, |names| names(entity))
+    pub fn version(&self) -> u32 {
+        self.config.schema
+    }
+
+    /// Tells the app how many rows of how many were migrated, from a version.
+    pub fn tell(&self, user_id: &str, now: u64, (from, done, total): (u32, u64, u64)) {
+        let topic = Topic::MigrationProgress;
+        self.events.tell(topic, user_id, None, now, &mut |out| {
+            put(out, "from", &from);
+            put(out, "to", &self.version());
+            put(out, "done", &done);
+            put(out, "total", &total);
+        });
     }
 }

@@ -114,7 +114,7 @@ pub struct Config {
     /// The app's schema version.
     pub schema: u32,
     /// The field of each entity that names its version.
-    pub schema_field: Option<SchemaField>,
+    pub schema_field: Option<Rc<SchemaField>>,
     /// Users who never sync.
     pub excluded: Vec<String>,
     /// Listens for the remote's hints.
@@ -171,9 +171,11 @@ impl Config {
             memory_budget: given.whole("memoryBudget").unwrap_or(DEFAULT_MEMORY_BUDGET),
             persist: Persist::read(given).unwrap_or_default(),
             schema,
-            schema_field: given.text("schemaField").map(|name| SchemaField {
-                name,
-                version: schema,
+            schema_field: given.text("schemaField").map(|name| {
+                Rc::new(SchemaField {
+                    name,
+                    version: schema,
+                })
             }),
             excluded: given.texts("excludedSyncUserIds").unwrap_or_default(),
             realtime: given.flag("realtime").unwrap_or(false),

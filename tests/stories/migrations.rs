@@ -7,7 +7,9 @@ use crate::support::world::{CountedStore, Fault, Tab, World};
 use datum_sync::engine::events::{Filter, Topic};
 use datum_sync::log::commit::{Commit, Entry, SegmentBody, SegmentWrite};
 use datum_sync::model::config::storage::Durability;
+use datum_sync::model::entity::Key;
 use datum_sync::ports::store::{Append, Store};
+use datum_sync::state::view::{View, ViewBody};
 use futures_util::FutureExt;
 use serde_json::json;
 
@@ -83,6 +85,22 @@ fn fields_that_never_leave_the_device_are_migrated_with_their_entity() {
     let (phone, _) = with_chain(phone, chain);
     let b = phone.open();
     assert_eq!(b.read("t").unwrap()["hidden"], json!(["hush", "milk"]));
+    let stored = |tab: &Tab| {
+        let user = tab.engine.opened("ann").unwrap();
+        user.db
+            .read(|replica| match replica.view(&Key::new("tasks", "t")) {
+                Some(View {
+                    body: Some(ViewBody::Text(text)),
+                    ..
+                }) => text.to_owned(),
+                other => panic!("{other:?}"),
+            })
+    };
+    assert!(
+        !stored(&b).contains("hush"),
+        "apart from what is sent: {}",
+        stored(&b)
+    );
     b.patch("t", r#"{"text":"oat milk"}"#);
     phone.requests();
     b.sync();
@@ -256,6 +274,12 @@ fn many_rows_are_written_in_bounded_transactions_and_leave_no_garbage() {
     let user = b.engine.opened("ann").unwrap();
     let (dead, segments) = user.db.read(|replica| {
         let external: Vec<_> = replica.segments().external().collect();
+        let known: Vec<_> = external.iter().map(|(id, ..)| *id).collect();
+        assert_eq!(
+            phone.store().inner.body_ids(),
+            known,
+            "nothing else is stored"
+        );
         let dead: u64 = external
             .iter()
             .map(|(_, len, live)| u64::from(*len) - live)

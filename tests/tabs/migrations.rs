@@ -161,3 +161,19 @@ fn a_log_that_an_older_tab_began_anew_is_migrated_before_the_next_write() {
     let refused = old.write("tasks", Write::Create { draft }).unwrap_err();
     assert_eq!(refused.code(), Code::ClientOutdated);
 }
+
+#[test]
+fn the_first_record_of_an_older_tab_is_migrated_before_the_newer_ones_own() {
+    let world = World::new();
+    let phone = at_version(world.device("phone"), 1);
+    let old = phone.open();
+    let (phone, chain) = updated(phone);
+    let new = phone.open();
+    old.create(r#"{"id":"x","text":"of the older tab"}"#);
+    new.create(r#"{"id":"y","title":"of the newer tab"}"#);
+    assert_eq!(
+        (&*chain.ids.borrow(), version(&new)),
+        (&vec!["x".to_owned()], 2)
+    );
+    assert_eq!(new.titles(), ["of the newer tab", "of the older tab"]);
+}

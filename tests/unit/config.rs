@@ -30,7 +30,10 @@ fn every_field_of_a_config_is_read() {
             config.name.as_str(),
             config.sync_timeout,
             config.memory_budget,
-            config.schema_field.map(|field| (field.name, field.version)),
+            config
+                .schema_field
+                .as_deref()
+                .map(|field| (field.name.clone(), field.version)),
             config.schema
         ),
         ("notes", 5, 0, Some(("v".to_owned(), 3)), 3)

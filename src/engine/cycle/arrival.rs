@@ -81,7 +81,7 @@ pub(super) fn verdicts<S: Store, R: Remote, H: Host>(
 /// Returns the field that names a row's version, and the migrations, if the app has both.
 fn rules<S: Store, R, H: Host>(
     cycle: &Cycle<'_, S, R, H>,
-) -> Option<(SchemaField, Rc<dyn Migrations>)> {
+) -> Option<(Rc<SchemaField>, Rc<dyn Migrations>)> {
     let field = cycle.config.schema_field.clone()?;
     Some((field, cycle.db.migrations()?))
 }

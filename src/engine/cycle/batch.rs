@@ -203,7 +203,7 @@ pub fn bounded(
     let mut bytes = 0_usize;
     for queued in ready {
         let op = &queued.op;
-        let schema = config.schema_field.as_ref();
+        let schema = config.schema_field.as_deref();
         let Ok(data) = wire_data(op, &config.local_only(&op.entity), schema) else {
             break;
         };
@@ -228,7 +228,7 @@ pub fn bounded(
     while !taken.is_empty() {
         let operations = taken
             .iter()
-            .map(|(op, data, after)| on_the_wire(op, data, after, config.schema_field.as_ref()))
+            .map(|(op, data, after)| on_the_wire(op, data, after, config.schema_field.as_deref()))
             .collect();
         let body = request(
             device_id,

@@ -353,7 +353,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
     /// Sends a batch.
     async fn send(&self, batch: &[Operation]) -> Result<SendEnd> {
         let config = self.cycle.config;
-        let schema = config.schema_field.as_ref();
+        let schema = config.schema_field.as_deref();
         let bodies = batch
             .iter()
             .map(|op| wire_data(op, &config.local_only(&op.entity), schema))

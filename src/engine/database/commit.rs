@@ -83,11 +83,11 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         loop {
             if migration::is_due(self) {
-                Box::pin(migration::migrate(self)).await?;
+                migration::boxed(self).await?;
             }
             self.check_open()?;
             let planned = plan.plan(&self.memory.whole());
-            let (commit, superseded) = match planned? {
+            let (mut commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
                 Plan::Needs(bodies) => {
                     self.fetch_for_plan(&bodies).await?;
@@ -98,7 +98,8 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.update(|replica| replica.segments_mut().unpin());
                 return Ok(());
             }
-            let appended = match self.append(commit, superseded, durability, source).await {
+            let appended = self.append(&mut commit, superseded, durability, source);
+            let appended = match appended.await {
                 Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
                     continue;
                 }
@@ -129,10 +130,10 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Appends one commit at the head and applies it. Returns false if nothing was written and the
     /// caller must catch up and plan again: another instance was first, or may have compacted the
-    /// log while this one rested.
+    /// log while this one rested. Takes the commit only if it was written.
     pub(super) async fn append(
         &self,
-        commit: Commit,
+        commit: &mut Commit,
         superseded: Option<Superseded>,
         durability: Durability,
         source: Source,
@@ -140,14 +141,13 @@ impl<S: Store, H: Host> Database<S, H> {
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
-        if self.peek(Replica::has_ended) && !is_end_mark(&commit) {
+        if self.peek(Replica::has_ended) && !is_end_mark(commit) {
             return Err(closed());
         }
         let seq = self.peek(Replica::head).saturating_add(1);
-        let mut commit = commit;
-        if seq == 1 && self.schema.version > 0 {
+        if seq == 1 && self.schema.version() > 0 {
             commit.events.push(Event::Schema {
-                version: self.schema.version,
+                version: self.schema.version(),
             });
         }
         let Encoded {
@@ -156,6 +156,8 @@ impl<S: Store, H: Host> Database<S, H> {
             sums,
         } = commit.encode(seq);
         let bytes = record.len();
+        // Folding a migration at once would hold the page up for too long.
+        let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
             seq,
             record,
@@ -167,6 +169,12 @@ impl<S: Store, H: Host> Database<S, H> {
             Ok(()) => {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
+                if migrates {
+                    migration::reload(self).await?;
+                    self.host.announce(&self.name, seq);
+                    return Ok(true);
+                }
+                let commit = std::mem::take(commit);
                 self.update(|replica| {
                     replica.apply_own(seq, commit, bytes, &sums);
                     replica.segments_mut().unpin();
@@ -182,38 +190,6 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             Err(AppendError::Failed(error)) => Err(error),
         }
-    }
-
-    /// Appends the checkpoint of a migration, and does not apply it. Returns false if nothing was
-    /// written, as [`Self::append`].
-    pub(super) async fn store_checkpoint(
-        &self,
-        commit: &Commit,
-        superseded: Superseded,
-    ) -> Result<bool> {
-        if !self.instances.is_back(&*self.host, &self.name).await {
-            return Ok(false);
-        }
-        if self.peek(Replica::has_ended) {
-            return Err(closed());
-        }
-        let seq = self.peek(Replica::head).saturating_add(1);
-        let Encoded { record, bodies, .. } = commit.encode(seq);
-        let append = Append {
-            seq,
-            record,
-            bodies,
-            checkpoint: Some(superseded),
-        };
-        let mut counts = self.counts.get();
-        let appended = self.store.append(append, Durability::Strict).await;
-        match appended {
-            Ok(()) => counts.commits = counts.commits.saturating_add(1),
-            Err(AppendError::Stale) => counts.stale = counts.stale.saturating_add(1),
-            Err(AppendError::Failed(error)) => return Err(error),
-        }
-        self.counts.set(counts);
-        Ok(appended.is_ok())
     }
 
     /// Ends the log, which is about to be removed, unless it has grown beyond `head`: what another
@@ -248,11 +224,11 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     async fn mark_end(&self, ended: bool) -> Result<bool> {
-        let commit = Commit {
+        let mut commit = Commit {
             events: vec![Event::Ended { ended }],
             ..Commit::default()
         };
-        self.append(commit, None, Durability::Strict, Source::Local)
+        self.append(&mut commit, None, Durability::Strict, Source::Local)
             .await
     }
 
@@ -284,7 +260,7 @@ impl<S: Store, H: Host> Database<S, H> {
             }
             Tail::Compacted => {
                 let mut fresh =
-                    load(&self.store, &user_id, self.budget, self.schema.version).await?;
+                    load(&self.store, &user_id, self.budget, self.schema.version()).await?;
                 self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
                 self.memory.replace(fresh);
             }
@@ -395,7 +371,7 @@ impl<S: Store, H: Host> Database<S, H> {
         if damaged.is_empty() {
             return Ok(());
         }
-        let commit = Commit {
+        let mut commit = Commit {
             segments: Vec::new(),
             events: damaged
                 .into_iter()
@@ -403,7 +379,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 .collect(),
         };
         if !self
-            .append(commit, None, Durability::Relaxed, Source::Remote)
+            .append(&mut commit, None, Durability::Relaxed, Source::Remote)
             .await?
         {
             self.catch_up_in_turn().await?;

@@ -5,8 +5,10 @@
 //! checkpoint is appended first counts. A page that dies leaves the log as it was, and bodies that
 //! nothing refers to, which the next checkpoint removes.
 
+use futures_util::future::LocalBoxFuture;
+
 use crate::engine::database::{Database, MAX_STALE, Source, load, overtaken};
-use crate::engine::migrations::{MigrationProgress, Migrations};
+use crate::engine::migrations::Migrations;
 use crate::log::commit::{Commit, Event};
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
@@ -30,7 +32,25 @@ const AT_ONCE_MS: u64 = 12;
 
 /// Returns true if the log has data of an earlier version of the app's schema.
 pub(super) fn is_due<S: Store, H: Host>(db: &Database<S, H>) -> bool {
-    db.peek(|replica| replica.head() > 0 && replica.schema() < db.schema.version)
+    db.peek(|replica| replica.head() > 0 && replica.schema() < db.schema.version())
+}
+
+/// Migrates a log that is being opened.
+///
+/// # Errors
+/// As for [`boxed`]; then the database is closed.
+pub(super) fn at_opening<'a, S: Store, H: Host>(
+    db: &'a Database<S, H>,
+) -> LocalBoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let turn = db.turn.lock().await;
+        let migrated = migrate(db).await;
+        drop(turn);
+        if migrated.is_err() {
+            db.abandon();
+        }
+        migrated
+    })
 }
 
 /// Migrates the log, unless another tab does. The caller has the turn.
@@ -38,7 +58,13 @@ pub(super) fn is_due<S: Store, H: Host>(db: &Database<S, H>) -> bool {
 /// # Errors
 /// Fails with [`crate::model::error::Code::Migration`] if a migration failed; then nothing has
 /// changed. Errors of the store.
-pub(super) async fn migrate<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
+pub(super) fn boxed<'a, S: Store, H: Host>(
+    db: &'a Database<S, H>,
+) -> LocalBoxFuture<'a, Result<()>> {
+    Box::pin(migrate(db))
+}
+
+async fn migrate<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     let name = format!("datum-sync-migration:{}", db.name);
     let began = db.host.elapsed_ms();
     let guard = loop {
@@ -60,7 +86,7 @@ pub(super) async fn migrate<S: Store, H: Host>(db: &Database<S, H>) -> Result<()
 }
 
 async fn run<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
-    let mut draft = MigrationDraft::new(db.schema.version);
+    let mut draft = MigrationDraft::new(db.schema.version());
     let mut from = db.peek(Replica::schema);
     for _ in 0..MAX_STALE {
         if !is_due(db) {
@@ -93,14 +119,14 @@ async fn state_version<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
         if !is_due(db) {
             return Ok(());
         }
-        let commit = Commit {
+        let mut commit = Commit {
             events: vec![Event::Schema {
-                version: db.schema.version,
+                version: db.schema.version(),
             }],
             ..Commit::default()
         };
         if db
-            .append(commit, None, Durability::Strict, Source::Local)
+            .append(&mut commit, None, Durability::Strict, Source::Local)
             .await?
         {
             return Ok(());
@@ -117,28 +143,20 @@ async fn pass<S: Store, H: Host>(
     migrations: &dyn Migrations,
     from: u32,
 ) -> Result<bool> {
-    let config = &db.schema;
+    let (schema, config) = (&db.schema, &db.schema.config);
     let rules = MigrationRules {
         from,
-        to: config.version,
-        field: config.field.as_ref(),
+        to: schema.version(),
+        field: config.schema_field.as_deref(),
         changes: &|entity, from| migrations.changes(entity, from),
         local_only: &|entity| config.local_only(entity),
     };
-    let (head, total) = db.read(|replica| {
+    let (head, total, user_id) = db.read(|replica| {
         draft.begin(replica);
-        (replica.head(), count(replica))
+        (replica.head(), count(replica), replica.user_id().to_owned())
     });
-    let progress = |done: u64| {
-        if let Some(on_progress) = &config.on_progress {
-            on_progress(MigrationProgress {
-                from,
-                to: config.version,
-                done: done.min(total),
-                total,
-            });
-        }
-    };
+    let progress =
+        |done: u64| schema.tell(&user_id, db.host.now_ms(), (from, done.min(total), total));
     progress(0);
     let (mut done, mut began) = (0_u64, db.host.elapsed_ms());
     loop {
@@ -156,7 +174,7 @@ async fn pass<S: Store, H: Host>(
                 } else {
                     migrations.migrate(batch.entity(), batch.from(), &text_of(&batch))?
                 };
-                draft.put(batch, made, config.field.as_ref())?;
+                draft.put(batch, made, config.schema_field.as_deref())?;
             }
             MigrationStep::Done => break,
         }
@@ -186,10 +204,10 @@ async fn write_ahead<S: Store, H: Host>(
     db: &Database<S, H>,
     draft: &mut MigrationDraft,
 ) -> Result<bool> {
-    while let Some((places, commit)) = draft.ahead() {
+    while let Some((places, mut commit)) = draft.ahead() {
         let seq = db.peek(Replica::head).saturating_add(1);
         if !db
-            .append(commit, None, Durability::Relaxed, Source::Local)
+            .append(&mut commit, None, Durability::Relaxed, Source::Local)
             .await?
         {
             return Ok(false);
@@ -201,23 +219,33 @@ async fn write_ahead<S: Store, H: Host>(
     Ok(true)
 }
 
-/// Writes the checkpoint, and reads the log again from there. Returns false if another tab has
+/// Writes the checkpoint. Returns false if another tab has
 /// written.
 async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraft) -> Result<bool> {
     let planned = db.read(|replica| draft.checkpoint(replica));
-    let Some((commit, superseded)) = planned else {
+    let Some((mut commit, superseded)) = planned else {
         draft.start_over();
         return Ok(false);
     };
     db.host.breathe().await;
-    if !db.store_checkpoint(&commit, superseded).await? {
+    let appended = db.append(
+        &mut commit,
+        Some(superseded),
+        Durability::Strict,
+        Source::Local,
+    );
+    let is_written = appended.await?;
+    if !is_written {
         draft.take_back(commit);
-        return Ok(false);
     }
-    let (user_id, head) = db.peek(|replica| (replica.user_id().to_owned(), replica.head()));
-    let mut fresh = load(&db.store, &user_id, db.budget, db.schema.version).await?;
+    Ok(is_written)
+}
+
+/// Reads the log again, from the checkpoint that a migration has just written.
+pub(super) async fn reload<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
+    let user_id = db.peek(|replica| replica.user_id().to_owned());
+    let mut fresh = load(&db.store, &user_id, db.budget, db.schema.version()).await?;
     db.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
     db.memory.replace(fresh);
-    db.host.announce(&db.name, head.saturating_add(1));
-    Ok(true)
+    Ok(())
 }

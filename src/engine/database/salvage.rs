@@ -34,16 +34,16 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     for _ in 0..MAX_STALE {
         // Another tab may have wiped the log on purpose.
         db.check_open()?;
-        let fresh = load(&db.store, &user_id, db.budget, db.schema.version)
+        let fresh = load(&db.store, &user_id, db.budget, db.schema.version())
             .await
             .map_err(|error| db.on_store_error(error))?;
         db.memory.replace(fresh);
         db.update(Replica::count_loss);
         if migration::is_due(db) {
             // A tab of an earlier version of the app began the new log.
-            Box::pin(migration::migrate(db)).await?;
+            migration::boxed(db).await?;
         }
-        let commit = {
+        let mut commit = {
             let mut unsaved = db.unsaved.borrow_mut();
             unsaved.stood_in |= db.store.took_over();
             unsaved.plan(&db.memory.whole(), &context)
@@ -52,7 +52,7 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
         let appended = if commit.is_empty() {
             Ok(true)
         } else {
-            db.append(commit, None, Durability::Strict, Source::OtherTab)
+            db.append(&mut commit, None, Durability::Strict, Source::OtherTab)
                 .await
         };
         match appended {

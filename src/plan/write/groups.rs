@@ -58,7 +58,7 @@ pub struct Group {
     /// sent.
     pub sums: bool,
     /// The field in which entities name their version of the app's schema.
-    pub schema: Option<SchemaField>,
+    pub schema: Option<Rc<SchemaField>>,
     /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations are sent first.
