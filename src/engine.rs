@@ -10,6 +10,7 @@ use crate::engine::cycle::first_status;
 use crate::engine::cycle::resolvers::Resolvers;
 use crate::engine::events::{EventHub, Filter, Reader, Topic};
 use crate::engine::metrics::{Counters, Metrics};
+use crate::engine::migrations::Migrations;
 use crate::engine::network_hint::NetworkHint;
 use crate::engine::open_users::OpenUsers;
 use crate::engine::pauses::PauseState;
@@ -44,6 +45,7 @@ mod lifecycle;
 mod logout;
 pub mod metadata;
 pub mod metrics;
+pub mod migrations;
 mod network_hint;
 mod open_users;
 pub mod pauses;
@@ -94,6 +96,7 @@ pub struct Engine<B: Backing, R, H> {
     host: Rc<H>,
     config: Rc<Config>,
     resolvers: RefCell<Resolvers>,
+    migrations: RefCell<Option<Rc<dyn Migrations>>>,
     open_users: OpenUsers<B::Store, H>,
     pause_state: PauseState,
     schedules: Schedules,
@@ -176,6 +179,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             host,
             config: Rc::new(config),
             resolvers: RefCell::new(resolvers),
+            migrations: RefCell::default(),
             open_users: OpenUsers::default(),
             pause_state: PauseState::default(),
             schedules: Schedules::default(),
@@ -205,6 +209,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
     /// Replaces the app's own resolvers, from the next cycle on.
     pub fn replace_resolvers(&self, resolvers: Resolvers) {
         self.resolvers.replace(resolvers);
+    }
+
+    /// Replaces the app's migrations, for databases that are opened from now on.
+    pub fn replace_migrations(&self, migrations: Option<Rc<dyn Migrations>>) {
+        self.migrations.replace(migrations);
     }
 
     pub const fn backing(&self) -> &B {

@@ -30,6 +30,7 @@ pub mod feed;
 pub mod instance;
 pub mod manager;
 pub mod middleware;
+mod migrations;
 pub mod observe;
 pub mod open;
 pub mod page;

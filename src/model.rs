@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod object_reader;
 pub mod operation;
 pub mod protocol;
+pub mod schema_field;
 pub mod space;
 pub mod status;
 pub mod table;

@@ -17,6 +17,7 @@ pub mod decision;
 mod hand_over;
 pub mod local_only;
 pub(crate) mod membership;
+pub mod migration;
 pub mod move_server;
 pub mod page;
 pub mod rejection;

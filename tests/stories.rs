@@ -60,6 +60,12 @@ mod local_only_remote;
 mod logout;
 #[path = "stories/metadata.rs"]
 mod metadata;
+#[path = "stories/migrations.rs"]
+mod migrations;
+#[path = "stories/migrations_arrival.rs"]
+mod migrations_arrival;
+#[path = "stories/migrations_refused.rs"]
+mod migrations_refused;
 #[path = "stories/opening.rs"]
 mod opening;
 #[path = "stories/other_server.rs"]

@@ -25,6 +25,8 @@ mod leader;
 mod leaving;
 #[path = "tabs/locks.rs"]
 mod locks;
+#[path = "tabs/migrations.rs"]
+mod migrations;
 #[path = "tabs/salvage.rs"]
 mod salvage;
 #[path = "tabs/status.rs"]

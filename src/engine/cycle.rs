@@ -30,6 +30,7 @@ use crate::ports::store::Store;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 
+mod arrival;
 pub mod batch;
 pub mod batch_size;
 pub mod cancel;

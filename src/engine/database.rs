@@ -11,6 +11,7 @@ pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
 use crate::engine::database::memory::{Memory, OnSpaces};
 use crate::engine::database::open_instances::OpenInstances;
+use crate::engine::migrations::{AppSchema, Migrations};
 use crate::log::address::Seq;
 use crate::model::error::{Code, Error, Result};
 use crate::plan::context::PlanContext;
@@ -24,6 +25,7 @@ use crate::util::local_sync::Mutex;
 pub mod commit;
 pub mod group_commit;
 pub mod memory;
+mod migration;
 pub mod open_instances;
 pub mod read;
 pub mod salvage;
@@ -69,6 +71,7 @@ pub struct Database<S, H> {
     name: String,
     memory: Memory,
     budget: u64,
+    schema: AppSchema,
     turn: Mutex,
     waiting: RefCell<WriteQueue>,
     unsaved: RefCell<Salvage>,
@@ -82,26 +85,30 @@ pub struct Database<S, H> {
 }
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Opens a user's database: reads the log from its last checkpoint on.
+    /// Opens a user's database: reads the log from its last checkpoint on, and migrates it to the
+    /// app's schema.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Errors of the store; [`Code::Migration`]; [`Code::ClientOutdated`] for data of a later version
+    /// of the app.
     pub async fn open(
         store: S,
         host: Rc<H>,
         name: String,
         user_id: &str,
         budget: u64,
+        schema: AppSchema,
     ) -> Result<Self> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
-        let replica = load(&store, user_id, budget).await?;
+        let replica = load(&store, user_id, budget, schema.version()).await?;
         let db = Self {
             store,
             host,
             name,
             memory: Memory::new(replica),
             budget,
+            schema,
             turn: Mutex::default(),
             waiting: RefCell::default(),
             unsaved: RefCell::default(),
@@ -114,6 +121,9 @@ impl<S: Store, H: Host> Database<S, H> {
         };
         // A page that was about to remove it has died.
         db.reopen_log().await;
+        if migration::is_due(&db) {
+            migration::at_opening(&db).await?;
+        }
         Ok(db)
     }
 
@@ -138,6 +148,11 @@ impl<S: Store, H: Host> Database<S, H> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.get()
+    }
+
+    /// The app's migrations.
+    pub(super) fn migrations(&self) -> Option<Rc<dyn Migrations>> {
+        self.schema.migrations.clone()
     }
 
     /// Returns the database's name, which its instances share.
@@ -315,8 +330,8 @@ fn closed() -> Error {
     )
 }
 
-async fn load<S: Store>(store: &S, user_id: &str, budget: u64) -> Result<Replica> {
-    let mut replica = Replica::new(user_id, budget);
+async fn load<S: Store>(store: &S, user_id: &str, budget: u64, schema: u32) -> Result<Replica> {
+    let mut replica = Replica::new(user_id, budget).for_app(schema);
     for (seq, record) in &store.load().await? {
         replica.load_record(*seq, record)?;
     }

@@ -95,6 +95,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             writes,
             local_only: config.local_only,
             sums: self.engine.config.sums(entity),
+            schema: self.engine.config.schema_field.clone(),
             parents: config.parents,
             after: Rc::default(),
             ignore_kept_rejection: false,

@@ -40,6 +40,8 @@ pub enum Topic {
     StorageLost,
     /// The server was restored from an older state, and everything has been pulled again.
     ServerRestored,
+    /// Stored data is being brought to the app's schema version.
+    MigrationProgress,
     /// The remote has sent rows of a type that the config does not name.
     RowsIgnored,
     /// The user may read one more shared space.
@@ -52,7 +54,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic with its public name.
-    pub const NAMES: [(&'static str, Self); 18] = [
+    pub const NAMES: [(&'static str, Self); 19] = [
         ("syncStarted", Self::SyncStarted),
         ("syncProgress", Self::SyncProgress),
         ("syncCompleted", Self::SyncCompleted),
@@ -67,6 +69,7 @@ impl Topic {
         ("connectivityChanged", Self::ConnectivityChanged),
         ("storageLost", Self::StorageLost),
         ("serverRestored", Self::ServerRestored),
+        ("migrationProgress", Self::MigrationProgress),
         ("rowsIgnored", Self::RowsIgnored),
         ("spaceJoined", Self::SpaceJoined),
         ("spaceLeft", Self::SpaceLeft),
@@ -82,7 +85,7 @@ impl Topic {
 
     /// Returns true if only the latest event of this topic matters.
     fn is_transient(self) -> bool {
-        self == Self::SyncProgress
+        matches!(self, Self::SyncProgress | Self::MigrationProgress)
     }
 }
 

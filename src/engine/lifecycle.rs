@@ -6,10 +6,11 @@ use crate::engine::auto_sync::schedules::Progress;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::database::Database;
 use crate::engine::events::Topic;
+use crate::engine::migrations::AppSchema;
 use crate::engine::space_news::tell_spaces;
 use crate::engine::user::User;
 use crate::engine::{Backing, Engine, UserOf, check_user_id, closed, storage_loss, watch};
-use crate::model::error::Result;
+use crate::model::error::{Code, Error, Result};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -53,7 +54,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             return self.open(user_id).await;
         }
         let (store, host) = (self.backing.nothing(), Rc::clone(&self.host));
-        let db = Database::open(store, host, String::new(), user_id, 0).await?;
+        let db = Database::open(store, host, String::new(), user_id, 0, self.schema()).await?;
         let hub = self.status_hub(user_id)?;
         Ok(Rc::new(User::new(db, hub, user_id, 0)))
     }
@@ -78,9 +79,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             name,
             user_id,
             self.config.memory_budget,
+            self.schema(),
         )
         .await
-        .map_err(|e| e.for_user(user_id))?;
+        .map_err(|e| self.not_opened(e.for_user(user_id)))?;
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
         tell_spaces(&user, &self.events, &self.host);
@@ -102,6 +104,24 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.pauses().show(user_id)?;
         self.tabs().join(&user);
         Ok(user)
+    }
+
+    /// Returns the app's schema, for a database.
+    fn schema(&self) -> AppSchema {
+        AppSchema {
+            config: Rc::clone(&self.config),
+            migrations: self.migrations.borrow().clone(),
+            events: Rc::clone(&self.events),
+        }
+    }
+
+    /// Tells the app of a migration that has failed.
+    fn not_opened(&self, error: Error) -> Error {
+        let migrations = self.migrations.borrow().clone();
+        if let Some(migrations) = migrations.filter(|_| error.code() == Code::Migration) {
+            migrations.failed(&error);
+        }
+        error
     }
 
     /// Shows the log's facts about the last cycle in the status, and begins to listen for changes.

@@ -15,7 +15,7 @@ extern "C" {
     fn differences(old: &JsValue, now: &JsValue) -> Array;
 }
 
-/// Replaces the remote, the resolvers, the middleware, the observers and the logger. Returns the
+/// Replaces the remote, the resolvers, the migrations, the middleware, the observers and the logger. Returns the
 /// keys of the data that the newer config has otherwise; if there are any, nothing is replaced.
 ///
 /// # Errors
@@ -30,6 +30,7 @@ pub(super) async fn adopt(instance: &Rc<Instance>, given: &JsValue) -> Result<Js
         middleware,
         initial_user,
         audience,
+        migrations,
     } = config::read(given)?;
     let engine = &instance.engine;
     let keys = differences(&instance.config, &data);
@@ -41,6 +42,7 @@ pub(super) async fn adopt(instance: &Rc<Instance>, given: &JsValue) -> Result<Js
         engine.check_open()?;
         engine.remote().replace(&remote);
         engine.replace_resolvers(resolvers);
+        engine.replace_migrations(migrations);
         let told = audience.follow(engine);
         let old = instance.live.replace(LiveParts {
             middleware,

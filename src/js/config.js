@@ -116,6 +116,8 @@ class Config {
     }
     this.resolver = live.defaultConflictResolver;
     this.initialUserId = live.initialUserId;
+    this.migrations = live.migrations;
+    this.onMigrationError = live.onMigrationError;
     this.audience = new Audience(live.observers, live.logger, live.logLevel);
     this.remote = readRemote(live.remote);
     this.data.remote = true;

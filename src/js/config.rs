@@ -9,9 +9,11 @@ use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::cycle::resolvers::Resolvers;
+use crate::engine::migrations::Migrations;
 use crate::js::arguments::read_string;
 use crate::js::convert::{from_js, read_data};
 use crate::js::middleware::Middlewares;
+use crate::js::migrations;
 use crate::js::observe::Audience;
 use crate::js::resolver;
 use crate::model::checked_object::CheckedObject;
@@ -43,6 +45,7 @@ pub struct ParsedConfig {
     /// `initialUserId`, if the config has one.
     pub initial_user: Option<JsValue>,
     pub audience: Rc<Audience>,
+    pub migrations: Option<Rc<dyn Migrations>>,
 }
 
 /// Returns the user that `initialUserId` names, after calling it if it is a function; it may return
@@ -120,5 +123,6 @@ pub fn read(given: &JsValue) -> Result<ParsedConfig> {
         middleware,
         initial_user: live("initialUserId"),
         audience: Rc::new(member(&given, "audience").unchecked_into()),
+        migrations: migrations::of(live("migrations"), live("onMigrationError")),
     })
 }

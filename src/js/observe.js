@@ -28,6 +28,7 @@ export const ENTRIES = {
   userSwitched: ["info", "Another user is the current one.", ({ hadUnsyncedData }) => ({ hadUnsyncedData })],
   leaderChanged: ["debug", ({ isLeader }) => (isLeader ? "This tab leads: it runs the automatic cycles." : "This tab does not lead any more."), ({ isLeader }) => ({ isLeader })],
   connectivityChanged: ["info", ({ online }) => (online ? "The network has come back." : "The network has gone."), ({ online }) => ({ online })],
+  migrationProgress: ["debug", "Stored data is being migrated.", ({ from, to, done, total }) => ({ from, to, done, total })],
   rowsIgnored: ["warn", ({ entity }) => `The remote has sent rows of a type that the config does not name: \`${entity}\`. Add it to \`entities\`, or let the remote leave it out.`, ({ entity, count }) => ({ entity, count })],
   spaceJoined: ["info", "The user has joined a space.", ({ spaceId, role }) => ({ spaceId, role })],
   spaceLeft: ["info", "The user has left a space, or it has ended.", ({ spaceId, role }) => ({ spaceId, role })],

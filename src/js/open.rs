@@ -37,9 +37,11 @@ pub(super) async fn open(given: &JsValue) -> Result<Rc<Instance>> {
         middleware,
         initial_user,
         audience,
+        migrations,
     } = config::read(given)?;
     let backing = WebBacking::open(&config.name).await?;
     let engine = Engine::new(backing, remote, Rc::new(WebHost::new()), config, resolvers);
+    engine.replace_migrations(migrations);
     let told = audience.follow(&engine);
     let instance = Rc::new(Instance {
         engine,

@@ -47,7 +47,7 @@ function object(rules) {
 }
 
 function live(rule, isLive = () => true) {
-  return Object.assign((value) => rule(value), { isLive });
+  return Object.assign((value, of) => rule(value, of), { isLive });
 }
 
 function required(rule) {
@@ -140,10 +140,9 @@ const SYNC = {
   force: flag,
 };
 
-const RELATION = {
-  belongsTo: text,
-  foreignKey: (value) => text(value) && ((value !== "" && !OWN.includes(value)) || refuse("must name a field of the app's own.")),
-};
+const ownField = (value) => text(value) && ((value !== "" && !OWN.includes(value)) || refuse("must name a field of the app's own."));
+
+const RELATION = { belongsTo: text, foreignKey: ownField };
 
 function relations(value) {
   eachOf(value, (name, relation) => {
@@ -249,6 +248,16 @@ export const CONFIG = {
   memoryBudget: whole(0, Number.MAX_SAFE_INTEGER),
   persist: (value) => typeof value === "boolean" || value === "ask" || refuse('must be true, false or "ask".'),
   schemaVersion: whole(0, 4_294_967_295),
+  migrations: live((value, config) => {
+    const fault = typeof value?.check === "function" ? value.check(config.schemaVersion ?? 0) : 'must be what `migrations` of "datum-sync/migrations" returns.';
+    if (fault) refuse(fault);
+  }),
+  schemaField: (value, config) => {
+    ownField(value);
+    const type = Object.keys(config.entities).find((name) => config.entities[name]?.localOnly?.includes(value));
+    if (type) refuse(`never leaves the device, by \`localOnly\` of \`${type}\`; leave it out of one.`);
+  },
+  onMigrationError: live((value) => typeof value === "function" || refuse("must be a function.")),
   excludedSyncUserIds: list(text),
   realtime: flag,
   flushOnLeave: flag,

@@ -203,8 +203,25 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   syncRequestStrategy?: "sequential" | "skipConcurrent" | "joinInFlight";
   /** The default strategy of {@link Datum.switchUser}. Default `"syncThenSwitch"`. */
   defaultUserSwitchStrategy?: UserSwitchStrategy;
-  /** The app's schema version, which is sent with every request. Default 0. */
+  /**
+   * The version of the app's entities: raise it when their form changes. It is sent with every request, so that a server can refuse older apps
+   * (`clientOutdated`). Stored data of an earlier version is migrated when its user's database is opened; data of a later one is refused with
+   * `clientOutdated`, and a tab of an older app that is still open writes and syncs no more. Default 0.
+   */
   schemaVersion?: number;
+  /**
+   * How stored data of earlier versions becomes that of `schemaVersion`: what `migrations` of `datum-sync/migrations` returns. All entities of a user change at
+   * once, with their pending operations, or none. Without it, they are taken as they are.
+   */
+  migrations?: Migrations;
+  /**
+   * The name of a field in which every entity says which `schemaVersion` its form has. The engine writes it into what it sends, and migrates what it pulls from devices
+   * whose app is older; a server stores it as any other field. An entity without it counts as one of the earliest version. Without `schemaField`, pulled entities
+   * are taken to have the form of `schemaVersion`.
+   */
+  schemaField?: string;
+  /** Called with the error if a migration fails, which the call that opened the user's database rejects with. Nothing has changed then. */
+  onMigrationError?: (error: DatumError) => void;
   /** Users whose `synchronize` is always skipped. */
   excludedSyncUserIds?: string[];
   /**
@@ -233,6 +250,14 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   logger?: Logger;
   /** The lowest level that is logged. Ids of users and entities only from `"debug"` on. Default `"info"`. */
   logLevel?: LogLevel;
+}
+
+/** The app's migrations. Made by `migrations` of `datum-sync/migrations`. */
+export interface Migrations {
+  /** The earliest version that can be migrated. */
+  readonly from: number;
+  /** The version to which they lead. */
+  readonly to: number;
 }
 
 /** The first cycle after a sign-in. */
@@ -1606,6 +1631,8 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
    * had acknowledged in the last 30 days and forgotten, are pending again.
    */
   | { readonly type: "serverRestored"; readonly offeredAgain: number }
+  /** Stored data is being migrated: `done` of `total` rows. `total` counts those of the user, with the traces of deleted ones. */
+  | { readonly type: "migrationProgress"; readonly from: number; readonly to: number; readonly done: number; readonly total: number }
   /** A page of the remote had rows of a type that the config does not name. They were left out. */
   | { readonly type: "rowsIgnored"; readonly entity: string; readonly count: number }
   /** The user may read one more shared space. In every tab of the user, like the two below. Not told for a space that this device has made. */
@@ -1808,7 +1835,7 @@ export type DatumErrorCode =
   | "storageBlocked"
   /** Stored bytes do not match their checksum. */
   | "corrupt"
-  /** A schema migration failed. */
+  /** A migration failed, or one is missing. Nothing has changed. */
   | "migration"
   /** This instance has been closed. */
   | "closed"

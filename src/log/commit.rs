@@ -116,6 +116,8 @@ pub enum Event {
     Ended { ended: bool },
     /// Everything that was ever saved into this log from a lost one.
     Salvaged { what: Salvaged },
+    /// The version of the app's schema that everything in the log has from now on.
+    Schema { version: u32 },
 }
 
 /// Stored bytes that could not be read.
@@ -190,6 +192,15 @@ impl Commit {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.events.is_empty()
+    }
+
+    /// Returns the version of the app's schema that the commit states.
+    #[must_use]
+    pub fn schema(&self) -> Option<u32> {
+        self.events.iter().find_map(|event| match event {
+            Event::Schema { version } => Some(*version),
+            _ => None,
+        })
     }
 
     /// Queues an operation in the slot of the first of `replaces`.

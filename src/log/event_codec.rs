@@ -115,6 +115,10 @@ pub(super) fn put(out: &mut Output, event: &Event) {
             out.number(what.head);
             put_field_hashes(out, &what.ops);
         }
+        Event::Schema { version } => {
+            out.byte(24);
+            out.number(u64::from(*version));
+        }
         Event::Receipt {
             entity,
             id,
@@ -227,6 +231,9 @@ pub(super) fn get(input: &mut Input<'_>) -> Option<Event> {
         },
         23 => Event::Ended {
             ended: input.flag()?,
+        },
+        24 => Event::Schema {
+            version: input.small()?,
         },
         _ => return None,
     })

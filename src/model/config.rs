@@ -15,6 +15,7 @@ pub use crate::model::config::scope::Scope;
 use crate::model::config::storage::Durability;
 pub use crate::model::config::storage::Persist;
 use crate::model::config::timing::Timing;
+use crate::model::schema_field::SchemaField;
 use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::util::collections::vec_map::VecMap;
@@ -112,6 +113,8 @@ pub struct Config {
     pub persist: Persist,
     /// The app's schema version.
     pub schema: u32,
+    /// The field of each entity that names its version.
+    pub schema_field: Option<Rc<SchemaField>>,
     /// Users who never sync.
     pub excluded: Vec<String>,
     /// Listens for the remote's hints.
@@ -142,6 +145,7 @@ impl Config {
         defaults.direction = defaults
             .direction
             .or_else(|| given.choice("defaultSyncDirection", &DIRECTIONS));
+        let schema = given.whole("schemaVersion").unwrap_or_default() as u32;
         let durability = |side| given.object("durability")?.choice(side, &DURABILITIES);
         Self {
             name: given.text("name").unwrap_or_else(|| "datum".to_owned()),
@@ -166,7 +170,13 @@ impl Config {
             pulled: durability("pulled").unwrap_or(Durability::Relaxed),
             memory_budget: given.whole("memoryBudget").unwrap_or(DEFAULT_MEMORY_BUDGET),
             persist: Persist::read(given).unwrap_or_default(),
-            schema: given.whole("schemaVersion").unwrap_or_default() as u32,
+            schema,
+            schema_field: given.text("schemaField").map(|name| {
+                Rc::new(SchemaField {
+                    name,
+                    version: schema,
+                })
+            }),
             excluded: given.texts("excludedSyncUserIds").unwrap_or_default(),
             realtime: given.flag("realtime").unwrap_or(false),
             flush_on_leave: given.flag("flushOnLeave").unwrap_or(true),

@@ -11,6 +11,7 @@ use crate::log::segment::slice;
 use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
 use crate::model::error::Result;
+use crate::plan::migration::pending::Migrated;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
@@ -32,13 +33,16 @@ impl Planner for CheckpointPlanner {
         if replica.is_pulling_all() {
             return Ok(Plan::Ready(Planned::nothing(())));
         }
-        Ok(CheckpointWriter { replica }.checkpoint())
+        let migrated = None;
+        Ok(CheckpointWriter { replica, migrated }.checkpoint())
     }
 }
 
 /// Writes the state into a commit.
-struct CheckpointWriter<'a> {
-    replica: &'a Replica,
+pub(super) struct CheckpointWriter<'a> {
+    pub(super) replica: &'a Replica,
+    /// What is written instead of the pending bodies, if they were migrated.
+    pub(super) migrated: Option<&'a Migrated>,
 }
 
 impl CheckpointWriter<'_> {
@@ -143,13 +147,20 @@ impl CheckpointWriter<'_> {
         }
     }
 
-    fn write_rest(&self, commit: &mut Commit) {
-        let replica = self.replica;
+    /// Writes everything but rows.
+    pub(super) fn write_rest(&self, commit: &mut Commit) {
+        let (replica, migrated) = (self.replica, self.migrated);
         for queued in replica.outbox().iter() {
-            commit.queue(queued.op.clone(), Vec::new());
+            let op = match migrated {
+                Some(migrated) => migrated.operation(&queued.op),
+                None => queued.op.clone(),
+            };
+            commit.queue(op, Vec::new());
         }
         replica.receipts().write(replica.facts(), commit);
-        for (scope, state) in replica.cursors().iter() {
+        // Which rows a full pull has confirmed is lost with the records: it starts again.
+        let starts_again = migrated.is_some() && replica.is_pulling_all();
+        for (scope, state) in replica.cursors().iter().filter(|_| !starts_again) {
             commit.events.push(Event::Cursor {
                 scope: scope.to_owned(),
                 state: state.clone(),
@@ -163,19 +174,30 @@ impl CheckpointWriter<'_> {
                 .into_iter()
                 .map(|what| Event::Space { what }),
         );
+        let schema = migrated.map_or(replica.schema(), |migrated| migrated.to);
+        if schema > 0 {
+            commit.events.push(Event::Schema { version: schema });
+        }
         if *replica.server() != KnownServer::default() {
             commit.events.push(Event::Server {
                 server: replica.server().clone(),
             });
         }
         for conflict in replica.conflicts().values() {
-            commit.events.push(Event::Park {
-                conflict: conflict.clone(),
-            });
+            let conflict = match migrated {
+                Some(migrated) => migrated.parked(conflict),
+                None => conflict.clone(),
+            };
+            commit.events.push(Event::Park { conflict });
         }
         if !replica.dead_letters().is_empty() {
             commit.events.push(Event::DeadLetters {
-                dead_letters: replica.dead_letters().values().cloned().collect(),
+                dead_letters: (replica.dead_letters().values())
+                    .map(|letter| match migrated {
+                        Some(migrated) => migrated.letter(letter),
+                        None => letter.clone(),
+                    })
+                    .collect(),
             });
         }
         commit.events.extend(
@@ -200,10 +222,17 @@ impl CheckpointWriter<'_> {
     }
 }
 
-/// Returns what is known of spaces while none comes from its beginning. It stands behind the epoch
+/// Returns what is known of spaces, but not which come from their beginning. It stands behind the epoch
 /// of a restore, which would forget it.
 fn spaces(spaces: &Spaces) -> Vec<SpaceEvent> {
     let mut events = Vec::new();
+    for (table, ids) in spaces.limbo().iter() {
+        events.extend(ids.iter().map(|(id, limbo)| SpaceEvent::Moving {
+            table: table.to_owned(),
+            id: id.to_owned(),
+            limbo: Some(limbo.clone()),
+        }));
+    }
     if !spaces.list().is_empty() {
         events.push(SpaceEvent::List {
             list: spaces.list().to_vec(),

@@ -335,7 +335,11 @@ impl Attempt<'_, '_> {
             let entity = self.seen(key, had, beside.as_deref(), current.version);
             return Ok(Written::Entity(entity));
         }
-        let body: Rc<str> = Rc::from(draft.body);
+        let body = match &self.group.schema {
+            Some(field) => fields::in_form(field, draft.body, &mut kind, current.body.as_deref()),
+            None => draft.body,
+        };
+        let body: Rc<str> = Rc::from(body);
         let entity = self.seen(key, &body, beside.as_deref(), current.version);
         self.enqueue(key, kind, Some(body), draft.fields, false, current);
         Ok(Written::Entity(entity))

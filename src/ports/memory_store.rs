@@ -81,6 +81,14 @@ impl MemoryStore {
             .collect()
     }
 
+    /// Returns the ids of the bodies that it has.
+    #[must_use]
+    pub fn body_ids(&self) -> Vec<BodyId> {
+        (self.log.borrow().bodies.iter())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
     /// Replaces a record's bytes, or removes it, as a failing disk does.
     pub fn damage(&self, seq: Seq, bytes: Option<&[u8]>) {
         let mut log = self.log.borrow_mut();

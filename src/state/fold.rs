@@ -37,7 +37,7 @@ impl Replica {
     ///
     /// # Errors
     /// Fails with [`Code::Corrupt`] if the record does not come after the head;
-    /// [`Code::ClientOutdated`] if a later version of the engine wrote it. A damaged or missing
+    /// [`Code::ClientOutdated`] if a later version of the engine or of the app wrote it. A damaged or missing
     /// record is no error: it is counted, everything else is kept, and the next pull starts from
     /// the beginning.
     pub fn apply_record(&mut self, seq: Seq, record: &Rc<[u8]>) -> Result<()> {
@@ -81,6 +81,13 @@ impl Replica {
             Err(error) if error.code() == Code::ClientOutdated => return Err(error),
             read => read.ok(),
         };
+        if let Some((commit, _)) = &read
+            && commit
+                .schema()
+                .is_some_and(|schema| schema > self.app_schema)
+        {
+            return Err(outdated());
+        }
         let is_checkpoint = read.as_ref().is_some_and(|(commit, _)| {
             matches!(commit.events.first(), Some(Event::Checkpoint { .. }))
         });
@@ -169,6 +176,7 @@ impl Replica {
         let mut fresh = Self {
             user_id: self.user_id.clone(),
             lost: self.lost,
+            app_schema: self.app_schema,
             segments: self.segments.emptied(),
             ..Self::default()
         };
@@ -203,7 +211,7 @@ impl Replica {
             }
             SegmentBody::Kept(id) => id,
         };
-        if let Some(directory) = directory {
+        if let Some(directory) = directory.filter(|directory| directory.count > 0) {
             self.lazy_rows
                 .defer_segment(seq, segment.entity, id, directory);
             return;
@@ -214,6 +222,10 @@ impl Replica {
                 self.receipts
                     .clear_suspect(&segment.entity, &entry.id, entry.version);
             }
+        }
+        if segment.entries.is_empty() {
+            // A body to which a later checkpoint refers.
+            return;
         }
         let mut lines = segment.entries.iter().map(Entry::line);
         self.fold_rows(&segment.entity, &mut lines, (seq, id));
@@ -281,4 +293,11 @@ impl Replica {
                 .any(|queued| queued.op.body.is_some())
             || self.has_dead_letter(key)
     }
+}
+
+fn outdated() -> Error {
+    Error::new(
+        Code::ClientOutdated,
+        "This user's data was stored by a newer version of this app (a greater `schemaVersion`), so this one writes no more; reload the page to get that version.",
+    )
 }

@@ -105,6 +105,12 @@ impl LocalOnly {
         self.rows.contains(entity)
     }
 
+    /// Returns the rows of a table.
+    #[must_use]
+    pub fn rows(&self, table: &str) -> Option<&Rows> {
+        self.rows.get(table)
+    }
+
     /// The rows by entity type, without [`PREFIX`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Rows)> {
         self.rows.iter()

@@ -65,6 +65,10 @@ pub struct Replica {
     pub(super) ended: bool,
     /// How many records only say that it ends, or does not.
     pub(super) end_marks: u64,
+    /// The version of the app's schema that everything in the log has.
+    pub(super) schema: u32,
+    /// The app's own version: records of a later one are refused.
+    pub(super) app_schema: u32,
     pub(super) damage: Damage,
     pub(super) unreadable: u64,
     pub(super) growth: Growth,
@@ -80,6 +84,20 @@ impl Replica {
             segments: Segments::new(memory_budget),
             ..Self::default()
         }
+    }
+
+    /// Returns the replica for an app of this schema version, which refuses what a later one has
+    /// written.
+    #[must_use]
+    pub const fn for_app(mut self, schema: u32) -> Self {
+        self.app_schema = schema;
+        self
+    }
+
+    /// The version of the app's schema that everything in the log has; 0 if it was never stated.
+    #[must_use]
+    pub const fn schema(&self) -> u32 {
+        self.schema
     }
 
     #[must_use]

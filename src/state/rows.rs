@@ -104,6 +104,20 @@ impl Rows {
         self.rows.after(after).map(|(id, _)| id)
     }
 
+    /// Rows in order of id, those greater than `after`.
+    pub fn rows_after<'a>(
+        &'a self,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a Row)> {
+        self.rows.after(after)
+    }
+
+    /// Counts the rows, tombstones included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
     /// Every row, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Row)> {
         self.rows.iter()

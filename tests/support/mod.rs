@@ -22,6 +22,8 @@ pub mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod local_only;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod migrations;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod restored;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod running_tabs;

@@ -1,7 +1,7 @@
 //! Devices and a server in virtual time: the real engine on memory stores, against the rules that
 //! the server runs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
@@ -12,6 +12,7 @@ use datum_sync::conflict::{Conflict, Resolution};
 use datum_sync::engine::Engine;
 use datum_sync::engine::cycle::cancel::Cancel;
 use datum_sync::engine::cycle::resolvers::{Resolver, Resolvers};
+use datum_sync::engine::migrations::Migrations;
 use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::{Config, Options};
 use datum_sync::model::error::{Code, Result};
@@ -53,6 +54,8 @@ pub struct Device {
     pub has_locks: Rc<Cell<bool>>,
     seed: Cell<u64>,
     config: String,
+    /// The app's migrations, for tabs that are opened from now on.
+    pub migrations: RefCell<Option<Rc<dyn Migrations>>>,
 }
 
 /// Devices and a server.
@@ -104,6 +107,7 @@ impl World {
             ),
             config: r#"{"entities":{"tasks":{},"notes":{"deleteBehavior":"softDelete"}}}"#
                 .to_owned(),
+            migrations: RefCell::default(),
         }
     }
 }
@@ -125,6 +129,13 @@ impl Device {
     }
 
     pub fn try_open(&self, resolvers: Resolvers) -> Result<Tab> {
+        let tab = self.unopened(resolvers);
+        tab.run(tab.engine.sign_in(&self.user))?;
+        Ok(tab)
+    }
+
+    /// Returns a tab in which nobody is signed in yet.
+    pub fn unopened(&self, resolvers: Resolvers) -> Tab {
         let config: serde_json::Value = serde_json::from_str(&self.config).unwrap();
         let config = Config::read(CheckedObject(&config));
         self.seed.set(self.seed.get().wrapping_add(1));
@@ -156,12 +167,12 @@ impl Device {
             config,
             resolvers,
         ));
-        self.clock.run(engine.sign_in(&self.user))?;
-        Ok(Tab {
+        engine.replace_migrations(self.migrations.borrow().clone());
+        Tab {
             engine,
             user: self.user.clone(),
             clock: Rc::clone(&self.clock),
-        })
+        }
     }
 
     /// Queues a fault for the next request whose path ends with `path`.

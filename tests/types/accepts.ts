@@ -1,5 +1,6 @@
 // Code of an app: all of it must compile under `strict`.
 import { Datum, DatumError, Manager } from "datum-sync";
+import { migrations } from "datum-sync/migrations";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, Page, PendingOperation,
@@ -56,6 +57,13 @@ const config: DatumConfig = {
   syncOnReconnect: false,
   syncOnVisible: true,
   coldStart: { strategy: "adaptive", threshold: 1, delay: 0, maxDuration: 5_000 },
+  schemaVersion: 3,
+  schemaField: "form",
+  migrations: migrations([
+    { from: 1, to: 2, entity: "tasks", operations: [{ rename: "text", to: "title" }, { add: "tags", value: [] }, { remove: "old" }, { transform: "due", with: (due: string) => due.slice(0, 10) }] },
+    { from: 2, to: 3, migrate: ({ done, ...rest }) => ({ ...rest, status: done ? "done" : "open" }) },
+  ]),
+  onMigrationError: ({ code, entity, entityId }) => console.error(code satisfies DatumErrorCode, entity, entityId),
 };
 
 const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };

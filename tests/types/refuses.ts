@@ -1,5 +1,6 @@
 // Mistakes that the types must catch: none of this compiles.
 import { Datum, DatumError, Manager } from "datum-sync";
+import { migrations } from "datum-sync/migrations";
 import type { AnyEntity, DatumConfig, Entity, EntityConfig, RemoteAdapter, SyncMetadata } from "datum-sync";
 
 interface Task extends Entity {
@@ -189,6 +190,15 @@ void datum.logout();
 void datum.setCustomMetadata("ada", { seen: new Date() });
 // @ts-expect-error: no such strategy.
 export const badSwitch: DatumConfig = { entities: {}, remote: { url: "/" }, defaultUserSwitchStrategy: "never" };
+
+// @ts-expect-error: a migration is synchronous.
+migrations([{ from: 1, to: 2, migrate: async (entity) => entity }]);
+// @ts-expect-error: a migration does something.
+migrations([{ from: 1, to: 2 }]);
+// @ts-expect-error: `add` has a value.
+migrations([{ from: 1, to: 2, operations: [{ add: "tags" }] }]);
+// @ts-expect-error: they are made by `migrations`.
+export const bareMigrations: DatumConfig = { entities: {}, remote: { url: "/" }, schemaVersion: 2, migrations: [{ from: 1, to: 2, operations: [{ remove: "old" }] }] };
 
 // @ts-expect-error: on or off.
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };

@@ -152,6 +152,6 @@ fn the_format_does_not_change_unnoticed() {
     assert_eq!(*queue.encode(1).record, sealed(payload));
     assert_eq!(
         (record.len(), checksum(&record)),
-        (5030, 16_604_786_805_488_538_912)
+        (5038, 11_028_387_501_811_400_656)
     );
 }

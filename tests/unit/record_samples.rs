@@ -394,6 +394,8 @@ fn other_events() -> Vec<Event> {
         },
         Event::Ended { ended: true },
         Event::Ended { ended: false },
+        Event::Schema { version: 0 },
+        Event::Schema { version: u32::MAX },
     ]
 }
 
@@ -420,11 +422,7 @@ pub fn segments() -> Vec<SegmentWrite> {
             ],
             body: SegmentBody::New(Rc::from(&b"hello"[..])),
         },
-        SegmentWrite {
-            entity: String::new(),
-            entries: Vec::new(),
-            body: SegmentBody::default(),
-        },
+        SegmentWrite::default(),
         SegmentWrite {
             entity: "note".to_owned(),
             entries: vec![],

@@ -73,13 +73,13 @@ fn one_id_in_two_spaces_of_a_page_is_two_rows() {
 #[test]
 fn an_operation_names_type_and_space_apart() {
     let op = edit("op", &shared("tasks"), "a");
-    let data = wire_data(&op, &[]).unwrap();
-    let sent = on_the_wire(&op, &data, &[]);
+    let data = wire_data(&op, &[], None).unwrap();
+    let sent = on_the_wire(&op, &data, &[], None);
     assert_eq!(
         (&*sent.entity, sent.space.as_deref()),
         ("tasks", Some(TEAM))
     );
     let own = edit("op", "tasks", "a");
-    let sent = on_the_wire(&own, &data, &[]);
+    let sent = on_the_wire(&own, &data, &[], None);
     assert_eq!((&*sent.entity, sent.space.as_deref()), ("tasks", None));
 }

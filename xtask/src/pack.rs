@@ -31,6 +31,9 @@ const TYPES: &str = "index.d.ts";
 /// For apps with a service worker; pages do not load it.
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
+/// For apps with migrations; others do not load it.
+const MIGRATIONS: &str = "migrations.js";
+const MIGRATIONS_TYPES: &str = "migrations.d.ts";
 const INLINE: &str = "inline.js";
 /// What the entry imports.
 const ENTRY_PARTS: [&str; 2] = ["report.js", "load.js"];
@@ -227,7 +230,9 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
-    esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
+    for name in [WORKER, MIGRATIONS] {
+        esbuild(context, &sources.join(name), &folder.join(name), &[])?;
+    }
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
@@ -236,7 +241,9 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let migration = joined(&context.root.join(KIT))?;
     fs::write(folder.join(SUPABASE).join(MIGRATION), migration).because("writing the SQL kit")?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
-    copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
+    for name in [WORKER_TYPES, MIGRATIONS_TYPES] {
+        copy(&sources.join(name), &folder.join(name))?;
+    }
     for document in DOCUMENTS {
         let (from, to) = (context.root.join(document), folder.join(document));
         if from.is_dir() {

@@ -9,6 +9,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::limits::MAX_VERSION;
 use crate::model::operation::{Operation, OperationKind, UNKNOWN};
 use crate::model::protocol::{PushRequest, PushedOperation, Raw};
+use crate::model::schema_field::SchemaField;
 use crate::model::table::Table;
 use crate::state::outbox::{Outbox, Queued};
 use crate::state::replica::Replica;
@@ -86,6 +87,7 @@ pub fn on_the_wire<'a>(
     op: &'a Operation,
     data: &'a Option<Cow<'a, str>>,
     after: &'a [String],
+    schema: Option<&SchemaField>,
 ) -> PushedOperation<'a> {
     // A base of another epoch matches nothing: the remote answers with the row, if there is one. A
     // move has to have a base, so it gets a version that no row has.
@@ -97,7 +99,7 @@ pub fn on_the_wire<'a>(
         op_id: Cow::Borrowed(&op.op_id),
         entity: Cow::Borrowed(table.entity()),
         id: Cow::Borrowed(&op.id),
-        kind: op.kind.into(),
+        kind: kind_of(op, schema).into(),
         space: table.space().map(Cow::Borrowed),
         to: (op.to.as_deref())
             .and_then(|to| Table(to).space())
@@ -119,12 +121,29 @@ pub fn on_the_wire<'a>(
     }
 }
 
+/// Returns the kind of an operation as it is sent. A patch of an entity that the server has in the
+/// form of another version is sent as a whole: its fields would not fit to the rest.
+fn kind_of(op: &Operation, schema: Option<&SchemaField>) -> OperationKind {
+    let fits = |schema: &SchemaField| {
+        let body = op.body.as_deref().unwrap_or_default();
+        schema.of(body) >= Some(schema.version)
+    };
+    match op.kind {
+        OperationKind::Patch if !schema.is_none_or(fits) => OperationKind::Update,
+        kind => kind,
+    }
+}
+
 /// Returns the data to send: the whole body, or the changed fields of a patch, without the fields
 /// that the config keeps on the device.
 ///
 /// # Errors
 /// Fails with [`Code::Corrupt`] for a body that is not JSON.
-pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<Cow<'a, str>>> {
+pub fn wire_data<'a>(
+    op: &'a Operation,
+    local_only: &[String],
+    schema: Option<&SchemaField>,
+) -> Result<Option<Cow<'a, str>>> {
     let Some(body) = op
         .body
         .as_deref()
@@ -146,11 +165,15 @@ pub fn wire_data<'a>(op: &'a Operation, local_only: &[String]) -> Result<Option<
     fields
         .0
         .retain(|(name, _)| !local_only.iter().any(|only| *only == **name));
-    if op.kind != OperationKind::Patch {
-        return Ok(Some(if fields.0.len() == all {
+    if kind_of(op, schema) != OperationKind::Patch {
+        let whole = if fields.0.len() == all {
             Cow::Borrowed(body)
         } else {
             Cow::Owned(fields.to_json())
+        };
+        return Ok(Some(match schema {
+            Some(schema) => Cow::Owned(schema.stated(&whole).into_owned()),
+            None => whole,
         }));
     }
     fields
@@ -180,7 +203,8 @@ pub fn bounded(
     let mut bytes = 0_usize;
     for queued in ready {
         let op = &queued.op;
-        let Ok(data) = wire_data(op, &config.local_only(&op.entity)) else {
+        let schema = config.schema_field.as_deref();
+        let Ok(data) = wire_data(op, &config.local_only(&op.entity), schema) else {
             break;
         };
         let after = after(replica.outbox(), &op.op_id, &ids);
@@ -204,7 +228,7 @@ pub fn bounded(
     while !taken.is_empty() {
         let operations = taken
             .iter()
-            .map(|(op, data, after)| on_the_wire(op, data, after))
+            .map(|(op, data, after)| on_the_wire(op, data, after, config.schema_field.as_deref()))
             .collect();
         let body = request(
             device_id,

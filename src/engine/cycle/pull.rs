@@ -4,13 +4,13 @@ use std::cell::Cell;
 
 use futures_util::future::{LocalBoxFuture, join};
 
-use crate::engine::cycle::Cycle;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::confirm::confirm;
 use crate::engine::cycle::resolve::Resolving;
 use crate::engine::cycle::retry::{may_be_too_much, worth_another_try};
 use crate::engine::cycle::server::{NOTHING_SENT, meet, note_first};
+use crate::engine::cycle::{Cycle, arrival};
 use crate::engine::events::Topic;
 use crate::log::address::Seq;
 use crate::log::commit::Event;
@@ -321,7 +321,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let (asked_at, began) = asked_at.get();
             match answer {
                 Pulled::Page(bytes) => Ok(Some(PageBytes {
-                    bytes,
+                    bytes: arrival::page(cycle, bytes)?,
                     asked: head,
                     cursor: before.clone(),
                     limit,

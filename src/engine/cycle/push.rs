@@ -4,7 +4,6 @@
 
 use std::rc::Rc;
 
-use crate::engine::cycle::Cycle;
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
@@ -14,6 +13,7 @@ use crate::engine::cycle::retry::{is_slow, worth_another_try};
 use crate::engine::cycle::server::{
     BeforePush, confirm_refusal, known_server, meet_pushed, tell_unnamed,
 };
+use crate::engine::cycle::{Cycle, arrival};
 use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
@@ -352,9 +352,11 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
 
     /// Sends a batch.
     async fn send(&self, batch: &[Operation]) -> Result<SendEnd> {
+        let config = self.cycle.config;
+        let schema = config.schema_field.as_deref();
         let bodies = batch
             .iter()
-            .map(|op| wire_data(op, &self.cycle.config.local_only(&op.entity)))
+            .map(|op| wire_data(op, &config.local_only(&op.entity), schema))
             .collect::<Result<Vec<_>>>()?;
         let ids: Vec<&str> = batch.iter().map(|op| op.op_id.as_str()).collect();
         let after: Vec<Vec<String>> = self.cycle.db.read(|replica| {
@@ -366,7 +368,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             .iter()
             .zip(&bodies)
             .zip(&after)
-            .map(|((op, data), after)| on_the_wire(op, data, after))
+            .map(|((op, data), after)| on_the_wire(op, data, after, schema))
             .collect();
         let (user_id, epoch) = self
             .cycle
@@ -376,7 +378,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         let request = request(
             self.cycle.device_id,
             &user_id,
-            self.cycle.config.schema,
+            config.schema,
             epoch.as_deref(),
             server.named(self.cycle.remote.server_id().as_deref()),
             operations,
@@ -411,7 +413,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
             Some(Pushed::Reply { bytes, sent }) => {
                 let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);
-                SendEnd::Reply(bytes)
+                SendEnd::Reply(arrival::verdicts(self.cycle, batch, bytes)?)
             }
             Some(Pushed::TooLarge) => SendEnd::TooLarge,
             None => SendEnd::Outdated,

@@ -1,7 +1,9 @@
 //! The commit loop: plan against the head, append, apply, and plan again if another tab was first.
 
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
-use crate::engine::database::{Database, MAX_STALE, Source, closed, load, overtaken, salvage};
+use crate::engine::database::{
+    Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
+};
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
 use crate::log::record::Encoded;
@@ -101,9 +103,12 @@ impl<S: Store, H: Host> Database<S, H> {
             salvage::save(self).await?;
         }
         loop {
+            if migration::is_due(self) {
+                migration::boxed(self).await?;
+            }
             self.check_open()?;
             let planned = plan.plan(&self.memory.whole());
-            let (commit, superseded) = match planned? {
+            let (mut commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
                 Plan::Needs(bodies) => {
                     self.fetch_for_plan(&bodies).await?;
@@ -114,7 +119,8 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.update(|replica| replica.segments_mut().unpin());
                 return Ok(());
             }
-            let appended = match self.append(commit, superseded, durability, source).await {
+            let appended = self.append(&mut commit, superseded, durability, source);
+            let appended = match appended.await {
                 Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
                     continue;
                 }
@@ -134,7 +140,7 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Fetches bodies and keeps them in memory until the plan that needs them is appended.
-    async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
+    pub(super) async fn fetch_for_plan(&self, bodies: &[BodyId]) -> Result<()> {
         self.update(|replica| replica.segments_mut().pin(bodies));
         let fetched = self.fetch(bodies).await;
         if let Some((_, damaged)) = salvage::salvaged(self, fetched).await? {
@@ -145,10 +151,10 @@ impl<S: Store, H: Host> Database<S, H> {
 
     /// Appends one commit at the head and applies it. Returns false if nothing was written and the
     /// caller must catch up and plan again: another instance was first, or may have compacted the
-    /// log while this one rested.
+    /// log while this one rested. Takes the commit only if it was written.
     pub(super) async fn append(
         &self,
-        commit: Commit,
+        commit: &mut Commit,
         superseded: Option<Superseded>,
         durability: Durability,
         source: Source,
@@ -156,16 +162,23 @@ impl<S: Store, H: Host> Database<S, H> {
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
-        if self.peek(Replica::has_ended) && !is_end_mark(&commit) {
+        if self.peek(Replica::has_ended) && !is_end_mark(commit) {
             return Err(closed());
         }
         let seq = self.peek(Replica::head).saturating_add(1);
+        if seq == 1 && self.schema.version() > 0 {
+            commit.events.push(Event::Schema {
+                version: self.schema.version(),
+            });
+        }
         let Encoded {
             record,
             bodies,
             sums,
         } = commit.encode(seq);
         let bytes = record.len();
+        // Folding a migration at once would hold the page up for too long.
+        let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
             seq,
             record,
@@ -177,6 +190,12 @@ impl<S: Store, H: Host> Database<S, H> {
             Ok(()) => {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
+                if migrates {
+                    migration::reload(self).await?;
+                    self.host.announce(&self.name, seq);
+                    return Ok(true);
+                }
+                let commit = std::mem::take(commit);
                 self.update(|replica| {
                     replica.apply_own(seq, commit, bytes, &sums);
                     replica.segments_mut().unpin();
@@ -226,11 +245,11 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     async fn mark_end(&self, ended: bool) -> Result<bool> {
-        let commit = Commit {
+        let mut commit = Commit {
             events: vec![Event::Ended { ended }],
             ..Commit::default()
         };
-        self.append(commit, None, Durability::Strict, Source::Local)
+        self.append(&mut commit, None, Durability::Strict, Source::Local)
             .await
     }
 
@@ -261,7 +280,8 @@ impl<S: Store, H: Host> Database<S, H> {
                 self.memory.tell(Source::OtherTab);
             }
             Tail::Compacted => {
-                let mut fresh = load(&self.store, &user_id, self.budget).await?;
+                let mut fresh =
+                    load(&self.store, &user_id, self.budget, self.schema.version()).await?;
                 self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
                 self.memory.replace(fresh);
             }
@@ -372,7 +392,7 @@ impl<S: Store, H: Host> Database<S, H> {
         if damaged.is_empty() {
             return Ok(());
         }
-        let commit = Commit {
+        let mut commit = Commit {
             segments: Vec::new(),
             events: damaged
                 .into_iter()
@@ -380,7 +400,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 .collect(),
         };
         if !self
-            .append(commit, None, Durability::Relaxed, Source::Remote)
+            .append(&mut commit, None, Durability::Relaxed, Source::Remote)
             .await?
         {
             self.catch_up_in_turn().await?;

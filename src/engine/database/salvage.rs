@@ -1,7 +1,7 @@
 //! Recovers from the loss of a log under an open instance: saves its operations into a new log, and
 //! keeps them in memory until that is done.
 
-use crate::engine::database::{Database, LogEnd, MAX_STALE, Source, load, overtaken};
+use crate::engine::database::{Database, LogEnd, MAX_STALE, Source, load, migration, overtaken};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Result};
 use crate::ports::host::Host;
@@ -34,12 +34,16 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     for _ in 0..MAX_STALE {
         // Another tab may have wiped the log on purpose.
         db.check_open()?;
-        let fresh = load(&db.store, &user_id, db.budget)
+        let fresh = load(&db.store, &user_id, db.budget, db.schema.version())
             .await
             .map_err(|error| db.on_store_error(error))?;
         db.memory.replace(fresh);
         db.update(Replica::count_loss);
-        let commit = {
+        if migration::is_due(db) {
+            // A tab of an earlier version of the app began the new log.
+            migration::boxed(db).await?;
+        }
+        let mut commit = {
             let mut unsaved = db.unsaved.borrow_mut();
             unsaved.stood_in |= db.store.took_over();
             unsaved.plan(&db.memory.whole(), &context)
@@ -48,7 +52,7 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
         let appended = if commit.is_empty() {
             Ok(true)
         } else {
-            db.append(commit, None, Durability::Strict, Source::OtherTab)
+            db.append(&mut commit, None, Durability::Strict, Source::OtherTab)
                 .await
         };
         match appended {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::model::entity::{Fields, is_time};
 use crate::model::error::Result;
+use crate::model::operation::OperationKind;
+use crate::model::schema_field::SchemaField;
 use crate::state::local_only;
 use crate::util::json::write::push_string;
 
@@ -38,4 +40,19 @@ pub(super) fn without(
     push_string(&mut text, id);
     fields.0.push((Cow::Borrowed("id"), &text));
     Ok(Some(fields.to_json()))
+}
+
+/// Returns a body with the app's version in the field for it. A patch becomes an update if the server
+/// has the entity in another form: its fields would not fit to the rest.
+pub(super) fn in_form(
+    field: &SchemaField,
+    body: String,
+    kind: &mut OperationKind,
+    stored: Option<&str>,
+) -> String {
+    let has = stored.and_then(|stored| field.of(stored));
+    if *kind == OperationKind::Patch && has < Some(field.version) {
+        *kind = OperationKind::Update;
+    }
+    field.stated(&body).into_owned()
 }

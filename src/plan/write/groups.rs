@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::model::entity::OwnedKey;
 use crate::model::operation::Parent;
+use crate::model::schema_field::SchemaField;
 
 /// One write of the app. Bodies are the app's JSON text.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub struct Group {
     /// A field of this type is summed: nothing is coalesced into an operation that any tab may have
     /// sent.
     pub sums: bool,
+    /// The field in which entities name their version of the app's schema.
+    pub schema: Option<Rc<SchemaField>>,
     /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations are sent first.

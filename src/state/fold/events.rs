@@ -72,6 +72,7 @@ pub(super) fn fold_event(replica: &mut Replica, seq: Seq, event: Event, origin: 
             replica.end_marks = replica.end_marks.saturating_add(1);
         }
         Event::Salvaged { what } => replica.salvaged = Some((seq, what)),
+        Event::Schema { version } => replica.schema = version,
         Event::Checkpoint { .. } => {}
     }
 }
