@@ -15,6 +15,7 @@ use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
     engines::Engine,
+    entries::{self, KIT, copy, minify},
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
     node,
@@ -45,13 +46,6 @@ const UNBUNDLED: [&str; 7] = [
     "testing.d.ts",
 ];
 
-/// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
-const SUPABASE: &str = "supabase";
-const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "options.d.ts", "remote.d.ts"];
-/// The SQL kit: its files, which the package has as one that is a migration.
-const KIT: &str = "server/sql/kit";
-const MIGRATION: &str = "datum.sql";
-
 /// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
@@ -67,7 +61,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 17] = [
+const INPUTS: [&str; 18] = [
     "src",
     KIT,
     "Cargo.toml",
@@ -77,6 +71,7 @@ const INPUTS: [&str; 17] = [
     "pkg.json",
     "xtask/js",
     "xtask/src/pack.rs",
+    "xtask/src/entries.rs",
     "xtask/src/module.rs",
     "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
@@ -224,11 +219,11 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
-    esbuild(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
+    minify(context, &sources.join(WORKER), &folder.join(WORKER), &[])?;
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    supabase(context, &sources.join(SUPABASE), &folder.join(SUPABASE))?;
+    entries::build(context, &sources, folder)?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     copy(&sources.join(WORKER_TYPES), &folder.join(WORKER_TYPES))?;
     for document in DOCUMENTS {
@@ -271,7 +266,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
     for name in ENTRY_PARTS {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    esbuild(
+    minify(
         context,
         &file,
         &file,
@@ -296,53 +291,6 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
         fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
     }
     module::clear(&folder.join("snippets"))
-}
-
-fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<()> {
-    let mut command = node::tool(context, "esbuild");
-    command.arg(from).args(more).args([
-        "--minify",
-        "--format=esm",
-        "--target=es2022",
-        "--legal-comments=none",
-        "--log-level=warning",
-        "--allow-overwrite",
-    ]);
-    command.arg(format!("--outfile={}", to.display()));
-    process::capture(&mut command).map(|_| ())
-}
-
-/// Checks and bundles the entry for Supabase. It takes the package's main entry from the package.
-fn supabase(context: &Context, from: &Path, to: &Path) -> Result<()> {
-    let declarations = context.target.join("package").join(SUPABASE);
-    module::clear(&declarations)?;
-    let mut command = node::tool(context, "tsc");
-    command.args(["--emitDeclarationOnly", "--project"]);
-    command.arg(from).arg("--outDir").arg(&declarations);
-    process::run(&context.console, "types for Supabase", &mut command, LIMIT)?;
-    fs::create_dir_all(to).because(format!("making {}", to.display()))?;
-    for name in SUPABASE_TYPES {
-        copy(&declarations.join(name), &to.join(name))?;
-    }
-    let bundled = ["--bundle", "--external:datum-sync"];
-    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)?;
-    let migration = joined(&context.root.join(KIT))?;
-    fs::write(to.join(MIGRATION), migration).because("writing the SQL kit")
-}
-
-/// Returns the files of a folder as one text, in the order of their names.
-fn joined(folder: &Path) -> Result<String> {
-    let doing = || format!("reading {}", folder.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).because(doing())? {
-        files.push(entry.because(doing())?.path());
-    }
-    files.sort();
-    let texts: Result<Vec<String>> = files
-        .iter()
-        .map(|file| fs::read_to_string(file).because(doing()))
-        .collect();
-    texts.map(|texts| texts.join("\n"))
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
@@ -373,7 +321,7 @@ fn manifest(context: &Context, is_public: bool, folder: &Path) -> Result<()> {
 
 /// The sizes of what an app loads, as JSON.
 fn measure(context: &Context, folder: &Path) -> Result<String> {
-    let files: Vec<PathBuf> = loaded(folder).map(|name| folder.join(name)).collect();
+    let files: Vec<PathBuf> = measured(folder).map(|name| folder.join(name)).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     script(context, "measure", &files)
 }
@@ -385,11 +333,16 @@ fn loaded(folder: &Path) -> impl Iterator<Item = &'static str> {
         .filter(|name| folder.join(name).is_file())
 }
 
+/// Those, and the entries that have budgets.
+fn measured(folder: &Path) -> impl Iterator<Item = &'static str> {
+    loaded(folder).chain(entries::MEASURED)
+}
+
 fn read_sizes(kind: Kind, folder: &Path, text: &str) -> Result<Option<sizes::Report>> {
     match kind {
         Kind::Dev => Ok(None),
         Kind::Release => {
-            let names = loaded(folder).map(str::to_owned).collect();
+            let names = measured(folder).map(str::to_owned).collect();
             sizes::Report::new(names, text, INLINE).map(Some)
         }
     }
@@ -402,14 +355,6 @@ fn script(context: &Context, task: &str, files: &[&Path]) -> Result<String> {
         .arg(task)
         .args(files);
     process::capture(&mut command)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(|_| ()).because(format!(
-        "copying {} to {}",
-        from.display(),
-        to.display()
-    ))
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
