@@ -1,4 +1,5 @@
-//! The package's entries in TypeScript, each in a file of its own: for Supabase, and for frameworks.
+//! The package's entries in TypeScript, each in a file of its own: for Supabase, for
+//! frameworks, and for TanStack DB.
 //! They import the main entry from the package, so they work on its public surface alone.
 
 use std::{
@@ -45,12 +46,21 @@ const HOOKS: Folder = Folder {
     external: &["react", "vue", "svelte", "svelte/*", "solid-js"],
 };
 
+/// For apps on TanStack DB, of which it needs only types.
+const TANSTACK: Folder = Folder {
+    name: "tanstack",
+    entries: &["index"],
+    types: &["index.d.ts"],
+    external: &[],
+};
+
 /// The entries whose sizes have budgets.
-pub const MEASURED: [&str; 4] = [
+pub const MEASURED: [&str; 5] = [
     "hooks/react.js",
     "hooks/vue.js",
     "hooks/svelte.js",
     "hooks/solid.js",
+    "tanstack/index.js",
 ];
 
 /// The SQL kit: its files, which the package has as one that is a migration.
@@ -59,7 +69,7 @@ const MIGRATION: &str = "datum.sql";
 
 /// Checks and bundles all of them into `package`.
 pub fn build(context: &Context, sources: &Path, package: &Path) -> Result<()> {
-    for folder in [SUPABASE, HOOKS] {
+    for folder in [SUPABASE, HOOKS, TANSTACK] {
         bundle(context, &folder, sources, package)?;
     }
     let migration = joined(&context.root.join(KIT))?;

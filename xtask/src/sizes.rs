@@ -41,7 +41,7 @@ const STAGES: [Stage; 3] = [
     },
 ];
 
-/// The limit of each entry for a framework, in brotli bytes, without the framework and the engine.
+/// The limit of each entry for a framework or TanStack DB, in brotli bytes, without those and the engine.
 const ENTRY_BUDGET: u64 = 4 * 1024;
 
 /// The size of a file: as it is, and as servers send it.
