@@ -25,18 +25,27 @@ export const pages: Page[] = [
   { name: "supabase", short: "Supabase", title: "On Supabase", about: "Offline sync for a project of your own: its tables, policies and accounts." },
 ];
 
+/** The apps of the frameworks: one page each, with the same list. */
+export const frameworks = [
+  { name: "react", title: "React", source: "react.tsx" },
+  { name: "vue", title: "Vue", source: "vue.vue" },
+  { name: "svelte", title: "Svelte", source: "svelte.svelte" },
+  { name: "solid", title: "Solid", source: "solid.tsx" },
+];
+
 const file = (name: string): string => readFileSync(new URL(`parts/${name}.html`, import.meta.url), "utf8").trimEnd();
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 const LAYOUT = "<!-- layout:guide-page -->\n";
+const FRAMEWORK = "<!-- layout:framework-page -->\n";
 
 /**
  * Completes a page: puts the content of a guide page into the layout, and replaces each `<!-- part:NAME -->`. `path` is
  * the page's path below the site's root.
  */
 export function completePage(html: string, path: string): string {
-  const match = /^\/?guide\/(?:(?<name>[a-z-]+)\/)?index\.html$/.exec(path);
+  const match = /^\/?(?:guide|frameworks)\/(?:(?<name>[a-z-]+)\/)?index\.html$/.exec(path);
   const name = match?.groups?.["name"];
   const up = name ? "../../" : match ? "../" : "";
   const generated: Record<string, () => string> = {
@@ -44,8 +53,9 @@ export function completePage(html: string, path: string): string {
     nav: () => nav(name, up),
     turn: () => turn(name, up),
     contents: () => contents(up),
+    frameworks: () => frameworkNav(name, up),
   };
-  const whole = html.startsWith(LAYOUT) ? guidePage(html.slice(LAYOUT.length), name) : html;
+  const whole = html.startsWith(LAYOUT) ? guidePage(html.slice(LAYOUT.length), name) : html.startsWith(FRAMEWORK) ? frameworkPage(name) : html;
   return whole.replaceAll(/<!-- part:([a-z-]+) -->/g, (_, part: string) => generated[part]?.() ?? file(part));
 }
 
@@ -54,6 +64,18 @@ function guidePage(content: string, name: string | undefined): string {
   if (!page) throw new Error(`guide/${name} is not in the list of pages`);
   const values: Record<string, string> = { TITLE: escape(page.title), NAME: page.name, CONTENT: content.trimEnd() };
   return file("guide-page").replaceAll(/%([A-Z]+)%/g, (_, key: string) => values[key] ?? "");
+}
+
+function frameworkPage(name: string | undefined): string {
+  const page = frameworks.find((page) => page.name === name);
+  if (!page) throw new Error(`frameworks/${name} is not in the list of pages`);
+  const values: Record<string, string> = { TITLE: page.title, NAME: page.name };
+  return file("framework-page").replaceAll(/%([A-Z]+)%/g, (_, key: string) => values[key] ?? "");
+}
+
+function frameworkNav(current: string | undefined, up: string): string {
+  const links = frameworks.map((page) => `<li><a href="${up}frameworks/${page.name}/"${page.name === current ? ' aria-current="page"' : ""}>${page.title}</a></li>`);
+  return `<nav class="chapters" aria-label="Frameworks"><ul role="list">${links.join("")}</ul></nav>`;
 }
 
 function nav(current: string | undefined, up: string): string {

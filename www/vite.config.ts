@@ -1,6 +1,9 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import vue from "@vitejs/plugin-vue";
 import { defineConfig, loadEnv, type Plugin } from "vite";
+import solid from "vite-plugin-solid";
 
-import { pages, completePage } from "./pages.ts";
+import { pages, completePage, frameworks } from "./pages.ts";
 
 /**
  * The content security policy of the built pages: everything from their own origin, and WebAssembly.
@@ -37,12 +40,13 @@ export default defineConfig(({ mode }) => {
   const server = loadEnv(mode, ".", "DATUM_")["DATUM_SERVER"];
   return {
     base: "./",
-    plugins: [parts, contentSecurityPolicy],
+    // Each framework has a page of its own. React's JSX needs no plugin.
+    plugins: [parts, contentSecurityPolicy, vue(), svelte({ configFile: false, compilerOptions: { css: "external" } }), solid({ include: /solid\.tsx/ })],
     build: {
       target: ["chrome123", "firefox128", "safari17.5"],
       assetsInlineLimit: 0, // The policy forbids data: URLs.
       modulePreload: { polyfill: false },
-      rolldownOptions: { input: ["index.html", "guide/index.html", ...pages.map((page) => `guide/${page.name}/index.html`)] },
+      rolldownOptions: { input: ["index.html", "guide/index.html", ...pages.map((page) => `guide/${page.name}/index.html`), ...frameworks.map((page) => `frameworks/${page.name}/index.html`)] },
     },
     server: server ? { proxy: { "/sync": server, "/dev/token": server } } : {},
   };

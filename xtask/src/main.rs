@@ -15,6 +15,7 @@ mod console;
 mod context;
 mod demo;
 mod engines;
+mod entries;
 mod failure;
 mod fuzz;
 mod guard_receivers;

@@ -15,6 +15,7 @@ use crate::{
     bindgen::Bindgen,
     context::{Context, LIMIT},
     engines::Engine,
+    entries::{self, KIT, copy, minify},
     failure::{Because, Failure, Result},
     module::{self, GLUE, WASM},
     node,
@@ -48,16 +49,6 @@ const UNBUNDLED: [&str; 7] = [
     "testing.d.ts",
 ];
 
-/// For apps on Supabase, in TypeScript: the folder, and the declarations that its entry leads to.
-const SUPABASE: &str = "supabase";
-const SUPABASE_TYPES: [&str; 4] = ["index.d.ts", "auth.d.ts", "options.d.ts", "remote.d.ts"];
-/// The builder of queries, in TypeScript too.
-const QUERY: &str = "query";
-const QUERY_TYPES: [&str; 2] = ["index.d.ts", "builder.d.ts"];
-/// The SQL kit: its files, which the package has as one that is a migration.
-const KIT: &str = "server/sql/kit";
-const MIGRATION: &str = "datum.sql";
-
 /// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
@@ -73,7 +64,7 @@ const DOCUMENTS: [&str; 6] = [
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 17] = [
+const INPUTS: [&str; 18] = [
     "src",
     KIT,
     "Cargo.toml",
@@ -83,6 +74,7 @@ const INPUTS: [&str; 17] = [
     "pkg.json",
     "xtask/js",
     "xtask/src/pack.rs",
+    "xtask/src/entries.rs",
     "xtask/src/module.rs",
     "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
@@ -231,15 +223,12 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
     for name in [WORKER, MIGRATIONS] {
-        esbuild(context, &sources.join(name), &folder.join(name), &[])?;
+        minify(context, &sources.join(name), &folder.join(name), &[])?;
     }
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    entry(context, &sources, folder, (QUERY, &QUERY_TYPES))?;
-    entry(context, &sources, folder, (SUPABASE, &SUPABASE_TYPES))?;
-    let migration = joined(&context.root.join(KIT))?;
-    fs::write(folder.join(SUPABASE).join(MIGRATION), migration).because("writing the SQL kit")?;
+    entries::build(context, &sources, folder)?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     for name in [WORKER_TYPES, MIGRATIONS_TYPES] {
         copy(&sources.join(name), &folder.join(name))?;
@@ -284,7 +273,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
     for name in ENTRY_PARTS {
         copy(&sources.join(name), &folder.join(name))?;
     }
-    esbuild(
+    minify(
         context,
         &file,
         &file,
@@ -309,59 +298,6 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
         fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
     }
     module::clear(&folder.join("snippets"))
-}
-
-fn esbuild(context: &Context, from: &Path, to: &Path, more: &[&str]) -> Result<()> {
-    let mut command = node::tool(context, "esbuild");
-    command.arg(from).args(more).args([
-        "--minify",
-        "--format=esm",
-        "--target=es2022",
-        "--legal-comments=none",
-        "--log-level=warning",
-        "--allow-overwrite",
-    ]);
-    command.arg(format!("--outfile={}", to.display()));
-    process::capture(&mut command).map(|_| ())
-}
-
-/// Checks and bundles an entry in TypeScript: its folder, and the declarations that it leads to. It
-/// takes the package's main entry from the package.
-fn entry(
-    context: &Context,
-    sources: &Path,
-    folder: &Path,
-    (name, types): (&str, &[&str]),
-) -> Result<()> {
-    let (from, to) = (sources.join(name), folder.join(name));
-    let declarations = context.target.join("package").join(name);
-    module::clear(&declarations)?;
-    let mut command = node::tool(context, "tsc");
-    command.args(["--emitDeclarationOnly", "--project"]);
-    command.arg(&from).arg("--outDir").arg(&declarations);
-    let label = format!("types of datum-sync/{name}");
-    process::run(&context.console, &label, &mut command, LIMIT)?;
-    fs::create_dir_all(&to).because(format!("making {}", to.display()))?;
-    for file in types {
-        copy(&declarations.join(file), &to.join(file))?;
-    }
-    let bundled = ["--bundle", "--external:datum-sync"];
-    esbuild(context, &from.join("index.ts"), &to.join(ENTRY), &bundled)
-}
-
-/// Returns the files of a folder as one text, in the order of their names.
-fn joined(folder: &Path) -> Result<String> {
-    let doing = || format!("reading {}", folder.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).because(doing())? {
-        files.push(entry.because(doing())?.path());
-    }
-    files.sort();
-    let texts: Result<Vec<String>> = files
-        .iter()
-        .map(|file| fs::read_to_string(file).because(doing()))
-        .collect();
-    texts.map(|texts| texts.join("\n"))
 }
 
 /// Writes the manifest, which is `pkg.json` byte for byte, since the order of an export's
@@ -392,7 +328,7 @@ fn manifest(context: &Context, is_public: bool, folder: &Path) -> Result<()> {
 
 /// The sizes of what an app loads, as JSON.
 fn measure(context: &Context, folder: &Path) -> Result<String> {
-    let files: Vec<PathBuf> = loaded(folder).map(|name| folder.join(name)).collect();
+    let files: Vec<PathBuf> = measured(folder).map(|name| folder.join(name)).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     script(context, "measure", &files)
 }
@@ -404,11 +340,16 @@ fn loaded(folder: &Path) -> impl Iterator<Item = &'static str> {
         .filter(|name| folder.join(name).is_file())
 }
 
+/// Those, and the entries that have budgets.
+fn measured(folder: &Path) -> impl Iterator<Item = &'static str> {
+    loaded(folder).chain(entries::MEASURED)
+}
+
 fn read_sizes(kind: Kind, folder: &Path, text: &str) -> Result<Option<sizes::Report>> {
     match kind {
         Kind::Dev => Ok(None),
         Kind::Release => {
-            let names = loaded(folder).map(str::to_owned).collect();
+            let names = measured(folder).map(str::to_owned).collect();
             sizes::Report::new(names, text, INLINE).map(Some)
         }
     }
@@ -421,14 +362,6 @@ fn script(context: &Context, task: &str, files: &[&Path]) -> Result<String> {
         .arg(task)
         .args(files);
     process::capture(&mut command)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(|_| ()).because(format!(
-        "copying {} to {}",
-        from.display(),
-        to.display()
-    ))
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

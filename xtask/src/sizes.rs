@@ -41,6 +41,9 @@ const STAGES: [Stage; 3] = [
     },
 ];
 
+/// The limit of each entry for a framework or TanStack DB, in brotli bytes, without those and the engine.
+const ENTRY_BUDGET: u64 = 4 * 1024;
+
 /// The size of a file: as it is, and as servers send it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -52,10 +55,12 @@ pub struct Size {
     pub brotli: u64,
 }
 
-/// The sizes of the files that an app loads, and of the module's fallback.
+/// The sizes of the files that an app loads, of the module's fallback, and of entries that only some
+/// apps load, which are in folders.
 pub struct Report {
     files: Vec<(String, Size)>,
     fallback: Option<(String, Size)>,
+    entries: Vec<(String, Size)>,
 }
 
 impl Report {
@@ -68,13 +73,17 @@ impl Report {
             .map(size)
             .collect::<Option<Vec<Size>>>()
             .because("a size is missing")?;
-        let (fallbacks, files) = names
+        let (entries, files) = names
             .into_iter()
             .zip(sizes)
+            .partition::<Vec<_>, _>(|(name, _)| name.contains('/'));
+        let (fallbacks, files) = files
+            .into_iter()
             .partition::<Vec<_>, _>(|(name, _)| name == fallback);
         Ok(Self {
             files,
             fallback: fallbacks.into_iter().next(),
+            entries,
         })
     }
 
@@ -93,9 +102,13 @@ impl Report {
         STAGES.iter().all(|stage| stage.files <= self.files.len())
     }
 
-    /// Returns true if each stage is below its budget.
+    /// Returns true if each stage and each entry is below its budget.
     pub fn within_budget(&self) -> bool {
-        !self.is_split() || STAGES.iter().all(|stage| self.fits(stage))
+        let entries = self
+            .entries
+            .iter()
+            .all(|(_, size)| size.brotli < ENTRY_BUDGET);
+        entries && (!self.is_split() || STAGES.iter().all(|stage| self.fits(stage)))
     }
 
     fn fits(&self, stage: &Stage) -> bool {
@@ -115,6 +128,17 @@ impl Report {
         if let Some((name, size)) = &self.fallback {
             line(&format!("{name} (only without the .wasm)"), *size);
         }
+        self.entries.iter().for_each(|(name, size)| {
+            let over = if size.brotli < ENTRY_BUDGET {
+                ""
+            } else {
+                " OVER"
+            };
+            line(
+                &format!("{name} (each {ENTRY_BUDGET} at most){over}"),
+                *size,
+            );
+        });
         if !self.is_split() {
             return table + "The module is in one file, so there is no budget.";
         }
@@ -137,6 +161,7 @@ impl Report {
             .files
             .iter()
             .chain(&self.fallback)
+            .chain(&self.entries)
             .map(|(name, size)| (name.clone(), object(*size)))
             .collect();
         let stages: serde_json::Map<String, Value> = STAGES
@@ -192,6 +217,18 @@ mod tests {
         // Equal to the budget is over it.
         assert!(!report(first - 3, 0).within_budget());
         assert!(!report(0, all).within_budget());
+    }
+
+    #[test]
+    fn each_entry_for_a_framework_has_a_budget() {
+        let fits = |brotli: u64| {
+            let size = format!(r#"[{{"raw":9,"gzip":8,"brotli":{brotli}}}]"#);
+            let report = Report::new(vec!["hooks/react.js".to_owned()], &size, "b").unwrap();
+            assert_eq!(report.table().contains("OVER"), !report.within_budget());
+            report.within_budget()
+        };
+        assert!(fits(ENTRY_BUDGET - 1));
+        assert!(!fits(ENTRY_BUDGET));
     }
 
     #[test]

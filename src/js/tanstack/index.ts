@@ -1,0 +1,101 @@
+/**
+ * datum-sync under TanStack DB: a collection over the entities of one type, for its live queries, joins and optimistic writes.
+ *
+ * @packageDocumentation
+ */
+
+import type { BaseCollectionConfig, CollectionConfig, DeleteMutationFnParams, InsertMutationFnParams, SyncConfig, UpdateMutationFnParams, UtilsRecord } from "@tanstack/db";
+import type { Draft, Entity, Manager, OptionalField } from "datum-sync";
+import { Rows } from "./rows.js";
+
+/** The argument of {@link datumCollectionOptions}. */
+export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollectionConfig<T, string>, "id" | "gcTime" | "startSync" | "autoIndex" | "defaultIndexType" | "compare"> {
+  /** The entities. */
+  manager: Manager<T>;
+  /** Whose. Default: the current user when the collection starts; a collection does not follow a switch. */
+  userId?: string;
+  /** The entities of one space; null for the user's personal one. Default: all, and new ones in the personal one. */
+  spaceId?: string | null;
+}
+
+/**
+ * Returns the options of a collection. Rows arrive as one batch for each commit or pulled page, and an unchanged one is the same object. What is
+ * inserted, updated or deleted in one call is one atomic commit on this device, and optimistic until then: a promise `isPersisted` resolves once it is
+ * stored, also offline. It is sent like any other write.
+ *
+ * @example
+ * const tasks = createCollection(datumCollectionOptions({ manager: datum.manager("tasks") }));
+ * await tasks.insert({ id: crypto.randomUUID(), title: "Buy milk", done: false }).isPersisted.promise;
+ */
+export function datumCollectionOptions<T extends Entity>({ manager, userId, spaceId, ...options }: DatumCollectionConfig<T>): CollectionConfig<T, string, never, UtilsRecord> & { utils: UtilsRecord } {
+  const selected = { ...(userId !== undefined && { userId }), ...(spaceId !== undefined && { spaceId }) };
+  const rows = new Rows<T>();
+  const seen = (entities: readonly Readonly<T>[]) => rows.seen(entities, (id) => manager.exists(id, selected));
+
+  const sync: SyncConfig<T, string>["sync"] = ({ begin, write, commit, markReady, markError }) => {
+    const loop = manager.watchAll(selected)[Symbol.asyncIterator]();
+    let isReady = false;
+    let isOver = false;
+    rows.begin();
+    const run = async () => {
+      for (;;) {
+        const step = await loop.next();
+        if (isOver) return;
+        if (step.done) return rows.end();
+        begin();
+        rows.apply(step.value, write);
+        commit();
+        rows.tell();
+        if (!isReady) markReady();
+        isReady = true;
+      }
+    };
+    run().catch((error: unknown) => {
+      if (isOver) return;
+      rows.end();
+      if (isReady) console.error("datum-sync: a collection is not followed any more", error);
+      else markError(error);
+    });
+    return () => {
+      isOver = true;
+      rows.end();
+      void Promise.resolve(loop.return?.()).catch(() => {});
+    };
+  };
+
+  return {
+    ...options,
+    getKey: (entity) => entity.id,
+    sync: { sync, rowUpdateMode: "full" },
+    async onInsert({ transaction }: InsertMutationFnParams<T, string>) {
+      const drafts = transaction.mutations.map(({ modified }) => modified as unknown as Draft<T>);
+      await seen(await manager.createMany(drafts, selected));
+    },
+    async onUpdate({ transaction }: UpdateMutationFnParams<T, string>) {
+      const { mutations } = transaction;
+      const [first, ...more] = mutations;
+      if (more.length === 0) {
+        const remove = missing(first.original, first.modified) as OptionalField<T>[];
+        await seen([await manager.patch(first.key, first.changes as Partial<T>, { ...selected, remove })]);
+        return;
+      }
+      // What has arrived since stays: each change is made on the entity as it is now.
+      const now = await Promise.all(mutations.map(({ key }) => manager.read(key, selected)));
+      const changed = mutations.map(({ changes, modified, original }, at) => {
+        const entity: Record<string, unknown> = { ...(now[at] ?? modified), ...changes };
+        for (const name of missing(original, modified)) delete entity[name];
+        return entity as T;
+      });
+      await seen(await manager.updateMany(changed, selected));
+    },
+    async onDelete({ transaction }: DeleteMutationFnParams<T, string>) {
+      const ids = transaction.mutations.map(({ key }) => key);
+      await manager.deleteMany(ids, selected);
+      await rows.gone(ids);
+    },
+    utils: {},
+  };
+}
+
+/** Returns the names of the fields that the second object lacks. */
+const missing = (before: object, after: object): string[] => Object.keys(before).filter((name) => !Object.hasOwn(after, name) || (after as Record<string, unknown>)[name] === undefined);
