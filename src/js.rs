@@ -40,6 +40,7 @@ pub mod resolver;
 pub mod schedule;
 pub mod spaces;
 pub mod sync_options;
+pub mod transfer;
 pub mod users;
 pub mod waiting;
 pub mod watch;

@@ -69,6 +69,7 @@ pub mod schedule;
 pub mod log;
 pub mod plan;
 pub mod state;
+pub mod transfer;
 
 pub mod ports;
 
