@@ -213,6 +213,21 @@ impl Datum {
         })
     }
 
+    /// Returns a user's data as a stream of lines.
+    ///
+    /// # Errors
+    /// Fails with `invalidArgument`, naming the wrong argument; `noUser`.
+    #[wasm_bindgen(js_name = exportUser)]
+    pub fn export_user(&self, user_id: &JsValue, options: &JsValue) -> Result<JsValue, JsValue> {
+        transfer::export(&self.instance, user_id, options).map_err(|e| error_to_js(&e))
+    }
+
+    /// Imports a file of `exportUser`.
+    #[wasm_bindgen(js_name = importUser)]
+    pub fn import_user(&self, source: &JsValue, options: &JsValue) -> Promise {
+        transfer::import(&self.instance, source, options)
+    }
+
     /// Stops every cycle, waits for commits in flight, and closes the storage.
     pub fn close(&self) -> Promise {
         let instance = Rc::clone(&self.instance);

@@ -13,8 +13,9 @@ use crate::engine::auto_sync::Signal;
 use crate::engine::{Backing, Transfer, User};
 use crate::log::address::BodyId;
 use crate::model::error::{Code, Error, Result};
-use crate::plan::export::{BodyGone, Progress, Snapshot};
-use crate::plan::import::{Existing, ImportPlanner, Imported, check_origin};
+use crate::plan::export::{BodyGone, Snapshot, WriteStep};
+use crate::plan::import::origin::check_origin;
+use crate::plan::import::{Existing, ImportPlanner, Imported};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -237,9 +238,9 @@ impl<S: Store, H: Host> UserExport<S, H> {
         loop {
             self.user.db.check_open()?;
             let needed = match self.write() {
-                Progress::Done => return Ok(None),
-                Progress::Wrote => return Ok(Some(self.writer.borrow_mut().take())),
-                Progress::Needs(segment) => segment,
+                WriteStep::Done => return Ok(None),
+                WriteStep::Wrote => return Ok(Some(self.writer.borrow_mut().take())),
+                WriteStep::Needs(segment) => segment,
             };
             if let Some(bytes) = self.user.db.body(needed).await? {
                 self.held.replace(Some((needed, bytes)));
@@ -259,7 +260,7 @@ impl<S: Store, H: Host> UserExport<S, H> {
         (self.writer.borrow().lines(), self.lines.saturating_add(2))
     }
 
-    fn write(&self) -> Progress {
+    fn write(&self) -> WriteStep {
         let held = self.held.borrow();
         let (mut snapshot, mut writer) = (self.snapshot.borrow_mut(), self.writer.borrow_mut());
         self.user.db.peek(|replica| {

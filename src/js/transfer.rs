@@ -8,9 +8,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use crate::engine::transfer::ImportOptions;
-use crate::js::Datum;
 use crate::js::arguments::read_optional_user;
-use crate::js::convert::{error_to_js, from_js, promise, read_options, to_js};
+use crate::js::convert::{from_js, promise, read_options, to_js};
 use crate::js::engine::WebExport;
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
@@ -39,77 +38,66 @@ extern "C" {
     fn end(this: &Source) -> Promise;
 }
 
-#[wasm_bindgen]
-impl Datum {
-    /// Returns a user's data as a stream of lines.
-    ///
-    /// # Errors
-    /// Fails with `invalidArgument`, naming the wrong argument; `noUser`.
-    #[wasm_bindgen(js_name = exportUser)]
-    pub fn export_user(&self, user_id: &JsValue, options: &JsValue) -> Result<JsValue, JsValue> {
-        let read = || {
-            let given = read_options(options, "export")?;
-            let user = self
-                .instance
-                .engine
-                .user_or_current(read_optional_user(user_id)?)?;
-            Ok((user, given))
-        };
-        let (user, given) = read().map_err(|error| error_to_js(&error))?;
-        let (instance, local_only) = (
-            Rc::clone(&self.instance),
-            given.data().flag("localOnly").unwrap_or(true),
-        );
-        let feed = Feed::new(move || {
-            Rc::new(ExportReader {
-                instance: Rc::clone(&instance),
-                user: user.clone(),
-                local_only,
-                turn: Mutex::default(),
-                started: OnceCell::new(),
-            })
-        });
-        Ok(stream_of(
-            feed,
-            given.live("onProgress"),
-            given.live("signal"),
-        ))
-    }
-
-    /// Imports a file of `exportUser`.
-    #[wasm_bindgen(js_name = importUser)]
-    pub fn import_user(&self, source: &JsValue, options: &JsValue) -> Promise {
-        let (instance, given) = (Rc::clone(&self.instance), read_options(options, "import"));
-        let source = source.clone();
-        promise(async move {
-            let given = given?;
-            let (data, signal) = (given.data(), given.live::<AbortSignal>("signal"));
-            let options = ImportOptions {
-                user_id: data.text("userId"),
-                existing: data
-                    .choice("existing", &Existing::NAMES)
-                    .unwrap_or_default(),
-                as_new: data.flag("asNew").unwrap_or_default(),
-                dry_run: data.flag("dryRun").unwrap_or_default(),
-            };
-            let source = Source::new(&source, signal.clone());
-            let on_progress = given.live::<Function>("onProgress");
-            let read = read_file(&instance, &source, &options, on_progress.as_ref()).await;
-            if read.is_err() {
-                let _ = await_value(&source.end()).await;
-            }
-            let is_cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
-            let result = instance
-                .engine
-                .transfer()
-                .import(&read?, &options, &is_cancelled)
-                .await?;
-            if !result.dry_run {
-                instance.compact_later(&result.user_id);
-            }
-            to_js(&result)
+/// Returns a user's data as a stream of lines.
+///
+/// # Errors
+/// Fails with [`Code::InvalidArgument`], naming the wrong argument; [`Code::NoUser`].
+pub(super) fn export(
+    instance: &Rc<Instance>,
+    user_id: &JsValue,
+    options: &JsValue,
+) -> Result<JsValue> {
+    let given = read_options(options, "export")?;
+    let user = instance
+        .engine
+        .user_or_current(read_optional_user(user_id)?)?;
+    let local_only = given.data().flag("localOnly").unwrap_or(true);
+    let instance = Rc::clone(instance);
+    let feed = Feed::new(move || {
+        Rc::new(ExportReader {
+            instance: Rc::clone(&instance),
+            user: user.clone(),
+            local_only,
+            turn: Mutex::default(),
+            started: OnceCell::new(),
         })
-    }
+    });
+    let (on_progress, signal) = (given.live("onProgress"), given.live("signal"));
+    Ok(stream_of(feed, on_progress, signal))
+}
+
+/// Imports a file.
+pub(super) fn import(instance: &Rc<Instance>, source: &JsValue, options: &JsValue) -> Promise {
+    let (instance, given) = (Rc::clone(instance), read_options(options, "import"));
+    let source = source.clone();
+    promise(async move {
+        let given = given?;
+        let (data, signal) = (given.data(), given.live::<AbortSignal>("signal"));
+        let options = ImportOptions {
+            user_id: data.text("userId"),
+            existing: data
+                .choice("existing", &Existing::NAMES)
+                .unwrap_or_default(),
+            as_new: data.flag("asNew").unwrap_or_default(),
+            dry_run: data.flag("dryRun").unwrap_or_default(),
+        };
+        let source = Source::new(&source, signal.clone());
+        let on_progress = given.live::<Function>("onProgress");
+        let read = read_file(&instance, &source, &options, on_progress.as_ref()).await;
+        if read.is_err() {
+            let _ = await_value(&source.end()).await;
+        }
+        let is_cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
+        let result = instance
+            .engine
+            .transfer()
+            .import(&read?, &options, &is_cancelled)
+            .await?;
+        if !result.dry_run {
+            instance.compact_later(&result.user_id);
+        }
+        to_js(&result)
+    })
 }
 
 /// Reads a file to its end. What its first line forbids ends the reading there.

@@ -19,7 +19,7 @@ use crate::util::collections::sort::sort;
 
 /// A row of the snapshot.
 #[derive(Debug)]
-struct Found {
+struct StoredRow {
     /// An index into the tables.
     table: usize,
     id: Box<str>,
@@ -34,7 +34,7 @@ pub struct Snapshot {
     header: FileHeader,
     tables: Vec<String>,
     /// The rows that are left, the next one last.
-    rows: Vec<Found>,
+    rows: Vec<StoredRow>,
     operations: Vec<Operation>,
     conflicts: Vec<Parked>,
     dead_letters: Vec<DeadLetter>,
@@ -51,7 +51,7 @@ enum Stage {
 
 /// What comes of writing the next lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum WriteStep {
     Wrote,
     /// A row's body is in this segment, which must be given first.
     Needs(BodyId),
@@ -74,7 +74,7 @@ impl Snapshot {
         let (mut tables, mut rows) = (Vec::new(), Vec::new());
         let mut add = |table: &str, all: &mut dyn Iterator<Item = (&str, &Row)>, local_only| {
             for (id, row) in all {
-                rows.push(Found {
+                rows.push(StoredRow {
                     table: tables.len(),
                     id: Box::from(id),
                     local_only,
@@ -150,7 +150,7 @@ impl Snapshot {
         out: &mut FileWriter,
         most: usize,
         bodies: &dyn Fn(BodyId) -> Option<&'a [u8]>,
-    ) -> Progress {
+    ) -> WriteStep {
         if self.stage == Stage::Header {
             out.header(&self.header);
             self.stage = Stage::Rows;
@@ -170,7 +170,7 @@ impl Snapshot {
                     len,
                 } => match bodies(*segment).and_then(|bytes| slice(bytes, *offset, *len)) {
                     Some(text) => Some(text),
-                    None => return Progress::Needs(*segment),
+                    None => return WriteStep::Needs(*segment),
                 },
             };
             let table = self.tables.get(found.table).map_or("", String::as_str);
@@ -201,9 +201,9 @@ impl Snapshot {
             }
         }
         if self.stage == Stage::Done && out.is_empty() {
-            Progress::Done
+            WriteStep::Done
         } else {
-            Progress::Wrote
+            WriteStep::Wrote
         }
     }
 
@@ -240,7 +240,7 @@ impl Snapshot {
 }
 
 /// Sorts rows so that those of a segment follow each other, the first one last.
-fn in_stored_order(rows: &mut Vec<Found>) {
+fn in_stored_order(rows: &mut Vec<StoredRow>) {
     let mut order: Vec<(bool, BodyId, u32, usize)> = Vec::with_capacity(rows.len());
     for (index, found) in rows.iter().enumerate() {
         let (segment, offset) = match found.row.body {
@@ -252,7 +252,7 @@ fn in_stored_order(rows: &mut Vec<Found>) {
         order.push((found.local_only, segment, offset, index));
     }
     sort(&mut order);
-    let mut all: Vec<Option<Found>> = std::mem::take(rows).into_iter().map(Some).collect();
+    let mut all: Vec<Option<StoredRow>> = std::mem::take(rows).into_iter().map(Some).collect();
     for (.., index) in order.into_iter().rev() {
         rows.extend(all.get_mut(index).and_then(Option::take));
     }

@@ -15,7 +15,7 @@
 
 use crate::conflict::same_content;
 use crate::log::commit::{Commit, Entry, Event};
-use crate::log::known_server::{KnownServer, Meeting};
+use crate::log::known_server::KnownServer;
 use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::{Key, times};
@@ -24,17 +24,20 @@ use crate::model::operation::{Operation, OperationKind, join_links};
 use crate::model::space::is_reserved;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::import::origin::check_origin;
 use crate::plan::restore::written_at;
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::kept_rejections::overlaid;
 use crate::state::local_only;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
-use crate::transfer::file::{FileHeader, FileRow, UserFile};
+use crate::transfer::file::{FileRow, UserFile};
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
 use crate::util::collections::vec_map::VecMap;
+
+pub mod origin;
 
 /// What becomes of an entity that is here in another state than in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,38 +122,6 @@ impl Planner for ImportPlanner<'_> {
             Planned::new(commit, done)
         }))
     }
-}
-
-/// Checks that a file's versions are those of this log, unless everything comes as new.
-///
-/// # Errors
-/// Fails with [`Code::UserMismatch`] or [`Code::OtherServer`], naming the fix.
-pub fn check_origin(header: &FileHeader, replica: &Replica, as_new: bool) -> Result<()> {
-    if as_new {
-        return Ok(());
-    }
-    let (theirs, ours) = (&*header.user_id, replica.user_id());
-    if theirs != ours {
-        let fix = format!(
-            "The file is of the user `{theirs}`, and is imported for `{ours}`; to copy its entities to `{ours}` as new writes, give `asNew: true`."
-        );
-        return Err(Error::new(Code::UserMismatch, fix).for_user(ours));
-    }
-    let server = &header.server;
-    let meeting = (replica.server()).meets(server.id.as_deref(), server.address.as_deref());
-    if meeting == Meeting::Other {
-        let fix = format!(
-            "The file is of the server `{}`, and this user's data belongs to `{}`; to offer its entities to that server as new writes, give `asNew: true`.",
-            server.name(),
-            replica.server().name()
-        );
-        return Err(Error::new(Code::OtherServer, fix).for_user(ours));
-    }
-    if !replica.is_of(header.epoch.as_deref()) {
-        let fix = "The server was restored from a backup since the file was made, so that its versions mean nothing now; to offer its entities as new writes, give `asNew: true`.";
-        return Err(Error::new(Code::OtherServer, fix).for_user(ours));
-    }
-    Ok(())
 }
 
 /// An import under construction.

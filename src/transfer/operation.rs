@@ -7,8 +7,7 @@ use crate::model::error::Result;
 use crate::model::operation::{Link, Operation, OperationKind};
 use crate::model::table::Table;
 use crate::transfer::fields::LineFields;
-use crate::transfer::write::push_data;
-use crate::util::json::write::{put, put_text, put_texts};
+use crate::util::json::write::{push_field, put, put_text, put_texts};
 
 const KINDS: [(&str, OperationKind); 5] = [
     ("create", OperationKind::Create),
@@ -169,4 +168,16 @@ fn put_list(out: &mut String, name: &str, texts: &[String]) {
 fn put_hashes(out: &mut String, hashes: &[u64]) {
     let texts: Vec<String> = hashes.iter().map(u64::to_string).collect();
     put_list(out, "earlier", &texts);
+}
+
+/// Appends a member that is JSON text already, if there is any. Stored text may have line breaks
+/// between its values, and none within.
+pub(super) fn push_data(out: &mut String, name: &str, data: Option<&str>) {
+    match data {
+        None => {}
+        Some(data) if data.contains(['\n', '\r']) => {
+            push_field(out, name, &data.replace(['\n', '\r'], " "));
+        }
+        Some(data) => push_field(out, name, data),
+    }
 }

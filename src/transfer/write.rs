@@ -4,7 +4,7 @@ use crate::log::facts::{DeadLetter, Parked};
 use crate::model::operation::Operation;
 use crate::model::table::Table;
 use crate::transfer::file::{FORMAT, FileHeader, NAME};
-use crate::transfer::operation::{put_conflict, put_letter, put_operation};
+use crate::transfer::operation::{push_data, put_conflict, put_letter, put_operation};
 use crate::util::hash::LineDigest;
 use crate::util::json::write::{push_field, put, put_text, put_texts};
 use crate::util::time::format;
@@ -146,17 +146,5 @@ impl FileWriter {
         self.lines = self.lines.saturating_add(1);
         self.text.push_str(&self.line);
         self.text.push('\n');
-    }
-}
-
-/// Appends a member that is JSON text already, if there is any. Stored text may have line breaks
-/// between its values, and none within.
-pub(super) fn push_data(out: &mut String, name: &str, data: Option<&str>) {
-    match data {
-        None => {}
-        Some(data) if data.contains(['\n', '\r']) => {
-            push_field(out, name, &data.replace(['\n', '\r'], " "));
-        }
-        Some(data) => push_field(out, name, data),
     }
 }
