@@ -414,9 +414,10 @@ impl<'a> Import<'a> {
         }
         let mut dead_letters = file.dead_letters.clone();
         dead_letters.retain(|letter| {
-            !self.replica.dead_letters().contains(&letter.op.op_id)
-                && !self.replica.outbox().knows(&letter.op.op_id)
-                && !(self.planner.as_new && letter.op.is_shared())
+            let is_known = self.replica.dead_letters().contains(&letter.op.op_id)
+                || self.replica.outbox().knows(&letter.op.op_id);
+            let stays = self.planner.as_new && letter.op.is_shared();
+            !is_known && !stays
         });
         if !dead_letters.is_empty() {
             self.done.dead_letters = dead_letters.len() as u64;
