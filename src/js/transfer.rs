@@ -25,8 +25,7 @@ extern "C" {
     #[wasm_bindgen(js_name = streamOf)]
     fn stream_of(feed: Feed, on_progress: Option<Function>, signal: Option<AbortSignal>)
     -> JsValue;
-    #[wasm_bindgen(js_name = tellRead)]
-    fn tell_read(on_progress: &Function, lines: f64, total: f64);
+    fn tell(on_progress: &Function, phase: &str, lines: f64, total: f64);
 
     /// The chunks of a file.
     type Source;
@@ -124,7 +123,7 @@ async fn read_file(
             if let Some(on_progress) = on_progress {
                 // The first and the last line count, too.
                 let total = header.lines.saturating_add(2);
-                tell_read(on_progress, reader.lines() as f64, total as f64);
+                tell(on_progress, "reading", reader.lines() as f64, total as f64);
             }
         }
     }

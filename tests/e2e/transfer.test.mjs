@@ -54,7 +54,7 @@ test("a file brings back what a wipe took, and what was pending is sent once", a
   assert.equal(await synchronize(it.page), true);
   await create(it.page, "not sent");
   const file = await exported(it.page);
-  assert.equal(JSON.parse(file.split("\n")[0]).lines, 4);
+  assert.equal(JSON.parse(file.split("\n")[0]).lines, 3);
 
   await it.page.evaluate(() => window.app.datum.clearUserData(window.app.userId));
   const { result } = await imported(it.page, file);
@@ -135,7 +135,8 @@ test("what is no whole file of this user is refused with its code, and nothing c
     const signal = AbortSignal.abort();
     const codes = [];
     await datum.importUser("", { signal }).catch((error) => codes.push(error.code));
-    await new Response(datum.exportUser(null, { signal })).text().catch((error) => codes.push(error.code));
+    const reader = datum.exportUser(null, { signal }).getReader();
+    await reader.read().catch((error) => codes.push(error.code));
     return codes;
   });
   assert.deepEqual(stopped, ["cancelled", "cancelled"]);
