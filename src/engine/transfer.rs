@@ -81,7 +81,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
     /// Checks the first line of a file. Returns the user who gets its data.
     ///
     /// # Errors
-    /// Fails with [`Code::ClientOutdated`] for a newer schema, [`Code::InvalidArgument`] for entity
+    /// Fails with [`Code::ClientOutdated`] for a newer schema, [`Code::Migration`] for an older one
+    /// that the app's migrations change, [`Code::InvalidArgument`] for entity
     /// types that the config lacks, [`Code::UserMismatch`] and [`Code::OtherServer`] for data of
     /// another user or server.
     pub fn check(self, header: &FileHeader, options: &ImportOptions) -> Result<String> {
@@ -95,6 +96,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
                 header.schema
             );
             return Err(Error::new(Code::ClientOutdated, fix).for_user(&target));
+        }
+        let migrations = self.engine.migrations.borrow().clone();
+        let changes = |entity: &String| {
+            let chain = migrations.as_ref();
+            chain.is_some_and(|chain| chain.changes(entity, header.schema))
+        };
+        if header.schema < ours && header.entities.iter().any(changes) {
+            let fix = format!(
+                "The file has `schemaVersion` {}, and the app's migrations to {ours} change its entities, which an import does not do; import it with an app of version {}, which migrates when it is updated.",
+                header.schema, header.schema
+            );
+            return Err(Error::new(Code::Migration, fix).for_user(&target));
         }
         for entity in &header.entities {
             self.engine.check_entity(entity).map_err(|error| {

@@ -1270,8 +1270,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * if the device that exported sends them too. Conflicts and dead letters come along.
    *
    * Rejects with `corrupt` for a file that was cut or changed, `invalidArgument` for what is no export, or has entity types that the
-   * config lacks, `clientOutdated` for one of a newer version of the package or a greater `schemaVersion`, `userMismatch`
-   * and `otherServer` (see `asNew`), `alreadyExists` (see `existing`), `cancelled`.
+   * config lacks, `clientOutdated` for one of a newer version of the package or a greater `schemaVersion`, `migration` for a smaller one
+   * if the app's migrations change its entities (an import does not migrate), `userMismatch` and `otherServer` (see `asNew`), `alreadyExists` (see `existing`), `cancelled`.
    *
    * @example
    * const plan = await datum.importUser(file, { dryRun: true });
