@@ -59,6 +59,7 @@ pub mod status_feed;
 mod storage_loss;
 pub mod synchronize;
 pub mod tabs;
+pub mod transfer;
 mod unload;
 pub mod user;
 pub mod users;
@@ -154,6 +155,8 @@ parts! {
     conflicts: Conflicts;
     /// Rejected operations.
     dead_letters: DeadLetters;
+    /// Export and import of a user's data.
+    transfer: Transfer;
     /// Sync metadata of this device and of the remote.
     metadata: Metadata;
     /// Health of remote, network and storage.

@@ -40,6 +40,7 @@ pub mod resolver;
 pub mod schedule;
 pub mod spaces;
 pub mod sync_options;
+pub mod transfer;
 pub mod users;
 pub mod waiting;
 pub mod watch;
@@ -210,6 +211,21 @@ impl Datum {
             instance.page.stop_listening(&user);
             Ok(JsValue::UNDEFINED)
         })
+    }
+
+    /// Returns a user's data as a stream of lines.
+    ///
+    /// # Errors
+    /// Fails with `invalidArgument`, naming the wrong argument; `noUser`.
+    #[wasm_bindgen(js_name = exportUser)]
+    pub fn export_user(&self, user_id: &JsValue, options: &JsValue) -> Result<JsValue, JsValue> {
+        transfer::export(&self.instance, user_id, options).map_err(|e| error_to_js(&e))
+    }
+
+    /// Imports a file of `exportUser`.
+    #[wasm_bindgen(js_name = importUser)]
+    pub fn import_user(&self, source: &JsValue, options: &JsValue) -> Promise {
+        transfer::import(&self.instance, source, options)
     }
 
     /// Stops every cycle, waits for commits in flight, and closes the storage.

@@ -3,7 +3,7 @@
 //! An app reads and writes its entities on the device, in IndexedDB, online or not. The engine
 //! pushes those writes to the app's backend and pulls what others wrote. The package exports it as
 //! the class `Datum`; the modules below are its parts, and each uses only those listed before it:
-//! [`util`], [`model`], [`conflict`], [`schedule`] and [`query`], [`log`], [`state`], [`plan`],
+//! [`util`], [`model`], [`conflict`], [`schedule`] and [`query`], [`log`], [`transfer`], [`state`], [`plan`],
 //! [`ports`], [`engine`], then `web` and `js`, which exist in the browser only.
 //!
 //! The database is one append-only [`log`], and the [`state`] in memory is its fold. Every
@@ -69,6 +69,7 @@ pub mod schedule;
 pub mod log;
 pub mod plan;
 pub mod state;
+pub mod transfer;
 
 pub mod ports;
 

@@ -132,6 +132,14 @@ mod spaces_shown;
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
+#[path = "stories/transfer.rs"]
+mod transfer;
+#[path = "stories/transfer_files.rs"]
+mod transfer_files;
+#[path = "stories/transfer_random.rs"]
+mod transfer_random;
+#[path = "stories/transfer_support.rs"]
+mod transfer_support;
 #[path = "stories/unchanged.rs"]
 mod unchanged;
 #[path = "stories/user_support.rs"]

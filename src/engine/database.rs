@@ -307,7 +307,7 @@ impl<S: Store, H: Host> Database<S, H> {
         self.memory.wake();
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         if self.closed.get() {
             Err(closed())
         } else {

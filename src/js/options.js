@@ -294,6 +294,13 @@ const WRITE = {
   },
 };
 
+/** Of calls that take long. */
+const WATCHED = {
+  // Of this realm or another.
+  signal: live((value) => (typeof value.aborted === "boolean" && typeof value.addEventListener === "function") || refuse("must be an AbortSignal.")),
+  onProgress: live((value) => typeof value === "function" || refuse("must be a function.")),
+};
+
 /** What is read by each name: how messages call it, and its rules. */
 const OPTIONS = {
   user: ["The options", USER],
@@ -319,8 +326,7 @@ const OPTIONS = {
     {
       ...SYNC,
       conflictResolver: resolver(),
-      // Of this realm or another.
-      signal: live((value) => (typeof value.aborted === "boolean" && typeof value.addEventListener === "function") || refuse("must be an AbortSignal.")),
+      signal: WATCHED.signal,
     },
   ],
   switch: [
@@ -332,6 +338,8 @@ const OPTIONS = {
     },
   ],
   logout: ["The options of `logout`", { flush: whole(0, Number.MAX_SAFE_INTEGER), wipe: flag, force: flag }],
+  export: ["The options of `exportUser`", { localOnly: flag, ...WATCHED }],
+  import: ["The options of `importUser`", { ...USER, existing: choice("keep", "overwrite", "fail"), asNew: flag, dryRun: flag, ...WATCHED }],
   clear: ["The options of `clearSyncMetadata`", { local: flag, remote: flag }],
   start: ["The options of `startAutoSync`", { interval: whole(1_000, DAY) }],
   filter: [

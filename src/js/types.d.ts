@@ -817,6 +817,71 @@ export interface LogoutOptions {
   force?: boolean;
 }
 
+/** How far an export or an import is. */
+export interface TransferProgress {
+  /** `"writing"` of an export, `"reading"` of an import. What is read is written at once, when the file has ended. */
+  phase: "writing" | "reading";
+  /** Lines so far. */
+  lines: number;
+  /** Lines in all. */
+  total: number;
+}
+
+/** How to export a user's data. */
+export interface ExportOptions {
+  /** Also the fields that never leave the device (`localOnly`). Default true. */
+  localOnly?: boolean;
+  /** Called after each chunk. What it throws is reported to the console, and changes nothing. */
+  onProgress?: (progress: TransferProgress) => void;
+  /** Ends the stream with `cancelled`. */
+  signal?: AbortSignal;
+}
+
+/** How to import a user's data. */
+export interface ImportOptions extends UserOption {
+  /**
+   * What becomes of an entity that is here in another state than in the file: `"keep"` leaves it as it is (the default), `"overwrite"`
+   * makes the file's state a pending write, `"fail"` imports nothing. No import deletes an entity that is here.
+   */
+  existing?: "keep" | "overwrite" | "fail";
+  /**
+   * Imports the entities as new writes, which the next cycle offers to the server: needed if the file is of another user or another
+   * server, or if the server was restored since. Entities of shared spaces do not come along. Default false.
+   */
+  asNew?: boolean;
+  /** Only says what would be done. Default false. */
+  dryRun?: boolean;
+  /** Called after each chunk. What it throws is reported to the console, and changes nothing. */
+  onProgress?: (progress: TransferProgress) => void;
+  /** Stops the import, which has written nothing then. An import that has read its file may be past that. */
+  signal?: AbortSignal;
+}
+
+/** What an import has done, or would do. */
+export interface ImportResult {
+  userId: string;
+  dryRun: boolean;
+  /** Entities that were not here. */
+  added: number;
+  /** Entities whose state here was replaced, by `existing: "overwrite"`. */
+  overwritten: number;
+  /** Entities that stay as they are here, though the file has another state. */
+  kept: number;
+  /** Entities that were here already, as in the file. */
+  unchanged: number;
+  /** Entities of shared spaces that did not come along. */
+  skipped: number;
+  /** Operations that are pending now and were not before. */
+  pendingOperations: number;
+  /** Conflicts that wait for a decision now. */
+  conflicts: number;
+  /** Dead letters that were not here. */
+  deadLetters: number;
+}
+
+/** What `importUser` reads: `fetch`'s response, a file that the user has chosen, a stream of `exportUser`, its text or bytes. */
+export type ImportSource = ReadableStream<Uint8Array | string> | Response | Blob | string | ArrayBuffer | ArrayBufferView | AsyncIterable<Uint8Array | string>;
+
 /** The result of a logout. */
 export interface LogoutResult {
   /** Operations that were pushed during the logout. */
@@ -1182,6 +1247,37 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * @returns How many entities are offered, besides what was pending.
    */
   acceptServer(userId: string, data: "offer" | "wipe"): Promise<number>;
+
+  /**
+   * Returns a user's data as a stream of UTF-8 lines, each a JSON object: rows with their versions, pending operations, conflicts and dead
+   * letters, as they are stored (middleware does not run), of one state of the database. It can also be iterated. Bodies are read as the
+   * stream is read, so that it never holds all of them. If a row that was not read yet changes and the database is compacted
+   * meanwhile, the stream fails with `storageBlocked`: export again. It fails with `corrupt` if a stored row cannot be read. The last
+   * line has a digest: `importUser` refuses a file that was cut. The file is not encrypted.
+   *
+   * @param userId Default: the current user.
+   * @throws `invalidArgument`, `noUser`.
+   * @example
+   * const file = await new Response(datum.exportUser()).blob();
+   */
+  exportUser(userId?: string | null, options?: ExportOptions): ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>;
+  /**
+   * Imports a file of `exportUser`, for the user in `options`, or else the current one, or else the file's. The whole file is read and
+   * checked first; then all of it is written at once, or nothing. Until then its content is held in memory. Other tabs see it as any write.
+   *
+   * On a device that has not pulled everything, rows come as they were, and the next cycle compares them with the server. Elsewhere
+   * entities that are not here are created. Pending operations keep their ids, so that the server applies each once, even
+   * if the device that exported sends them too. Conflicts and dead letters come along.
+   *
+   * Rejects with `corrupt` for a file that was cut or changed, `invalidArgument` for what is no export, or has entity types that the
+   * config lacks, `clientOutdated` for one of a newer version of the package or a greater `schemaVersion`, `migration` for a smaller one
+   * if the app's migrations change its entities (an import does not migrate), `userMismatch` and `otherServer` (see `asNew`), `alreadyExists` (see `existing`), `cancelled`.
+   *
+   * @example
+   * const plan = await datum.importUser(file, { dryRun: true });
+   * if (confirm(`Add ${plan.added} entities?`)) await datum.importUser(file);
+   */
+  importUser(source: ImportSource, options?: ImportOptions): Promise<ImportResult>;
 
   /**
    * Checks the remote and returns the health, which the status of that user, or of the current one, then shows too. An unreachable
@@ -1815,7 +1911,7 @@ export type DatumErrorCode =
   | "rateLimited"
   /** The remote's response does not follow the protocol: a wrong url, a bug. The message names the field and what it is. */
   | "protocol"
-  /** The remote needs a newer version of the app. */
+  /** The remote, or a file of `importUser`, needs a newer version of the app. */
   | "clientOutdated"
   /** The data, or the token, belongs to another user. */
   | "userMismatch"

@@ -144,6 +144,7 @@ fn interfaces_have_the_members_that_serde_writes() {
         ("PendingOperation", "PendingOperation"),
         ("UserSwitchResult", "UserSwitchResult"),
         ("LogoutResult", "LogoutResult"),
+        ("ImportResult", "ImportResult"),
         ("Metrics", "Metrics"),
         ("DatumErrorJson", "ErrorJson"),
     ] {

@@ -319,3 +319,14 @@ export function open<T extends Entity & JsonFields<T>>(datum: Datum, entity: str
   return datum.manager<T>(entity);
 }
 export const titles = async <T extends Entity & { title: string }>(manager: Manager<T>): Promise<string[]> => (await manager.readAll()).map(({ title }) => title);
+
+async function backups(datum: Datum, response: Response, file: File): Promise<void> {
+  const stream: ReadableStream<Uint8Array> = datum.exportUser("ada", { localOnly: false, onProgress: ({ phase, lines, total }) => console.log(phase, lines / total) });
+  await new Response(stream).blob();
+  for await (const chunk of datum.exportUser()) isExactly<typeof chunk, Uint8Array>(true);
+  const { added, kept, deadLetters } = await datum.importUser(response, { existing: "overwrite", asNew: true, dryRun: true, signal: AbortSignal.timeout(1) });
+  console.log(added + kept + deadLetters);
+  await datum.importUser(file);
+  await datum.importUser(datum.exportUser(null), { userId: "bob" });
+}
+void backups;

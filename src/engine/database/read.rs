@@ -249,6 +249,16 @@ impl<S: Store, H: Host> Database<S, H> {
         Ok(held)
     }
 
+    /// Fetches one body; `None` if it is missing or damaged.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(in crate::engine) async fn body(&self, id: BodyId) -> Result<Option<Rc<[u8]>>> {
+        let fetched = self.fetch(&[id]).await;
+        let (mut held, _) = fetched.map_err(|error| self.on_store_error(error))?;
+        Ok(held.pop().map(|(_, bytes)| bytes))
+    }
+
     /// Fetches bodies; returns those that were found, and the ids of missing or damaged ones.
     pub(super) async fn fetch(
         &self,
