@@ -1,6 +1,7 @@
 //! Files that are none, or not whole: each is refused with its reason, and nothing is imported.
 
 use super::transfer_support::{export, import, import_with};
+use crate::support::migrations::{at_version, updated};
 use crate::support::world::{Tab, World};
 use datum_sync::engine::transfer::ImportOptions;
 use datum_sync::model::error::{Code, Error};
@@ -139,6 +140,23 @@ fn a_newer_format_or_schema_asks_for_an_update() {
         assert_eq!(error.code(), Code::ClientOutdated);
         assert!(error.message().contains(what) && error.message().contains("update"));
     }
+}
+
+#[test]
+fn a_file_from_before_a_migration_is_refused_by_the_newer_app() {
+    let world = World::new();
+    let a = at_version(world.device("phone"), 1).open();
+    a.create(r#"{"id":"n","text":"before"}"#);
+    let file = export(&a);
+    let (tablet, _) = updated(world.device("tablet"));
+    let b = tablet.open();
+
+    let error = refused(&b, file.as_bytes());
+
+    assert_eq!(error.code(), Code::Migration);
+    assert!(error.message().contains("version 1"), "{error}");
+    let c = at_version(world.device("third"), 1).open();
+    assert_eq!(import(&c, &file).unwrap().added, 1);
 }
 
 #[test]
