@@ -17,12 +17,12 @@ const JOURNAL: usize = 20_000;
 pub(super) type ChangedRow = (Rc<str>, Box<str>);
 
 /// A row, and true if readers see more of it changed than how far its writes have come.
-type Item = (ChangedRow, bool);
+type JournalItem = (ChangedRow, bool);
 
 /// The changed entities of one user, latest last.
 #[derive(Debug, Default)]
 pub struct Journal {
-    items: RefCell<VecDeque<Item>>,
+    items: RefCell<VecDeque<JournalItem>>,
     /// The number of the next item.
     pub(super) next: Cell<u64>,
     pub(super) watching: Cell<u32>,

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::journal::Journal;
 use crate::engine::queries::bodies::FetchedBodies;
 use crate::engine::queries::result::{Followed, QueryResult};
 use crate::log::address::BodyId;
@@ -56,7 +57,7 @@ pub struct QueryWatch<S, H> {
 
 /// What ends a watch, and wakes it.
 struct Signals {
-    journal: Rc<crate::engine::journal::Journal>,
+    journal: Rc<Journal>,
     ended: Cell<bool>,
 }
 
