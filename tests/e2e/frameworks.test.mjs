@@ -149,6 +149,24 @@ test("what needs a decision comes and goes with the real engine", async () => {
   await host.stop();
 });
 
+test("queries, builders and sync states are followed with the real engine", async () => {
+  const host = await serveFolder(await build("react", "queries.tsx"));
+  const { context, page, errors } = await device(browser);
+  await page.goto(`${host.url}/`);
+  const shows = (text) => page.getByText(text, { exact: true }).waitFor();
+  const run = (act) => page.evaluate(`(async () => { const datum = await opening; const tasks = datum.manager("tasks"); await (${act})({ datum, tasks }); })()`);
+  await shows("open [], b [], states []");
+  await run(({ tasks }) => tasks.createMany(["a", "b", "c"].map((title) => ({ title, done: false }))));
+  await shows("open [c,b], b [b], states [pending,pending,pending]");
+  await run(({ datum }) => datum.synchronize("ada"));
+  await shows("open [c,b], b [b], states [synced,synced,synced]");
+  await run(({ tasks }) => tasks.patchWhere({ field: "title", equals: "c" }, { done: true }));
+  await shows("open [b,a], b [b], states [synced,synced,pending]");
+  assert.deepEqual(errors, []);
+  await context.close();
+  await host.stop();
+});
+
 test("on a server, an import of each entry loads nothing of the engine but its classes", async () => {
   for (const framework of FRAMEWORKS) {
     const entry = pathToFileURL(join(installed.root, "node_modules/datum-sync/hooks", `${framework}.js`)).href;
