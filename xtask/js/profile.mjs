@@ -16,8 +16,8 @@ import { app, keepExports } from "./profile-page.js";
 import { serve } from "./profile-remote.mjs";
 
 const [folder, out, each] = process.argv.slice(2);
-/** A minute is usual. */
-const LIMIT_MS = 300_000;
+/** Two minutes are usual. */
+const LIMIT_MS = 900_000;
 setTimeout(() => {
   console.error("a page has not answered");
   process.exit(1);
