@@ -24,6 +24,7 @@ mod lazy_glue;
 mod module;
 mod mutants;
 mod node;
+mod nudge;
 mod pack;
 mod parts;
 mod process;

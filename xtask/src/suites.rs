@@ -11,6 +11,7 @@ use crate::{
     context::{Context, LIMIT},
     engines::Engine,
     failure::{Because, Failure, Result},
+    nudge::Nudge,
     process::{self, Finished},
     tally::{self, Tally},
 };
@@ -105,7 +106,9 @@ pub fn run(
     filter: Option<&str>,
 ) -> Result<Outcome> {
     let once = |label: String| {
+        let nudge = Nudge::begin()?;
         let mut command = engine.command(context)?;
+        command.env("WASM_BINDGEN_TEST_ADDRESS", nudge.address().to_string());
         command.args(["--test", &suite.name]);
         if let Some(filter) = filter {
             command.args(["--", filter]);
