@@ -132,6 +132,8 @@ function instance() {
 /** Adds to managers what waits for the engine's last part. */
 function extendManager(prototype) {
   const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
+  // The engine's own getter refuses what is no manager, at once.
+  const check = Object.getOwnPropertyDescriptor(prototype, "entity").get;
   for (const name of ["countMatches", "readQueryPage", "watchResult"]) delete prototype[name];
   prototype.count = function (query, options) {
     return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
@@ -140,10 +142,12 @@ function extendManager(prototype) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
   };
   prototype.watchQuery = function (query, options) {
+    check.call(this);
     const feeds = watchResult.call(this, query, options, false);
     return { ...feedOf(feeds, 0), changes: () => feedOf(feeds, 1) };
   };
   prototype.watchCount = function (query, options) {
+    check.call(this);
     return feedOf(watchResult.call(this, query, options, true), 0);
   };
 }

@@ -29,6 +29,8 @@ let isInlined = false;
 const HEAD_START_MS = 2_000;
 /** How long they wait once the instance is open: until the page has asked for what it shows. */
 const FIRST_READ_MS = 50;
+/** The timer after which the other parts follow, if they do not come with the first one. */
+let others;
 
 /** Loads the first part. */
 export async function loadEngine() {
@@ -37,7 +39,7 @@ export async function loadEngine() {
   beginParts(exports, getImports(), { count: COUNT, get, now, failure });
   // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
   if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
-  else setTimeout(followParts, HEAD_START_MS);
+  else others = setTimeout(followParts, HEAD_START_MS);
 }
 
 /**
@@ -45,7 +47,9 @@ export async function loadEngine() {
  * a tenth of what a page waits for.
  */
 export function loadOthers() {
-  if (COUNT > 1) setTimeout(followParts, FIRST_READ_MS);
+  if (others === undefined) return;
+  clearTimeout(others);
+  others = setTimeout(followParts, FIRST_READ_MS);
 }
 
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */

@@ -81,6 +81,8 @@ test("a change reaches another tab by message, without polling, within a frame",
   // Both tabs measure on one clock: time since 1970.
   await b.evaluate(async () => {
     window.seen = [];
+    // The engine's later parts come by a timer, once.
+    await window.app.datum.storageSize(window.app.user);
     window.timers = 0;
     const set = window.setTimeout;
     window.setTimeout = (...given) => (window.timers++, set(...given));

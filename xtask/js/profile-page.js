@@ -23,8 +23,13 @@ export function app() {
   window.release = release;
   const nothing = () => new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   const load = async () => {
-    const { Datum, beginParts, followParts } = await import("/index.js");
-    beginParts({}, {}, { count: 3, get: (_, link) => released.then(nothing).then(link), now: nothing, failure: (cause) => cause });
+    const { Datum, DatumError, beginParts, followParts } = await import("/index.js");
+    const get = async (part, link) => {
+      await released;
+      if (part === 2 && window.lacksPart) throw new DatumError("network", "The engine could not be loaded.", { cause: new Error("HTTP 404") });
+      await link(nothing());
+    };
+    beginParts({}, {}, { count: 3, get, now: nothing, failure: (cause) => cause });
     followParts();
     return Datum;
   };
@@ -104,13 +109,6 @@ export function app() {
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
   };
 
-  /** From now on requests fail with an error of the package. */
-  window.breakOff = async () => {
-    const { DatumError } = await import("/index.js");
-    window.fetch = async () => {
-      throw new DatumError("network", "The engine could not be loaded.", { cause: new Error("HTTP 404") });
-    };
-  };
   const follow = async (feed) => {
     for await (const _ of feed);
   };
