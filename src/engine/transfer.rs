@@ -153,7 +153,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         let user = if options.dry_run {
             self.engine.user_for_question(&target).await?
         } else {
-            // Who imports for a user whose data was removed begins anew.
+            // An import for a user whose data was removed starts a new database.
             self.engine.open_users.set_gone(&target, false);
             self.engine.user(&target).await?
         };

@@ -129,7 +129,7 @@ function instance() {
   throw new DatumError("notInitialized", "`Datum.initialize(config)` has not finished; await it first.");
 }
 
-/** Adds to managers what waits for the engine's last part. */
+/** Adds to managers the methods that need the engine's last part. */
 function extendManager(prototype) {
   const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.

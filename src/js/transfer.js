@@ -23,48 +23,75 @@ export function streamOf(feed, onProgress, signal) {
 export class Source {
   #chunks;
   #signal;
+  #isWaiting = false;
 
   constructor(source, signal) {
     this.#signal = signal;
-    this.#chunks = chunksOf(source);
+    this.#chunks = chunksOf(source, signal);
   }
 
-  /** Returns the next bytes; undefined at the end. */
+  /** Returns the next bytes; undefined at the end. The signal ends the wait for a source that has nothing to say. */
   async next() {
     checkSignal(this.#signal);
-    const { value, done } = await this.#chunks.next();
+    this.#isWaiting = true;
+    const { value, done } = await unlessAborted(this.#chunks.next(), this.#signal);
+    this.#isWaiting = false;
+    checkSignal(this.#signal);
     if (done) return undefined;
     return typeof value === "string" ? new TextEncoder().encode(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
 
   /** Ends the reading: nothing more is wanted. */
-  end() {
-    return this.#chunks.return();
+  async end() {
+    const ended = this.#chunks.return();
+    ended.catch(() => {});
+    // A source that is silent may never hear of it.
+    if (!this.#isWaiting) await ended;
   }
 }
 
-async function* chunksOf(source) {
-  // A loop over a stream ends it when it is left, as one over any other source does.
-  const isIterable = typeof source === "object" && source?.[Symbol.asyncIterator] !== undefined;
-  const chunks = isIterable ? source : each(source?.body ?? new Response(source).body);
+/** Returns what `work` resolves with, unless the signal aborts before. */
+async function unlessAborted(work, signal) {
+  let stop;
+  const aborted = new Promise((_, reject) => {
+    stop = () => reject(cancelled(signal));
+    signal?.addEventListener("abort", stop);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+async function* chunksOf(source, signal) {
+  // Not by its own loop, which Safari lacks and which hears of no signal while it waits.
+  const isStream = typeof source?.getReader === "function";
+  const isIterable = !isStream && typeof source === "object" && source?.[Symbol.asyncIterator] !== undefined;
+  const chunks = isIterable ? source : each(isStream ? source : (source?.body ?? new Response(source).body), signal);
   for await (const chunk of chunks) {
     if (typeof chunk !== "string" && !ArrayBuffer.isView(chunk)) throw new DatumError("invalidArgument", "`source` has a chunk that is neither bytes nor text.");
     yield chunk;
   }
 }
 
-async function* each(stream) {
+async function* each(stream, signal) {
   if (!stream) throw new DatumError("invalidArgument", "`source` must be a stream, a Response, a Blob, text, bytes, or an async iterable.");
   const reader = stream.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal?.addEventListener("abort", cancel);
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
   } finally {
-    reader.cancel().catch(() => {});
+    signal?.removeEventListener("abort", cancel);
+    cancel();
   }
 }
 
+const cancelled = (signal) => new DatumError("cancelled", "It was stopped by its signal.", { cause: signal.reason });
+
 function checkSignal(signal) {
-  if (signal?.aborted) throw new DatumError("cancelled", "It was stopped by its signal.", { cause: signal.reason });
+  if (signal?.aborted) throw cancelled(signal);
 }
 
 /** Tells an app how far it is; what its function throws changes nothing. */

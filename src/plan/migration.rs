@@ -1,4 +1,4 @@
-//! Plans a migration: the whole state anew, as a checkpoint, with every body as the app's
+//! Plans a migration: the whole state again, as a checkpoint, with every body as the app's
 //! migrations made it.
 //!
 //! Nothing is written while bodies are made. Those that are long go to the store first, in records
@@ -73,7 +73,7 @@ impl MigrationRules<'_> {
 pub enum MigrationStep {
     /// These bodies are needed first.
     Fetch(Vec<BodyId>),
-    /// The app's migrations make these anew; there may be none.
+    /// The app's migrations change these; there may be none.
     Migrate(MigrationBatch),
     /// Everything was made.
     Done,
@@ -289,7 +289,7 @@ impl MigrationDraft {
         }
     }
 
-    /// Looks at the bodies of what waits: operations, dead letters, parked conflicts.
+    /// Looks at the bodies beside the rows: operations, dead letters, parked conflicts.
     fn waiting(&self, replica: &Replica, rules: &MigrationRules<'_>) -> MigrationStep {
         let mut batch: Option<MigrationBatch> = None;
         let mut bytes = 0_usize;

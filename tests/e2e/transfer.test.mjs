@@ -145,3 +145,28 @@ test("what is no whole file of this user is refused with its code, and nothing c
   assert.equal(result.added, 1);
   assert.deepEqual(await titles(it.page), ["mine", "theirs"]);
 });
+
+test("a signal ends an import whose source is silent, and a stream is cancelled", async () => {
+  const it = await open("silent");
+  const codes = await it.page.evaluate(async () => {
+    const { datum } = window.app;
+    const within = (promise) => Promise.race([promise.then(() => "done", (error) => error.code), new Promise((resolve) => setTimeout(resolve, 5_000, "pending"))]);
+    const codes = [];
+    let cancelled = false;
+    const silent = {
+      iterable: { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) },
+      stream: new ReadableStream({ cancel: () => void (cancelled = true) }),
+    };
+    for (const source of Object.values(silent)) {
+      const stop = new AbortController();
+      const result = within(datum.importUser(source, { signal: stop.signal }));
+      // The import waits for its source by then.
+      await datum.pendingCount(window.app.userId);
+      stop.abort();
+      codes.push(await result);
+    }
+    return [...codes, cancelled];
+  });
+  assert.deepEqual(codes, ["cancelled", "cancelled", true]);
+  await it.context.close();
+});

@@ -131,7 +131,7 @@ fn compile(context: &Context, kind: Kind) -> Result<PathBuf> {
     ]);
     if kind == Kind::Release {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(context)?);
-        // For `data::read`. It weighs nothing: wasm-opt writes all numbers anew.
+        // For `data::read`. It weighs nothing: wasm-opt encodes all numbers again.
         let stack = format!("-Clink-arg=-zstack-size={STACK}");
         cargo.args(["--", "-Clink-arg=--emit-relocs", &stack]);
     }

@@ -1,5 +1,5 @@
 //! Brings a log to the app's schema version, before anything else is done with it: all rows and all
-//! that waits, in one checkpoint, or nothing.
+//! operations, in one checkpoint, or nothing.
 //!
 //! A lock lets one tab do the work while others wait for it, but nothing rests on it: whichever
 //! checkpoint is appended first counts. A page that dies leaves the log as it was, and bodies that
@@ -136,7 +136,7 @@ async fn state_version<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     Err(overtaken())
 }
 
-/// Makes everything anew that was not made yet. Returns false if the log has grown meanwhile.
+/// Migrates everything that was not migrated yet. Returns false if the log has grown meanwhile.
 async fn pass<S: Store, H: Host>(
     db: &Database<S, H>,
     draft: &mut MigrationDraft,

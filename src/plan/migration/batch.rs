@@ -54,7 +54,7 @@ pub(super) enum Part {
 pub(super) enum Destination {
     /// To a row of the table that is walked.
     Row(Entry),
-    /// To what waits, by its name in [`texts`].
+    /// To an operation, dead letter or conflict, by its name in [`texts`].
     Waiting(String),
 }
 

@@ -18,7 +18,7 @@ pub(super) struct WaitingText<'a> {
     pub(super) body: &'a str,
 }
 
-/// Returns the bodies of what waits. Each is said once under its name: an operation, a dead letter
+/// Returns the bodies beside the rows. Each is said once under its name: an operation, a dead letter
 /// or a conflict never changes under its id.
 pub(super) fn texts(replica: &Replica) -> Vec<WaitingText<'_>> {
     let mut found = Vec::new();
