@@ -3,7 +3,7 @@
 // `fetch` may throw or resolve to anything, and so may a global one that a page has replaced.
 
 import { refuse } from "./options.js";
-import { isWhole, whole } from "./parts.js";
+import { whole } from "./parts.js";
 import { DatumError, encode, say } from "./support.js";
 
 /** The slowest upload that is waited for, in bytes per millisecond, beside the timeout. */
@@ -14,8 +14,6 @@ const JSON_TYPE = "application/json";
 /** The app cannot override headers that describe the body. */
 const DESCRIBING = ["accept", "content-type", "content-encoding"];
 const LATE = Symbol();
-/** What the reply to a push has if not all of it was applied. */
-const NOT_APPLIED = /"(conflict|rejected|retry)"/;
 
 /** Returns names and values in turns, from a record of strings or a `Headers` object. */
 export function headersOf(value, before = "") {
@@ -285,14 +283,13 @@ class Exchange {
     });
     http.judged(userId, this.status, this.#sent);
     this.#isDone = true;
-    // Before the engine reads it: there it cannot wait, and is lost if the part cannot be had.
-    if (!this.#isOrdinary(url, bytes)) await whole();
+    await this.#readable();
     return bytes;
   }
 
-  #isOrdinary(url, bytes) {
-    if (this.status < 200 || this.status >= 300) return false;
-    return isWhole() || !url.endsWith("/push") || !NOT_APPLIED.test(new TextDecoder().decode(bytes));
+  /** Resolves when the engine can read the answer: what a refusal leads to may be in a part that is to come. */
+  async #readable() {
+    if (this.status < 200 || this.status >= 300) await whole();
   }
 
   /** Sends with the app's headers, and once more with fresh ones if the remote answers 401. */
@@ -313,7 +310,7 @@ class Exchange {
       http.count(0);
       return this.#open("GET", url, list, "text/event-stream", undefined, http.timeout);
     });
-    if (!this.#isOrdinary(url)) await whole();
+    await this.#readable();
   }
 
   /** Renews the headers of a stream whose token has expired. */

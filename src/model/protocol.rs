@@ -17,7 +17,7 @@ use crate::model::limits::MAX_VERSION;
 pub use crate::model::protocol::lenient::{or_default, whole_or_none, whole_or_zero};
 pub use crate::model::protocol::pushed::{PushRequest, PushedKind, PushedOperation, Raw};
 pub use crate::model::protocol::read::{
-    PageReader, parse_error, parse_page, parse_push_reply, readable,
+    PageReader, parse_error, parse_page, parse_push_reply, readable, says_applied,
 };
 pub(crate) use crate::model::protocol::read::{text_of, unreadable};
 pub use crate::model::protocol::spaces::{WirePlace, WireSpace, WireStart};

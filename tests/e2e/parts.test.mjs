@@ -2,6 +2,7 @@
 // theirs, and a part that cannot be had costs nothing but those calls.
 import assert from "node:assert/strict";
 import { after, before, test } from "./lib/test.mjs";
+import { blankPages, evaluate } from "./lib/blank.mjs";
 import { device, eventually, launch } from "./lib/browser.mjs";
 import { plainSite, ready } from "./lib/plain.mjs";
 
@@ -209,6 +210,36 @@ test("a refusal or a conflict without the last part costs a cycle, and not the i
   assert.deepEqual(await page.evaluate(() => window.app.titles()), ["theirs"]);
   assert.deepEqual(errors, []);
   for (const one of [context, otherContext]) await one.close();
+});
+
+test("an adapter's verdict without the last part costs a cycle, and not the instance", async () => {
+  const pages = await blankPages();
+  const { page, context } = await pages.tab();
+  await context.route((url) => /datum_sync_rest\.wasm$|inline\.js$/.test(url.pathname), (route) => route.abort());
+  await evaluate(page, async ({ Datum, config }) => {
+    let version = 0;
+    const verdicts = { applied: {}, conflict: { row: { id: "task", title: "theirs" } }, rejected: { code: "no", message: "No." }, retry: { retryAfterMs: 1 } };
+    const remote = {
+      pull: async () => ({ changes: [], cursor: "1", more: false }),
+      push: async ({ operations }) => ({ results: operations.map(({ opId }) => ({ opId, status: window.status, version: ++version, ...verdicts[window.status] })) }),
+    };
+    window.datum = await Datum.initialize(config({ initialUserId: undefined, defaultConflictResolver: "remotePriority", retry: { maxAttempts: 1 }, remote }));
+    window.sync = (options) => window.datum.synchronize("ada", { force: true, ...options }).then(({ isSuccess }) => isSuccess, ({ code }) => code);
+    window.tasks = window.datum.manager("tasks");
+  });
+  const cycle = (status, options) =>
+    evaluate(page, async (_, [status, options]) => {
+      window.status = status;
+      if (await window.tasks.read("task", { userId: "ada" })) await window.tasks.patch("task", { title: status }, { userId: "ada" });
+      else await window.tasks.create({ id: "task", title: status }, { userId: "ada" });
+      return [await window.sync(options), (await window.tasks.read("task", { userId: "ada" })).title];
+    }, [status, options]);
+  assert.deepEqual(await cycle("applied"), [true, "applied"], "an ordinary cycle needs no last part");
+  for (const status of ["conflict", "rejected", "retry"]) assert.deepEqual(await cycle(status), ["network", status]);
+  assert.deepEqual(await cycle("applied", { direction: "pushOnly" }), [true, "applied"]);
+  await context.unrouteAll();
+  assert.deepEqual(await cycle("conflict", { direction: "pushOnly" }), [true, "theirs"]);
+  await pages.stop();
 });
 
 test("the schedule begins by itself when a part that was lost can be had", async () => {

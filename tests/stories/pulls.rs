@@ -272,3 +272,34 @@ fn a_page_does_not_meet_a_pending_edit_while_a_part_of_the_engine_is_missing() {
         (Some("theirs"), Some("mine"))
     );
 }
+
+#[test]
+fn a_verdict_does_not_meet_its_operation_while_a_part_of_the_engine_is_missing() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"task","title":"first"}"#);
+    a.sync();
+    b.sync();
+    let host = b.engine.host();
+    host.lacks_part.set(true);
+    b.create(r#"{"id":"other","title":"mine alone"}"#);
+    b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap();
+    assert_eq!(b.pending(), 0, "a push that is applied needs none");
+    a.patch("task", r#"{"title":"theirs"}"#);
+    a.sync();
+    b.patch("task", r#"{"note":"mine"}"#);
+
+    let error = b.sync_with(r#"{"direction":"pushOnly"}"#).unwrap_err();
+
+    assert_eq!(error.code(), Code::Network);
+    assert_eq!(b.pending(), 1);
+    assert!(b.conflicts().is_empty());
+    host.lacks_part.set(false);
+    b.sync();
+    let row = b.read("task").unwrap();
+    assert_eq!(
+        (row["title"].as_str(), row["note"].as_str()),
+        (Some("theirs"), Some("mine"))
+    );
+}

@@ -106,6 +106,12 @@ export function app() {
       logLevel: "debug",
     }),
     adapter: (user) => ({ ...usual(user), remote: adapter(user), realtime: true, persist: true }),
+    plain: (user) => usual(user),
+    // With nothing but what an adapter must have.
+    "plain-adapter": (user) => {
+      const { pull, push } = adapter(user);
+      return { ...usual(user), autoStartSync: false, retry: { maxAttempts: 1 }, remote: { pull, push } };
+    },
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
   };
 

@@ -15,9 +15,17 @@ async function bodyOf(request) {
   return new Response(request.headers["content-encoding"] === "gzip" ? new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")) : bytes).json();
 }
 
+/** Returns a reply with nothing that a remote may leave out. */
+function plain({ changes, results, ...reply }) {
+  const pick = (from, names) => Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]));
+  if (results) return { results: results.map((verdict) => pick(verdict, ["opId", "status", "version", "row"])) };
+  if (changes) return { changes: changes.map((change) => pick(change, ["entity", "id", "version", "deleted", "data"])), ...pick(reply, ["cursor", "more"]) };
+  return reply;
+}
+
 /**
  * Serves the package in a folder. `remoteOf(user)` is the remote of a user: each has one of their own, so that pages of
- * different users do not meet. `isIdle()` is false while an answer is on its way.
+ * different users do not meet. A user whose name begins with "plain" has one that says only what it must. Answers of a remote with `isCut` end too early. `isIdle()` is false while an answer is on its way.
  */
 export async function serve(folder) {
   const { MemoryRemote } = await import(pathToFileURL(join(folder, "testing.js")));
@@ -61,7 +69,8 @@ export async function serve(folder) {
       const user = request.headers.authorization ?? url.search.slice(1);
       if (path.endsWith("/stream")) return stream(user, response);
       const reply = await answer(request, user, path);
-      response.writeHead(reply === undefined ? 404 : 200, JSON_TYPE).end(JSON.stringify(reply ?? {}));
+      const said = user.startsWith("plain") && reply !== undefined ? plain(reply) : reply;
+      response.writeHead(said === undefined ? 404 : 200, JSON_TYPE).end(JSON.stringify(said ?? {}).slice(0, remoteOf(user).isCut ? -2 : undefined));
     } else if (path === "/") {
       response.writeHead(200, { "content-type": "text/html" }).end('<!doctype html><meta charset="utf-8"><title>profile</title>');
     } else {

@@ -54,9 +54,6 @@ pub fn split(
         module,
         stages: profile,
     } = split::outline(&linked, &profile(context, &linked, assemble)?)?;
-    // For a person who looks for weight.
-    let list = context.target.join("package").join("functions.txt");
-    fs::write(list, split::list(&module, &profile)?).because("listing the functions")?;
     let glue_file = folder.join(GLUE);
     let glue = fs::read_to_string(&glue_file).because("reading the glue")?;
     let may_wait = lazy_glue::may_wait(&glue);
@@ -72,6 +69,8 @@ pub fn split(
             FILES.len()
         )));
     }
+    let list = context.target.join("package").join("functions.txt");
+    fs::write(list, &parts.list).because("listing the functions")?;
     for (name, part) in FILES.iter().zip(&parts.modules) {
         fs::write(folder.join(name), part).because(format!("writing {name}"))?;
     }

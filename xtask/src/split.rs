@@ -34,6 +34,9 @@ pub struct Parts {
     /// The exports of the whole module that belong to a later part: the name, and the part. The
     /// first part has stubs for them.
     pub later_exports: Vec<(String, usize)>,
+    /// What the functions of each part are, a line for each: for a person who looks for weight, or for what a page
+    /// stood still for.
+    pub list: String,
 }
 
 /// The names of the functions that have to be in the first part, whatever the profile says: by the
@@ -74,6 +77,7 @@ fn divide(
     Ok(Parts {
         modules,
         later_exports: plan.later_exports(&program),
+        list: list(&program, &plan),
     })
 }
 
@@ -87,22 +91,26 @@ pub fn blocks(module: &[u8]) -> Result<usize> {
     blocks.sum()
 }
 
-/// Returns what the functions of each part are: a line for each, the largest first.
-pub fn list(module: &[u8], profile: &[usize]) -> Result<String> {
-    let program = Program::read(module).because("reading the module")?;
+/// Lists the functions of each part, the largest first: the part, the size, the index in its file and the name. Stubs
+/// have no size of their own.
+fn list(program: &Program<'_>, plan: &Plan) -> String {
     let first = program.imported() as u32;
-    let mut lines: Vec<(usize, std::cmp::Reverse<usize>, &str)> = (first..)
-        .zip(program.bodies.iter().zip(profile))
-        .map(|(index, (body, part))| {
-            let name = program.names.get(&index).copied().unwrap_or_default();
-            (*part, std::cmp::Reverse(body.range().len()), name)
+    let named = |part: usize| {
+        let indices = part::indices(program, plan, part);
+        indices.into_iter().map(move |(function, index)| {
+            let name = program.names.get(&function).copied().unwrap_or_default();
+            let body = program.bodies.get((function - first) as usize);
+            let size = body.filter(|_| plan.part(function) == part);
+            let size = size.map_or(0, |body| body.range().len());
+            (part, std::cmp::Reverse(size), index, name)
         })
-        .collect();
-    lines.sort_unstable();
-    let line = |(part, size, name): (usize, std::cmp::Reverse<usize>, &str)| {
-        format!("{part} {:>6} {name}\n", size.0)
     };
-    Ok(lines.into_iter().map(line).collect())
+    let mut lines: Vec<_> = (0..plan.parts()).flat_map(named).collect();
+    lines.sort_unstable();
+    let line = |(part, size, index, name): (usize, std::cmp::Reverse<usize>, u32, &str)| {
+        format!("{part} {:>6} {index:>5} {name}\n", size.0)
+    };
+    lines.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

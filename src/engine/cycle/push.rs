@@ -18,7 +18,7 @@ use crate::log::commit::Event;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
-use crate::model::protocol::{PushReply, parse_push_reply};
+use crate::model::protocol::{PushReply, parse_push_reply, says_applied};
 use crate::model::status::Phase;
 use crate::plan::local_only::LocalOnlyPlanner;
 use crate::plan::rejection::{Rejects, Rules};
@@ -400,6 +400,12 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 return Ok(None);
             }
             let pushed = self.cycle.remote.push(&user_id, &request).await?;
+            if let Pushed::Reply { bytes, .. } = &pushed
+                && says_applied(bytes)
+            {
+                return Ok(Some(pushed));
+            }
+            self.cycle.host.load_all().await?;
             match &pushed {
                 // One that ends too early is asked for again, as if the connection had broken.
                 Pushed::Reply { bytes, .. } => match parse_push_reply(bytes, &ids) {

@@ -46,6 +46,11 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
                 Err(error) => error,
             };
             self.cancel.check()?;
+            // That there is no network is ordinary. What else a failure leads to may be in a part of the
+            // engine that is to come.
+            if error.code() != Code::Network || error.status().is_some() {
+                self.host.load_all().await?;
+            }
             if !may_help(&error)
                 || attempt >= self.config.retry.max_attempts
                 || (error.code() == Code::Network && !self.host.is_online())

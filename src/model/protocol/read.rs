@@ -278,6 +278,21 @@ pub fn parse_push_reply<'a>(bytes: &'a [u8], sent: &[&str]) -> Result<PushReply<
     Ok(reply)
 }
 
+/// Returns true if a push reply says of every operation that it was applied, which is the ordinary case. What else it
+/// says is not read, so that nothing rare runs.
+#[must_use]
+pub fn says_applied(bytes: &[u8]) -> bool {
+    let read = || -> Result<bool, Cause> {
+        for verdict in ReplyObject::read(text_of(bytes)?)?.items("results")? {
+            if ReplyObject::read(verdict)?.value("status") != Some("\"applied\"") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    read().unwrap_or(false)
+}
+
 /// Reads the body of an HTTP error, if it is JSON. Members of the wrong type count as absent.
 #[must_use]
 pub fn parse_error(bytes: &[u8]) -> Option<ErrorBody> {

@@ -53,6 +53,20 @@ pub fn write(
     Ok(module.finish())
 }
 
+/// Returns the indices of the functions and stubs of a part, by those of the whole module.
+pub fn indices(program: &Program<'_>, plan: &Plan, part: usize) -> Vec<(u32, u32)> {
+    let writer = Writer::new(program, plan, part);
+    let own = plan.own(part).chain(plan.stubs(program, part));
+    let index = |function| {
+        writer
+            .functions
+            .get(&function)
+            .or(writer.stubs.get(&function))
+    };
+    own.filter_map(|function| Some((function, *index(function)?)))
+        .collect()
+}
+
 /// The indices of a part, by those of the whole module.
 struct Writer<'a> {
     program: &'a Program<'a>,
