@@ -44,11 +44,17 @@ impl MemoryStore {
     /// Creates an empty store with this epoch, from whose name its server id is made.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
+        Self::of_identity(Identity {
+            server_id: server_id(epoch),
+            epoch: epoch.to_owned(),
+        })
+    }
+
+    /// Creates an empty store with this identity.
+    #[must_use]
+    pub fn of_identity(identity: Identity) -> Self {
         Self::of(State {
-            identity: Identity {
-                server_id: server_id(epoch),
-                epoch: epoch.to_owned(),
-            },
+            identity,
             ..State::default()
         })
     }
@@ -56,13 +62,9 @@ impl MemoryStore {
     /// Creates a store whose content is in a journal: [`Self::replay`] reads it.
     #[must_use]
     pub fn with_journal(identity: Identity, journal: Arc<dyn Journal>) -> Self {
-        let state = State {
-            identity,
-            ..State::default()
-        };
         Self {
             journal: Some(journal),
-            ..Self::of(state)
+            ..Self::of_identity(identity)
         }
     }
 

@@ -78,6 +78,24 @@ pub trait Columns: Send {
     }
 }
 
+impl Columns for Vec<Value> {
+    fn signed(&self, column: usize) -> Result<Option<i64>> {
+        match self.get(column) {
+            Some(Value::Number(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(corrupt("no whole number")),
+        }
+    }
+
+    fn text(&self, column: usize) -> Result<Option<String>> {
+        match self.get(column) {
+            Some(Value::Text(text)) => Ok(Some(text.clone())),
+            Some(Value::Null) => Ok(None),
+            _ => Err(corrupt("no text")),
+        }
+    }
+}
+
 /// A connection in a transaction, which ends without effect if this is dropped. The values are those of `?1`, `?2`
 /// and so on.
 pub trait Connection: Send {
