@@ -97,7 +97,7 @@ impl Columns for Vec<Value> {
 }
 
 /// A connection in a transaction, which ends without effect if this is dropped. The values are those of `?1`, `?2`
-/// and so on.
+/// and so on. The columns of a query have different names: some drivers give a row as an object.
 pub trait Connection: Send {
     /// The rows of its results.
     type Row: Columns;

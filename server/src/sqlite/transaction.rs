@@ -113,7 +113,7 @@ impl<C: Connection> SqliteTx<C> {
 
 impl<C: Connection> Transaction for SqliteTx<C> {
     async fn identity(&mut self) -> Result<Identity> {
-        let query = "SELECT i.value, e.value FROM setting AS i, setting AS e
+        let query = "SELECT i.value AS server_id, e.value AS epoch FROM setting AS i, setting AS e
              WHERE i.name = 'serverId' AND e.name = 'epoch'";
         let row = self.connection.first(query, Vec::new()).await?;
         let row = row.ok_or_else(|| ServerError::internal("the database has no identity"))?;

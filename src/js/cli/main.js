@@ -4,7 +4,9 @@
 import { readFile } from "node:fs/promises";
 import { dispatch } from "./dispatch.js";
 
-const COMMANDS = {};
+const COMMANDS = {
+  dev: { about: "serve your app while you develop it: any user, in memory or in a file", load: () => import("./dev.js") },
+};
 
 const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
 process.exitCode = await dispatch(process.argv.slice(2), COMMANDS, {

@@ -14,7 +14,7 @@ pub(super) async fn stamps(
     keys: &[(&str, &str)],
 ) -> Result<Vec<Option<Stamp>>> {
     let mut stamps = vec![None; keys.len()];
-    let query = "SELECT k.key, e.version, e.deleted, t.user, t.id
+    let query = "SELECT k.key, e.version, e.deleted, t.user, t.id AS space_id
          FROM json_each(?2) AS k CROSS JOIN entity AS e LEFT JOIN space AS t ON t.no = e.moved_to
          WHERE e.space = ?1 AND e.entity = k.value ->> 0 AND e.id = k.value ->> 1";
     let values = vec![space.into(), json(&keys)?.into()];
@@ -38,7 +38,7 @@ pub(super) async fn applied(
     op_ids: &[&str],
 ) -> Result<Vec<Option<AppliedOperation>>> {
     let mut applied = vec![None; op_ids.len()];
-    let query = "SELECT k.key, o.version, o.entity, o.id, o.left_version, t.user, t.id
+    let query = "SELECT k.key, o.version, o.entity, o.id, o.left_version, t.user, t.id AS space_id
          FROM json_each(?2) AS k CROSS JOIN operation AS o LEFT JOIN space AS t ON t.no = o.space
          WHERE o.user = ?1 AND o.op_id = k.value";
     let values = vec![no.into(), json(&op_ids)?.into()];
@@ -68,7 +68,7 @@ pub(super) async fn scan(
     max_bytes: usize,
 ) -> Result<Scanned> {
     let Some(entities) = range.entities else {
-        let query = "SELECT e.entity, e.id, e.version, e.data, t.user, t.id
+        let query = "SELECT e.entity, e.id, e.version, e.data, t.user, t.id AS space_id
              FROM entity AS e INDEXED BY entity_by_version
              LEFT JOIN space AS t ON t.no = e.moved_to
              WHERE e.space = ?1 AND e.version > ?2 AND (e.deleted = 0 OR e.version > ?3)
@@ -85,7 +85,7 @@ pub(super) async fn scan(
     // have, from an index that has no data, and then those. In the order of the list, without a
     // sorter, which would read all of them before the first.
     let versions = filter::first_versions(connection, space, entities, range, limit).await?;
-    let query = "SELECT e.entity, e.id, e.version, e.data, t.user, t.id
+    let query = "SELECT e.entity, e.id, e.version, e.data, t.user, t.id AS space_id
          FROM json_each(?2) AS k CROSS JOIN entity AS e INDEXED BY entity_by_version
          LEFT JOIN space AS t ON t.no = e.moved_to
          WHERE e.space = ?1 AND e.version = k.value";
