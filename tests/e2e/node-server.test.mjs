@@ -16,6 +16,8 @@ let installed, folder, createSyncHandler, memoryStore, sqliteStore, SyncError;
 const drivers = await sqliteDrivers();
 /** Each store with its name, new and empty. */
 const stores = () => [["memory", memoryStore()], ...drivers.map(({ name, open }, number) => [name, sqliteStore(open(file(`${name.replace(":", "-")}-${number}`)))])];
+/** The handler's timers keep no process alive. */
+const alive = setInterval(() => {}, 10_000);
 let files = 0;
 const file = (name) => join(folder.path, `${name}-${++files}.sqlite`);
 
@@ -24,6 +26,7 @@ before(async () => {
   ({ createSyncHandler, memoryStore, sqliteStore, SyncError } = await import(pathToFileURL(join(installed.root, "node_modules/datum-sync/server/index.js"))));
 });
 after(async () => {
+  clearInterval(alive);
   await installed?.remove();
   await folder?.remove();
 });

@@ -39,7 +39,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   return joined(chunks, size);
 }
 
-/** A body that somebody else has read: a mistake in how the handler is mounted. */
+/** @internal A body that somebody else has read: a mistake in how the handler is mounted. */
 export class BodyRead extends Error {
   override readonly name = "BodyRead";
 }
@@ -53,7 +53,7 @@ async function next(reader: ReadableStreamDefaultReader<Uint8Array>) {
     return await Promise.race([reader.read(), silent]);
   } catch (error) {
     void reader.cancel().catch(() => {});
-    if (error instanceof SyncError) throw error;
+    if (error instanceof SyncError || error instanceof BodyRead) throw error;
     throw new SyncError(400, "badRequest", "The body ended early or is not what its `Content-Encoding` says.");
   } finally {
     stop();

@@ -1,5 +1,6 @@
 // The handler behind Node's own `http`, Express and others that call `(request, response)`.
 
+import { BodyRead } from "./body.js";
 import type { SyncHandler } from "./handler.js";
 
 /** What is needed of an `IncomingMessage`. */
@@ -70,7 +71,7 @@ function bodyOf(incoming: NodeRequest, outgoing: NodeResponse): BodyInit {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (incoming.readableEnded === true && chunks === undefined) {
-        return controller.error(new Error("Another middleware has read the body. Mount the sync handler before it, such as before express.json()."));
+        return controller.error(new BodyRead("Another middleware has read the body. Mount the sync handler before it, such as before express.json()."));
       }
       chunks ??= incoming[Symbol.asyncIterator]();
       const { done, value } = await chunks.next();

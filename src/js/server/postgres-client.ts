@@ -18,6 +18,7 @@ export interface PgPooled extends PgClient {
 export interface PgClient {
   query(text: string, values?: any[]): Promise<{ rows: any[] }>;
   on?(event: string, listener: (...given: any[]) => void): unknown;
+  off?(event: string, listener: (...given: any[]) => void): unknown;
 }
 /** What `postgres()` returns. */
 export interface PostgresJs {
@@ -73,18 +74,23 @@ async function transaction<R>(client: PgClient, work: (run: Query) => Promise<R>
   }
 }
 
+const ignore = () => {};
+
 class OfPool implements Postgres {
   constructor(private readonly pool: PgPool) {}
 
   async transaction<R>(work: (run: Query) => Promise<R>): Promise<R> {
     const client = await this.pool.connect();
     let isUnusable = false;
+    // A connection that breaks tells its queries, and everybody else by an event that ends the process if nobody listens.
+    client.on?.("error", ignore);
     try {
       return await transaction(client, work);
     } catch (error) {
       isUnusable = error instanceof Unusable;
       throw error instanceof Unusable ? error.reason : error;
     } finally {
+      if (!isUnusable) client.off?.("error", ignore);
       client.release(isUnusable);
     }
   }

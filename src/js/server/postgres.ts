@@ -17,6 +17,7 @@ export interface PostgresStoreOptions {
 /** The kit that this store knows. */
 const KIT = 1;
 const DEFAULT_WAIT = 25_000;
+const CANNOT_STORE = "The server cannot store anything at present; try again later.";
 const LIMITS = { maxOperations: 10_000, maxPageRows: 10_000, maxPageBytes: 4 << 20, maxEntityBytes: 1 << 20, maxBodyBytes: 16 << 20, maxWaitMs: DEFAULT_WAIT };
 
 /**
@@ -51,7 +52,7 @@ class PostgresStore implements SyncStore {
         case "GET /metadata":
         case "PUT /metadata":
         case "DELETE /metadata":
-          return { status: 200, body: await this.#call("datum_metadata", request, metadataRequest(request)) };
+          return { status: 200, body: await this.#call("datum_metadata", request, metadataRequest(request), request.method !== "GET") };
         case "GET /health":
           return this.health(request.now);
         case "GET /info":
@@ -66,7 +67,7 @@ class PostgresStore implements SyncStore {
   health(now: number): Promise<SyncReply> {
     return this.#failing(async () => {
       const { serverId, epoch, readOnly } = await this.#server({});
-      if (readOnly) return refusal(503, "storageFailed", "The server cannot store anything at present; try again later.", { retryAfterMs: 5_000 });
+      if (readOnly) return refusal(503, "storageFailed", CANNOT_STORE, { retryAfterMs: 5_000 });
       return { status: 200, body: JSON.stringify({ status: "ok", protocol: [1], serverTime: new Date(now).toISOString(), serverId, epoch }) };
     });
   }
@@ -86,7 +87,7 @@ class PostgresStore implements SyncStore {
   }
 
   async #pull(request: SyncRequest) {
-    const body = await this.#call("datum_pull", request, textOf(request.body));
+    const body = await this.#call("datum_pull", request, textOf(request.body), false);
     // The page is passed on as it is. Only one that may wait is looked at.
     const isIdle = this.waitMs(request.body) > 0 && isEmpty(body, request);
     return { body, idle: isIdle };
@@ -94,7 +95,7 @@ class PostgresStore implements SyncStore {
 
   async #push(request: SyncRequest) {
     const text = textOf(request.body);
-    const body = await this.#call("datum_push", request, text);
+    const body = await this.#call("datum_push", request, storable(text), true);
     const { results = [] } = JSON.parse(body) as { results?: { status?: string; replayed?: boolean }[] };
     const changed = results.some(({ status, replayed }) => status === "applied" && replayed !== true);
     // Who is in a shared space, only the app's own query knows.
@@ -123,17 +124,21 @@ class PostgresStore implements SyncStore {
   }
 
   /** Runs a function of the kit as the user, and returns its JSON. */
-  async #call(name: string, { claims, userId }: SyncRequest, body: string): Promise<string> {
+  async #call(name: string, { claims, userId }: SyncRequest, body: string, writes: boolean): Promise<string> {
     // As text first: some clients would write a string as JSON once more.
-    const [row] = await this.#as({ ...claims, sub: userId }, (run) => run(`select public.${name}($1::text::json)::text as reply`, [body]));
+    const ask = (run: Query) => run(`select public.${name}($1::text::json)::text as reply`, [body]);
+    const [row] = await this.#as({ ...claims, sub: userId }, ask, writes);
     return String(row?.["reply"]);
   }
 
-  async #as<R>(claims: object, work: (run: Query) => Promise<R>): Promise<R> {
+  async #as<R>(claims: object, work: (run: Query) => Promise<R>, writes = false): Promise<R> {
     await this.#check();
     return this.postgres.transaction(async (run) => {
       const all = JSON.stringify({ role: this.role, ...claims });
-      await run("select set_config('request.jwt.claims', $1, true), set_config('role', $2, true)", [all, this.role]);
+      const become = "select set_config('request.jwt.claims', $1, true), set_config('role', $2, true), current_setting('transaction_read_only')::boolean as read_only";
+      const [row] = await run(become, [all, this.role]);
+      // A replica, or a database that was frozen: the kit would refuse each operation for good.
+      if (writes && row?.["read_only"] === true) throw new SyncError(503, "storageFailed", CANNOT_STORE, 5_000);
       return work(run);
     });
   }
@@ -186,6 +191,15 @@ function textOf(body: Uint8Array): string {
   } catch {
     throw new SyncError(400, "badRequest", "The body is not UTF-8.");
   }
+}
+
+/**
+ * PostgreSQL refuses JSON with half a surrogate pair before the kit sees it, and would refuse all operations for one. As U+0000 it fails its
+ * operation alone.
+ */
+function storable(text: string): string {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return text;
+  return text.replace(/\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\./gs, (found) => (/^\\u[dD][89a-fA-F]..$/.test(found) ? "\\u0000" : found));
 }
 
 /** The request of `datum_metadata` that stands for GET, PUT or DELETE. */
