@@ -30,7 +30,7 @@ const push = (send, ...operations) => send("ann", "POST", "/sync/v1/push", JSON.
 const pull = (send, more = {}) => send("ann", "POST", "/sync/v1/pull", JSON.stringify({ clientId: "d", cursor: null, limit: 100, ...more }));
 const ids = ({ reply }) => reply.changes.map(({ id }) => id);
 
-if (drivers.length === 0) test("no library for SQLite is here", { skip: "npm could not install better-sqlite3, and this Node has no node:sqlite" }, () => {});
+if (drivers.length === 0) test("no library for SQLite is here", { skip: "better-sqlite3 is not in tests/backends, and this Node has no node:sqlite" }, () => {});
 
 for (const { name, open } of drivers) {
   test(`${name}: datum-server goes on with the file, and the other way round, and cursors stay good`, async () => {

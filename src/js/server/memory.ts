@@ -33,15 +33,18 @@ export class JournalError extends Error {
   }
 }
 
+/** A random UUID of 32 digits. */
+const uuid = (hex: string) => [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20)].join("-");
+
 /** Keeps everything in memory: for development and tests, in one process. */
 export function memoryStore(options: MemoryStoreOptions = {}): RulesStore {
   const config = settings("memoryStore", options, ["serverId", "epoch", "journal"]);
-  const { serverId = crypto.randomUUID(), epoch = randomHex(16), journal, module } = options;
-  if (typeof serverId !== "string" || typeof epoch !== "string") throw new TypeError("memoryStore: `serverId` and `epoch` must be text.");
+  const { serverId, epoch, journal, module } = options;
+  if (![serverId, epoch].every((name) => name === undefined || (typeof name === "string" && name !== ""))) throw new TypeError("memoryStore: `serverId` and `epoch` must be text.");
   if (journal !== undefined && typeof journal.append !== "function") throw new TypeError("memoryStore: `journal` must have `lines` and `append`.");
   return new RulesStore(async () => {
     const { Rules } = await loadRules(module);
-    const rules = Rules.memory(config, serverId, epoch, journal && ((line) => journal.append(line)));
+    const rules = Rules.memory(config, serverId ?? uuid(await randomHex(16)), epoch ?? (await randomHex(16)), journal && ((line) => journal.append(line)));
     let number = 0;
     for (const line of journal?.lines ?? []) {
       number++;

@@ -46,8 +46,11 @@ export function settings(what: string, options: RulesOptions, others: readonly s
   });
 }
 
-/** @internal Returns random bytes in hexadecimal. */
-export function randomHex(bytes: number): string {
+/** @internal Returns random bytes in hexadecimal. Node 18 has no global `crypto`. */
+export async function randomHex(bytes: number): Promise<string> {
+  // Not by a literal: bundlers for the edge refuse Node's modules.
+  const name = "node:crypto" as string;
+  const { crypto = ((await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as { webcrypto: Crypto }).webcrypto } = globalThis as { crypto?: Crypto };
   return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -92,7 +95,7 @@ export class RulesStore implements SyncStore {
 
   /** Gives the history a new name, after a backup was restored: each device pulls again from the start. */
   async newEpoch(): Promise<void> {
-    (await this.rules()).setEpoch(randomHex(16));
+    (await this.rules()).setEpoch(await randomHex(16));
   }
 
   /** @internal For tests of the protocol: forgets all tombstones, or all applied operations. */

@@ -35,10 +35,10 @@ export function sqliteStore(database: SqliteDatabase, options: RulesOptions = {}
   }
   const config = settings("sqliteStore", options);
   return new RulesStore(async () => {
-    const { Rules } = await loadRules(options.module);
+    const [{ Rules }, epoch] = await Promise.all([loadRules(options.module), randomHex(16)]);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000");
     try {
-      return Rules.sqlite(config, new Connection(database), randomHex(16));
+      return Rules.sqlite(config, new Connection(database), epoch);
     } catch (cause) {
       throw new Error(`sqliteStore: the database cannot be used: ${cause instanceof Error ? cause.message : String(cause)}.`, { cause });
     }
