@@ -133,6 +133,13 @@ test("an app's own tables and its policies decide, by the user that authenticate
   assert.deepEqual(left.rows, [{ role: "app", claims: null }]);
 });
 
+test("a pool of one connection serves requests and streams, and listens to nobody", async () => {
+  const handler = handlerOf(pool(await database(), "app", { max: 1 }));
+  const reader = await stream(handler, "ann");
+  assert.equal((await within(20_000, "an answer", push(sender(handler), "ann", row("1")))).status, 200);
+  assert.match(await until(reader, "change"), /change/);
+});
+
 async function until(reader, end) {
   let text = "";
   while (!text.includes(end)) {

@@ -9,6 +9,7 @@ export type PostgresClient = PgPool | PgClient | PostgresJs;
 export interface PgPool {
   connect(): Promise<PgPooled>;
   readonly totalCount: number;
+  readonly options?: { max?: number | undefined };
 }
 /** A client of a pool. */
 export interface PgPooled extends PgClient {
@@ -96,6 +97,8 @@ class OfPool implements Postgres {
   }
 
   listen(channel: string, hear: (payload: string) => void): () => void {
+    // The only connection is for requests, which would wait for ever.
+    if ((this.pool.options?.max ?? 10) < 2) return () => {};
     let stopped = false;
     let release = () => {};
     let cancel = () => {};

@@ -47,19 +47,25 @@ export function sqliteStore(database: SqliteDatabase, options: RulesOptions = {}
 
 class Connection implements Database {
   #statements = new Map<string, Statement>();
+  #isOpen = false;
 
   constructor(private readonly database: SqliteDatabase) {}
 
   begin(writes: boolean): void {
+    // A request that ended in the middle, by a fault of ours, must not hold up all others.
+    if (this.#isOpen) this.rollback();
     // Not deferred: SQLite refuses the first write of a transaction that has read before another one committed.
     this.script(writes ? "BEGIN IMMEDIATE" : "BEGIN");
+    this.#isOpen = true;
   }
 
   commit(): void {
     this.script("COMMIT");
+    this.#isOpen = false;
   }
 
   rollback(): void {
+    this.#isOpen = false;
     this.script("ROLLBACK");
   }
 
