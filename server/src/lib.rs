@@ -6,7 +6,8 @@
 //! | [`service`] | maps a method and a path to a rule |
 //! | [`memory`] | the store in memory, which defines what a store must do |
 //! | [`memory_server`] | the whole remote as one synchronous call, for tests of clients |
-//! | [`sqlite`], [`http`], [`cli`], [`log`] | the store on disk, the HTTP server, the command line and its log; they need the feature `http` |
+//! | [`sqlite`] | the store on SQLite: its schema and statements, and with the feature `http` the store on disk |
+//! | [`http`], [`cli`], [`log`] | the HTTP server, the command line and its log; they need the feature `http` |
 //!
 //! `PROTOCOL.md` beside this crate is the normative text.
 
@@ -20,7 +21,6 @@ pub mod memory;
 pub mod memory_server;
 pub mod rules;
 pub mod service;
-#[cfg(feature = "http")]
 pub mod sqlite;
 
 pub use memory::MemoryStore;

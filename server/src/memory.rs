@@ -2,45 +2,96 @@
 //! where another store behaves differently, that store is wrong.
 
 mod state;
+mod write;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datum_sync::model::digest::{Digest, row_hash};
 use datum_sync::model::space::Role;
 use datum_sync::util::uuid::uuid_v7;
 
+use crate::rules::ServerError;
 use crate::rules::store::{
     AppliedOperation, Batch, Head, Identity, Joined, Range, Reader, Result, Row, Scanned,
     SharedState, Space, Stamp, Store, Swept, Transaction,
 };
 
 use state::{Membership, Rows, State, User};
+use write::Write;
+
+/// Where a store keeps what its transactions write, one line of text for each.
+pub trait Journal: Debug + Send + Sync {
+    /// Makes a line durable, behind those before.
+    ///
+    /// # Errors
+    /// Fails if the line is not kept; the transaction has no effect then.
+    fn append(&self, line: &str) -> Result<()>;
+}
 
 /// A store in memory. Clones share it; [`MemoryStore::fork`] copies it.
 ///
 /// It does not exclude other writers: threads that share it must take turns, as
 /// [`crate::MemoryServer`] makes them.
 #[derive(Clone, Debug)]
-pub struct MemoryStore(Arc<Mutex<State>>);
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    journal: Option<Arc<dyn Journal>>,
+}
 
 impl MemoryStore {
     /// Creates an empty store with this epoch, from whose name its server id is made.
     #[must_use]
     pub fn new(epoch: &str) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            identity: Identity {
-                server_id: server_id(epoch),
-                epoch: epoch.to_owned(),
-            },
+        Self::of_identity(Identity {
+            server_id: server_id(epoch),
+            epoch: epoch.to_owned(),
+        })
+    }
+
+    /// Creates an empty store with this identity.
+    #[must_use]
+    pub fn of_identity(identity: Identity) -> Self {
+        Self::of(State {
+            identity,
             ..State::default()
-        })))
+        })
+    }
+
+    /// Creates a store whose content is in a journal: [`Self::replay`] reads it.
+    #[must_use]
+    pub fn with_journal(identity: Identity, journal: Arc<dyn Journal>) -> Self {
+        Self {
+            journal: Some(journal),
+            ..Self::of_identity(identity)
+        }
+    }
+
+    fn of(state: State) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            journal: None,
+        }
+    }
+
+    /// Applies a line of a journal.
+    ///
+    /// # Errors
+    /// Fails if the line was not written by this or an earlier version.
+    pub fn replay(&self, line: &str) -> Result<()> {
+        let writes: Vec<Write> = serde_json::from_str(line).map_err(ServerError::internal)?;
+        let mut state = self.state();
+        for write in writes {
+            write.apply(&mut state);
+        }
+        Ok(())
     }
 
     /// Returns an independent copy: a backup.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.state().clone())))
+        Self::of(self.state().clone())
     }
 
     /// Restores a backup together with its epoch.
@@ -59,15 +110,23 @@ impl MemoryStore {
             .collect()
     }
 
+    /// Returns whether another store holds the same, for tests.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        let other = other.state().clone();
+        *self.state() == other
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave a half-written state: it is only ever replaced as a whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self) -> MemoryTx {
         MemoryTx {
             store: self.clone(),
             draft: self.state().clone(),
+            written: Vec::new(),
         }
     }
 }
@@ -99,6 +158,8 @@ impl Store for MemoryStore {
 pub struct MemoryTx {
     store: MemoryStore,
     draft: State,
+    /// What it has written, as JSON, for the journal.
+    written: Vec<String>,
 }
 
 impl MemoryTx {
@@ -106,16 +167,17 @@ impl MemoryTx {
         self.draft.spaces.get(space).map(AsRef::as_ref)
     }
 
-    fn space_mut(&mut self, space: &Space) -> &mut Rows {
-        Arc::make_mut(self.draft.spaces.entry(space.clone()).or_default())
-    }
-
     fn user(&self, user: &str) -> Option<&User> {
         self.draft.users.get(user).map(AsRef::as_ref)
     }
 
-    fn user_mut(&mut self, user: &str) -> &mut User {
-        Arc::make_mut(self.draft.users.entry(user.to_owned()).or_default())
+    /// Applies a change, and notes it if there is a journal.
+    fn make(&mut self, write: Write) -> Result<Swept> {
+        if self.store.journal.is_some() {
+            let json = serde_json::to_string(&write).map_err(ServerError::internal)?;
+            self.written.push(json);
+        }
+        Ok(write.apply(&mut self.draft))
     }
 }
 
@@ -125,20 +187,11 @@ impl Transaction for MemoryTx {
     }
 
     async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
-        server_id.clone_into(&mut self.draft.identity.server_id);
-        Ok(())
+        self.make(Write::ServerId(server_id.to_owned())).map(|_| ())
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        let last_versions = self
-            .draft
-            .spaces
-            .iter()
-            .map(|(space, rows)| (space.clone(), rows.head.seq))
-            .collect();
-        let old = std::mem::replace(&mut self.draft.identity.epoch, epoch.to_owned());
-        self.draft.epoch_history.entry(old).or_insert(last_versions);
-        Ok(())
+        self.make(Write::Epoch(epoch.to_owned())).map(|_| ())
     }
 
     async fn last_versions_of_epoch(
@@ -270,58 +323,26 @@ impl Transaction for MemoryTx {
     }
 
     async fn write(&mut self, user: &str, space: &Space, batch: Batch, now_ms: u64) -> Result<()> {
-        let space = self.space_mut(space);
-        space.head.seq = batch.seq;
-        for row in batch.rows {
-            if let Some(before) = space
-                .versions
-                .insert((row.entity.clone(), row.id.clone()), row.version)
-            {
-                space.rows.remove(&before);
-            }
-            space.rows.insert(row.version, (Arc::new(row), now_ms));
-        }
-        space.digests.extend(batch.digests);
-        let user = self.user_mut(user);
-        for applied in batch.applied {
-            user.applied
-                .insert(applied.op_id.clone(), (applied, now_ms));
-        }
-        Ok(())
+        let write = Write::Rows {
+            user: user.to_owned(),
+            space: space.clone(),
+            batch,
+            at: now_ms,
+        };
+        self.make(write).map(|_| ())
     }
 
     async fn set_member(&mut self, id: &str, user: &str, role: Option<Role>) -> Result<()> {
-        let members = &mut self.space_mut(&Space::shared(id)).members;
-        match role {
-            Some(role) => members.insert(user.to_owned(), role),
-            None => members.remove(user),
+        let write = Write::Member {
+            space: id.to_owned(),
+            user: user.to_owned(),
+            role: role.map(|role| role.name().to_owned()),
         };
-        let user = self.user_mut(user);
-        user.revision = user.revision.saturating_add(1);
-        let revision = user.revision;
-        let next = size(user.memberships.len()).saturating_add(1);
-        let membership = user.memberships.entry(id.to_owned()).or_insert(Membership {
-            number: next,
-            joined: revision,
-            role: None,
-        });
-        if membership.role.is_none() {
-            membership.joined = revision;
-        }
-        membership.role = role;
-        Ok(())
+        self.make(write).map(|_| ())
     }
 
     async fn end_space(&mut self, id: &str) -> Result<()> {
-        for member in self.members(id).await? {
-            self.set_member(id, &member, None).await?;
-        }
-        let space = self.space_mut(&Space::shared(id));
-        *space = Rows {
-            head: space.head,
-            ..Rows::default()
-        };
-        Ok(())
+        self.make(Write::EndSpace(id.to_owned())).map(|_| ())
     }
 
     async fn members(&mut self, id: &str) -> Result<Vec<String>> {
@@ -361,24 +382,18 @@ impl Transaction for MemoryTx {
         now_ms: u64,
         keep: usize,
     ) -> Result<()> {
-        let devices = &mut self.user_mut(user).devices;
-        devices.insert(device.to_owned(), (json.to_owned(), now_ms));
-        while devices.len() > keep {
-            let others = devices.iter().filter(|(id, _)| *id != device);
-            let Some(oldest) = others
-                .min_by_key(|(id, (_, at))| (*at, *id))
-                .map(|(id, _)| id.clone())
-            else {
-                break;
-            };
-            devices.remove(&oldest);
-        }
-        Ok(())
+        let write = Write::Device {
+            user: user.to_owned(),
+            device: device.to_owned(),
+            record: json.to_owned(),
+            at: now_ms,
+            keep,
+        };
+        self.make(write).map(|_| ())
     }
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
-        self.user_mut(user).devices.clear();
-        Ok(())
+        self.make(Write::ClearDevices(user.to_owned())).map(|_| ())
     }
 
     async fn sweep(
@@ -387,38 +402,26 @@ impl Transaction for MemoryTx {
         operations_before: u64,
         most: u64,
     ) -> Result<Swept> {
-        let mut swept = Swept::default();
-        for space in self.draft.spaces.values_mut() {
-            let space = Arc::make_mut(space);
-            let expired = |row: &Row, at: u64| row.data.is_none() && at < tombstones_before;
-            let tombstones: Vec<Arc<Row>> = space
-                .rows
-                .values()
-                .filter(|(row, at)| expired(row, *at))
-                .map(|(row, _)| row.clone())
-                .collect();
-            for row in tombstones {
-                if swept.tombstones >= most {
-                    break;
-                }
-                space.rows.remove(&row.version);
-                space.versions.remove(&(row.entity.clone(), row.id.clone()));
-                space.head.floor = space.head.floor.max(row.version);
-                swept.tombstones = swept.tombstones.saturating_add(1);
-            }
-        }
-        for user in self.draft.users.values_mut() {
-            Arc::make_mut(user).applied.retain(|_, (_, at)| {
-                let stays = *at >= operations_before || swept.operations >= most;
-                swept.operations = swept.operations.saturating_add(u64::from(!stays));
-                stays
-            });
+        let swept = self.make(Write::Sweep {
+            tombstones: tombstones_before,
+            operations: operations_before,
+            most,
+        })?;
+        if swept == Swept::default() {
+            self.written.pop();
         }
         Ok(swept)
     }
 
     async fn commit(self) -> Result<()> {
-        let Self { store, draft } = self;
+        let Self {
+            store,
+            draft,
+            written,
+        } = self;
+        if let Some(journal) = store.journal.as_ref().filter(|_| !written.is_empty()) {
+            journal.append(&format!("[{}]", written.join(",")))?;
+        }
         *store.state() = draft;
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 pub mod cursor;
 pub mod data;
+mod digest_table;
 pub mod error;
 pub mod metadata;
 pub mod page;
@@ -13,6 +14,7 @@ pub mod spaces;
 pub mod store;
 
 use datum_sync::model::limits::{MAX_BATCH, MAX_ENTITY_BYTES};
+use serde::Deserialize;
 
 pub use error::ServerError;
 use store::{Swept, Transaction};
@@ -21,7 +23,8 @@ use store::{Swept, Transaction};
 pub const DAY_MS: u64 = 86_400_000;
 
 /// The operator's settings. The defaults are those of `PROTOCOL.md`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Config {
     /// The entity types that may be written; `None` allows any.
     pub entities: Option<Vec<String>>,

@@ -11,8 +11,8 @@
 
 mod suite;
 
-use datum_server::MemoryStore;
-use datum_server::rules::store::Space;
+use datum_server::rules::store::{Identity, Space};
+use datum_server::{MemoryStore, ServerError};
 
 mount!(pollster::block_on, async {
     datum_server::MemoryStore::new("e1")
@@ -65,4 +65,82 @@ fn a_space_may_have_ten_thousand_members_and_not_one_more() {
         w.end(A).await;
         assert_eq!(w.list("u9999").await.as_array().unwrap().len(), 0);
     });
+}
+
+/// A journal in memory, which can fail.
+#[derive(Debug, Default)]
+struct Lines {
+    kept: std::sync::Mutex<Vec<String>>,
+    full: std::sync::atomic::AtomicBool,
+}
+
+impl datum_server::memory::Journal for Lines {
+    fn append(&self, line: &str) -> Result<(), ServerError> {
+        if self.full.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(ServerError::storage_failed("the disk is full"));
+        }
+        assert!(!line.contains('\n'));
+        self.kept.lock().unwrap().push(line.to_owned());
+        Ok(())
+    }
+}
+
+fn journaled(lines: &std::sync::Arc<Lines>) -> MemoryStore {
+    let identity = Identity {
+        server_id: "s1".to_owned(),
+        epoch: "e1".to_owned(),
+    };
+    MemoryStore::with_journal(identity, lines.clone())
+}
+
+#[test]
+fn a_journal_holds_what_every_history_has_written() {
+    pollster::block_on(async {
+        for seed in 1..=60 {
+            let lines = std::sync::Arc::new(Lines::default());
+            let world = suite::World::new(journaled(&lines));
+            suite::shared_random::history(&world, seed).await;
+            world.service.sweep(u64::MAX).await.unwrap();
+            let read = journaled(&std::sync::Arc::default());
+            for line in lines.kept.lock().unwrap().iter() {
+                read.replay(line).unwrap();
+            }
+            assert!(!lines.kept.lock().unwrap().is_empty());
+            assert!(read.equals(&world.service.store), "seed {seed}");
+            let nothing = lines.kept.lock().unwrap().len();
+            world.service.sweep(u64::MAX).await.unwrap();
+            assert_eq!(lines.kept.lock().unwrap().len(), nothing);
+        }
+    });
+}
+
+#[test]
+fn what_a_journal_cannot_keep_has_not_happened() {
+    pollster::block_on(async {
+        let lines = std::sync::Arc::new(Lines::default());
+        let world = suite::World::new(journaled(&lines));
+        world.create("ann", "task", "a").await;
+        lines.full.store(true, std::sync::atomic::Ordering::Relaxed);
+        let operation = suite::op("o", "task", "b", "create", None, serde_json::json!({}));
+        let body = serde_json::json!({ "clientId": "d1", "operations": [operation] }).to_string();
+        let (status, error) = world.call("ann", "POST", "push", &body).await;
+        assert_eq!(
+            (status, error["code"].as_str()),
+            (503, Some("storageFailed"))
+        );
+        assert_eq!(world.service.store.rows(&Space::personal("ann")).len(), 1);
+        lines
+            .full
+            .store(false, std::sync::atomic::Ordering::Relaxed);
+        let (status, _) = world.call("ann", "POST", "push", &body).await;
+        assert_eq!((status, lines.kept.lock().unwrap().len()), (200, 2));
+    });
+}
+
+#[test]
+fn a_line_that_is_no_journals_is_refused() {
+    let store = journaled(&std::sync::Arc::default());
+    for line in ["", "[", "{}", r#"[{"later":1}]"#] {
+        assert!(store.replay(line).is_err(), "{line}");
+    }
 }

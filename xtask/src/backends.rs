@@ -21,6 +21,9 @@ use crate::{
 /// `storage` and `lost` can, and take minutes.
 const OVER_SUPABASE: [&str; 5] = ["adopt", "engines", "network", "sharing", "sync"];
 
+/// Those that run over the package's own server in Node too.
+const OVER_NODE: [&str; 3] = ["network", "sharing", "sync"];
+
 const HAS_POSTGREST: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 const NO_POSTGREST: &str = "the packaged PostgREST is for Linux x64 only";
 
@@ -90,20 +93,32 @@ pub fn test(
     }
     let matches = |path: &PathBuf| filter.is_none_or(|part| path.to_string_lossy().contains(part));
     let own = node::test_files(&folder(context))?;
-    let others = node::test_files(&context.e2e())?
-        .into_iter()
-        .filter(|path| {
+    let shared = node::test_files(&context.e2e())?;
+    let some = |names: &[&str]| -> Vec<PathBuf> {
+        let is_one = |path: &&PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            OVER_SUPABASE
-                .iter()
-                .any(|one| name == format!("{one}.test.mjs"))
-        });
+            names.iter().any(|one| name == format!("{one}.test.mjs"))
+        };
+        let found = shared.iter().filter(is_one).filter(|path| matches(path));
+        found.cloned().collect()
+    };
     let own: Vec<_> = own.into_iter().filter(matches).collect();
-    let others: Vec<_> = others.filter(matches).collect();
+    let chromium: &[Engine] = &[Engine::Chromium];
     let mut sum = (true, Tally::default());
-    for (label, files, engines) in [
-        ("backends", own, engines),
-        ("end to end over Supabase", others, &[Engine::Chromium]),
+    for (label, backend, files, engines) in [
+        ("backends", "supabase", own, engines),
+        (
+            "end to end over Supabase",
+            "supabase",
+            some(&OVER_SUPABASE),
+            chromium,
+        ),
+        (
+            "end to end over the server in Node",
+            "node",
+            some(&OVER_NODE),
+            chromium,
+        ),
     ] {
         if files.is_empty() {
             continue;
@@ -112,7 +127,7 @@ pub fn test(
         node::drive(context, &mut command, engines)?;
         command
             .env("DATUM_TARBALL", tarball)
-            .env("DATUM_BACKEND", "supabase")
+            .env("DATUM_BACKEND", backend)
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .arg(FILE_LIMIT)
             .args(files);

@@ -1,5 +1,5 @@
 //! The package's entries in TypeScript, each in a file of its own: the builder of queries, and those for
-//! Supabase, for frameworks, and for TanStack DB.
+//! Supabase, for frameworks, for TanStack DB, and for servers.
 //! They import the main entry from the package, so they work on its public surface alone.
 
 use std::{
@@ -62,6 +62,24 @@ const TANSTACK: Folder = Folder {
     external: &[],
 };
 
+/// For an app's own backend. The rules' module and its glue are made beside it.
+const SERVER: Folder = Folder {
+    name: "server",
+    entries: &["index"],
+    types: &[
+        "index.d.ts",
+        "handler.d.ts",
+        "memory.d.ts",
+        "node.d.ts",
+        "postgres.d.ts",
+        "postgres-client.d.ts",
+        "rules-store.d.ts",
+        "sqlite.d.ts",
+        "store.d.ts",
+    ],
+    external: &["./rules.js"],
+};
+
 /// The entries whose sizes have budgets.
 pub const MEASURED: [&str; 5] = [
     "hooks/react.js",
@@ -77,7 +95,7 @@ const MIGRATION: &str = "datum.sql";
 
 /// Checks and bundles all of them into `package`.
 pub fn build(context: &Context, sources: &Path, package: &Path) -> Result<()> {
-    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK] {
+    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, SERVER] {
         bundle(context, &folder, sources, package)?;
     }
     let migration = joined(&context.root.join(KIT))?;

@@ -29,6 +29,7 @@ mod pack;
 mod parts;
 mod process;
 mod server;
+mod server_module;
 mod shorten_glue;
 mod simulate;
 mod sizes;

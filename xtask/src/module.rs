@@ -33,7 +33,7 @@ const STACK: u32 = 896 << 10;
 
 /// What rustc lets the module use by default. wasm-opt needs the list, since the module's own
 /// one is stripped.
-const FEATURES: [&str; 8] = [
+pub const FEATURES: [&str; 8] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-call-indirect-overlong",
@@ -147,7 +147,7 @@ fn compile(context: &Context, kind: Kind) -> Result<PathBuf> {
 /// Panic messages name source files. These flags make their paths relative to the project, cargo's
 /// folder and the standard library, so that the module is the same on every machine. Cargo's
 /// encoded form is used, since a path may have spaces.
-fn flags(context: &Context) -> Result<OsString> {
+pub fn flags(context: &Context) -> Result<OsString> {
     let inherited = std::env::var("RUSTFLAGS").unwrap_or_default();
     let mut flags: Vec<OsString> = inherited.split_whitespace().map(OsString::from).collect();
     let home = std::env::var_os("CARGO_HOME")

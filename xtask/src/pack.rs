@@ -20,7 +20,7 @@ use crate::{
     module::{self, GLUE, WASM},
     node,
     parts::{self, Build, CYCLE, REST},
-    process, sizes,
+    process, server_module, sizes,
     stamp::{Checksums, Stamp, State},
     tools,
 };
@@ -49,24 +49,32 @@ const UNBUNDLED: [&str; 7] = [
     "testing.d.ts",
 ];
 
+/// The commands of `npx datum-sync`, as they are written.
+const COMMANDS: &str = "cli";
+
 /// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "docs",
     "server/PROTOCOL.md",
+    "server/vectors",
 ];
 
 /// The files and folders that the package is made from, beside the documents. A change of another
 /// file does not build it again.
-const INPUTS: [&str; 18] = [
+const INPUTS: [&str; 23] = [
     "src",
     KIT,
+    "server/src",
+    "server/sql",
+    "server/node",
+    "server/Cargo.toml",
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -76,6 +84,7 @@ const INPUTS: [&str; 18] = [
     "xtask/src/pack.rs",
     "xtask/src/entries.rs",
     "xtask/src/module.rs",
+    "xtask/src/server_module.rs",
     "xtask/src/guard_receivers.rs",
     "xtask/src/shorten_glue.rs",
     "xtask/src/lazy_glue.rs",
@@ -228,7 +237,9 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
+    copy_folder(&sources.join(COMMANDS), &folder.join(COMMANDS))?;
     entries::build(context, &sources, folder)?;
+    server_module::build(context, kind, folder)?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     for name in [WORKER_TYPES, MIGRATIONS_TYPES] {
         copy(&sources.join(name), &folder.join(name))?;
@@ -340,9 +351,11 @@ fn loaded(folder: &Path) -> impl Iterator<Item = &'static str> {
         .filter(|name| folder.join(name).is_file())
 }
 
-/// Those, and the entries that have budgets.
+/// Those, the entries that have budgets, and the server's module.
 fn measured(folder: &Path) -> impl Iterator<Item = &'static str> {
-    loaded(folder).chain(entries::MEASURED)
+    loaded(folder)
+        .chain(entries::MEASURED)
+        .chain([server_module::WASM])
 }
 
 fn read_sizes(kind: Kind, folder: &Path, text: &str) -> Result<Option<sizes::Report>> {

@@ -55,12 +55,16 @@ pub struct Size {
     pub brotli: u64,
 }
 
-/// The sizes of the files that an app loads, of the module's fallback, and of entries that only some
-/// apps load, which are in folders.
+/// Where the files are that only servers load.
+const SERVER: &str = "server/";
+
+/// The sizes of the files that an app loads, of the module's fallback, of entries that only some
+/// apps load, which are in folders, and of what only servers load.
 pub struct Report {
     files: Vec<(String, Size)>,
     fallback: Option<(String, Size)>,
     entries: Vec<(String, Size)>,
+    server: Vec<(String, Size)>,
 }
 
 impl Report {
@@ -77,6 +81,9 @@ impl Report {
             .into_iter()
             .zip(sizes)
             .partition::<Vec<_>, _>(|(name, _)| name.contains('/'));
+        let (server, entries) = entries
+            .into_iter()
+            .partition::<Vec<_>, _>(|(name, _)| name.starts_with(SERVER));
         let (fallbacks, files) = files
             .into_iter()
             .partition::<Vec<_>, _>(|(name, _)| name == fallback);
@@ -84,6 +91,7 @@ impl Report {
             files,
             fallback: fallbacks.into_iter().next(),
             entries,
+            server,
         })
     }
 
@@ -139,6 +147,9 @@ impl Report {
                 *size,
             );
         });
+        self.server
+            .iter()
+            .for_each(|(name, size)| line(&format!("{name} (servers only)"), *size));
         if !self.is_split() {
             return table + "The module is in one file, so there is no budget.";
         }
@@ -162,6 +173,7 @@ impl Report {
             .iter()
             .chain(&self.fallback)
             .chain(&self.entries)
+            .chain(&self.server)
             .map(|(name, size)| (name.clone(), object(*size)))
             .collect();
         let stages: serde_json::Map<String, Value> = STAGES
@@ -229,6 +241,15 @@ mod tests {
         };
         assert!(fits(ENTRY_BUDGET - 1));
         assert!(!fits(ENTRY_BUDGET));
+    }
+
+    #[test]
+    fn what_only_servers_load_has_a_line_and_no_budget() {
+        let size = r#"[{"raw":9,"gzip":8,"brotli":9000000}]"#;
+        let report = Report::new(vec!["server/rules.wasm".to_owned()], size, "b").unwrap();
+        assert!(report.within_budget());
+        assert!(report.table().contains("server/rules.wasm (servers only)"));
+        assert!(report.json("1")["files"]["server/rules.wasm"].is_object());
     }
 
     #[test]

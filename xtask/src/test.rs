@@ -149,6 +149,8 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
             "clippy",
             "--package",
             "datum-sync",
+            "--package",
+            "datum-server-node",
             "--all-targets",
             "--target",
             "wasm32-unknown-unknown",

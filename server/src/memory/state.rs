@@ -66,3 +66,13 @@ pub(super) struct State {
     pub(super) spaces: BTreeMap<Space, Arc<Rows>>,
     pub(super) users: BTreeMap<String, Arc<User>>,
 }
+
+impl State {
+    pub(super) fn space_mut(&mut self, space: &Space) -> &mut Rows {
+        Arc::make_mut(self.spaces.entry(space.clone()).or_default())
+    }
+
+    pub(super) fn user_mut(&mut self, user: &str) -> &mut User {
+        Arc::make_mut(self.users.entry(user.to_owned()).or_default())
+    }
+}

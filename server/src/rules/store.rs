@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
 use datum_sync::model::space::Role;
+use serde::{Deserialize, Serialize};
 
 use super::ServerError;
 
@@ -19,7 +20,8 @@ pub type Result<T> = std::result::Result<T, ServerError>;
 /// A set of rows with one history: its own counter, tombstones and digests. Every store keys
 /// everything by it first. A user's own space and a shared one cannot be taken for each other,
 /// whatever their names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Space {
     /// A user's own, by the user.
     Personal(Arc<str>),
@@ -91,7 +93,8 @@ pub struct SharedState {
 }
 
 /// One row. Keyed by space, entity type and id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Row {
     /// The entity type.
     pub entity: String,
@@ -146,7 +149,8 @@ pub struct Identity {
 }
 
 /// The record of an operation that was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AppliedOperation {
     /// Its id.
     pub op_id: String,
@@ -183,7 +187,7 @@ pub struct Scanned {
 }
 
 /// What a push writes into one space.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// The space's counter after these writes.
     pub seq: u64,
@@ -192,6 +196,7 @@ pub struct Batch {
     /// Operations of the user to record, whatever their spaces.
     pub applied: Vec<AppliedOperation>,
     /// Digests that changed.
+    #[serde(with = "super::digest_table")]
     pub digests: BTreeMap<String, Digest>,
 }
 

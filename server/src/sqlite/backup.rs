@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{Executor, Row as _};
 
-use super::{SqliteStore, failed};
+use super::file::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store as _, Transaction as _};
 

@@ -12,11 +12,8 @@ use std::sync::Arc;
 use datum_sync::model::digest::Digest;
 use datum_sync::model::space::Role;
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite};
 
-use super::writing::Writing;
-use super::{corrupt, failed};
+use super::connection::{Columns as _, Connection};
 use crate::rules::ServerError;
 use crate::rules::store::{
     AppliedOperation, Batch, Head, Identity, Range, Reader, Result, Scanned, SharedState, Space,
@@ -28,27 +25,17 @@ const NO_SPACE: i64 = -1;
 
 /// A transaction, with the numbers of the spaces that it was asked about.
 #[derive(Debug)]
-pub struct SqliteTx {
-    tx: sqlx::Transaction<'static, Sqlite>,
+pub struct SqliteTx<C> {
+    connection: C,
     numbers: HashMap<Space, i64>,
-    /// Where the end of a transaction that writes is noted.
-    writing: Option<Writing>,
 }
 
-impl SqliteTx {
-    pub(super) fn new(tx: sqlx::Transaction<'static, Sqlite>, writing: Option<Writing>) -> Self {
+impl<C: Connection> SqliteTx<C> {
+    /// Takes a connection in a transaction.
+    pub fn new(connection: C) -> Self {
         Self {
-            tx,
+            connection,
             numbers: HashMap::new(),
-            writing,
-        }
-    }
-
-    /// Notes whether a statement that writes succeeded.
-    fn note<R>(&self, result: Result<R>) -> Result<R> {
-        match &self.writing {
-            Some(writing) if result.is_err() => writing.note(result),
-            _ => result,
         }
     }
 
@@ -57,19 +44,15 @@ impl SqliteTx {
         if let Some(known) = self.numbers.get(space) {
             return Ok(*known);
         }
-        let query = match space {
-            Space::Personal(user) => {
-                sqlx::query("SELECT no FROM space WHERE user = ?1").bind(user.as_ref())
-            }
-            Space::Shared(id) => {
-                sqlx::query("SELECT no FROM space WHERE id = ?1").bind(id.as_ref())
-            }
+        let (query, name) = match space {
+            Space::Personal(user) => ("SELECT no FROM space WHERE user = ?1", user),
+            Space::Shared(id) => ("SELECT no FROM space WHERE id = ?1", id),
         };
-        let row = query.fetch_optional(&mut *self.tx).await.map_err(failed)?;
-        let Some(row) = row else {
+        let values = vec![name.as_ref().into()];
+        let Some(row) = self.connection.first(query, values).await? else {
             return Ok(NO_SPACE);
         };
-        let no = row.try_get(0).map_err(failed)?;
+        let no = row.integer(0)?;
         self.numbers.insert(space.clone(), no);
         Ok(no)
     }
@@ -81,17 +64,18 @@ impl SqliteTx {
 
     /// Returns a space's number, creating the space if there is none.
     async fn create(&mut self, space: &Space) -> Result<i64> {
-        let query = match space {
-            Space::Personal(user) => {
-                sqlx::query("INSERT INTO space (user) VALUES (?1) ON CONFLICT (user) DO NOTHING")
-                    .bind(user.as_ref())
-            }
-            Space::Shared(id) => {
-                sqlx::query("INSERT INTO space (id) VALUES (?1) ON CONFLICT (id) DO NOTHING")
-                    .bind(id.as_ref())
-            }
+        let (statement, name) = match space {
+            Space::Personal(user) => (
+                "INSERT INTO space (user) VALUES (?1) ON CONFLICT (user) DO NOTHING",
+                user,
+            ),
+            Space::Shared(id) => (
+                "INSERT INTO space (id) VALUES (?1) ON CONFLICT (id) DO NOTHING",
+                id,
+            ),
         };
-        query.execute(&mut *self.tx).await.map_err(failed)?;
+        let values = vec![name.as_ref().into()];
+        self.connection.run(statement, values).await?;
         self.number(space).await
     }
 
@@ -123,31 +107,28 @@ impl SqliteTx {
                 places.insert(other.clone(), self.create(other).await?);
             }
         }
-        write::batch(&mut self.tx, (user, no), &places, batch, now_ms).await
+        write::batch(&mut self.connection, (user, no), &places, batch, now_ms).await
     }
 }
 
-impl Transaction for SqliteTx {
+impl<C: Connection> Transaction for SqliteTx<C> {
     async fn identity(&mut self) -> Result<Identity> {
-        let query = sqlx::query(
-            "SELECT i.value, e.value FROM setting AS i, setting AS e
-             WHERE i.name = 'serverId' AND e.name = 'epoch'",
-        );
-        let row = query.fetch_one(&mut *self.tx).await.map_err(failed)?;
+        let query = "SELECT i.value AS server_id, e.value AS epoch FROM setting AS i, setting AS e
+             WHERE i.name = 'serverId' AND e.name = 'epoch'";
+        let row = self.connection.first(query, Vec::new()).await?;
+        let row = row.ok_or_else(|| ServerError::internal("the database has no identity"))?;
         Ok(Identity {
-            server_id: row.try_get(0).map_err(failed)?,
-            epoch: row.try_get(1).map_err(failed)?,
+            server_id: row.string(0)?,
+            epoch: row.string(1)?,
         })
     }
 
     async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
-        let done = write::server_id(&mut self.tx, server_id).await;
-        self.note(done)
+        write::server_id(&mut self.connection, server_id).await
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        let done = write::end_epoch(&mut self.tx, epoch).await;
-        self.note(done)
+        write::end_epoch(&mut self.connection, epoch).await
     }
 
     async fn last_versions_of_epoch(
@@ -159,17 +140,18 @@ impl Transaction for SqliteTx {
         for space in spaces {
             numbers.push(self.number(space).await?);
         }
-        read::last_versions(&mut self.tx, &numbers, epoch).await
+        read::last_versions(&mut self.connection, &numbers, epoch).await
     }
 
     async fn reader(&mut self, user: &str) -> Result<Reader> {
         let own = Space::personal(user);
-        let Some((no, mut reader, spaces)) = members::reader(&mut self.tx, user).await? else {
+        let Some((no, mut reader, spaces)) = members::reader(&mut self.connection, user).await?
+        else {
             return Ok(Reader::default());
         };
         self.numbers.insert(own, no);
         if spaces > 0 {
-            for (no, joined) in members::joined(&mut self.tx, no).await? {
+            for (no, joined) in members::joined(&mut self.connection, no).await? {
                 self.numbers.insert(Space::Shared(joined.id.clone()), no);
                 reader.spaces.push(joined);
             }
@@ -178,7 +160,7 @@ impl Transaction for SqliteTx {
     }
 
     async fn shared(&mut self, user: &str, id: &str) -> Result<SharedState> {
-        let Some((no, state)) = members::shared(&mut self.tx, user, id).await? else {
+        let Some((no, state)) = members::shared(&mut self.connection, user, id).await? else {
             return Ok(SharedState::default());
         };
         self.numbers.insert(Space::shared(id), no);
@@ -186,40 +168,33 @@ impl Transaction for SqliteTx {
     }
 
     async fn head(&mut self, space: &Space) -> Result<Head> {
-        let query = match space {
-            Space::Personal(user) => {
-                sqlx::query("SELECT seq, floor FROM space WHERE user = ?1").bind(user.as_ref())
-            }
-            Space::Shared(id) => {
-                sqlx::query("SELECT seq, floor FROM space WHERE id = ?1").bind(id.as_ref())
-            }
+        let (query, name) = match space {
+            Space::Personal(user) => ("SELECT seq, floor FROM space WHERE user = ?1", user),
+            Space::Shared(id) => ("SELECT seq, floor FROM space WHERE id = ?1", id),
         };
-        let Some(row) = query.fetch_optional(&mut *self.tx).await.map_err(failed)? else {
+        let values = vec![name.as_ref().into()];
+        let Some(row) = self.connection.first(query, values).await? else {
             return Ok(Head::default());
         };
         Ok(Head {
-            seq: number(&row, 0)?,
-            floor: number(&row, 1)?,
+            seq: row.number(0)?,
+            floor: row.number(1)?,
         })
     }
 
     async fn stamps(&mut self, space: &Space, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
         let no = self.number(space).await?;
-        read::stamps(&mut self.tx, no, keys).await
+        read::stamps(&mut self.connection, no, keys).await
     }
 
     async fn data(&mut self, space: &Space, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
         let no = self.number(space).await?;
-        let query =
-            sqlx::query("SELECT data FROM entity WHERE space = ?1 AND entity = ?2 AND id = ?3")
-                .bind(no)
-                .bind(entity)
-                .bind(id);
-        let Some(row) = query.fetch_optional(&mut *self.tx).await.map_err(failed)? else {
+        let query = "SELECT data FROM entity WHERE space = ?1 AND entity = ?2 AND id = ?3";
+        let values = vec![no.into(), entity.into(), id.into()];
+        let Some(row) = self.connection.first(query, values).await? else {
             return Ok(None);
         };
-        let data: Option<String> = row.try_get(0).map_err(failed)?;
-        Ok(data.map(Into::into))
+        Ok(row.text(0)?.map(Into::into))
     }
 
     async fn applied(
@@ -228,7 +203,7 @@ impl Transaction for SqliteTx {
         op_ids: &[&str],
     ) -> Result<Vec<Option<AppliedOperation>>> {
         let no = self.user(user).await?;
-        read::applied(&mut self.tx, user, no, op_ids).await
+        read::applied(&mut self.connection, user, no, op_ids).await
     }
 
     async fn digests(&mut self, spaces: &[Space]) -> Result<BTreeMap<String, Digest>> {
@@ -236,7 +211,7 @@ impl Transaction for SqliteTx {
         for space in spaces {
             numbers.push(self.number(space).await?);
         }
-        read::digests(&mut self.tx, &numbers).await
+        read::digests(&mut self.connection, &numbers).await
     }
 
     async fn scan(
@@ -247,59 +222,49 @@ impl Transaction for SqliteTx {
         max_bytes: usize,
     ) -> Result<Scanned> {
         let no = self.number(space).await?;
-        read::scan(&mut self.tx, no, range, limit, max_bytes).await
+        read::scan(&mut self.connection, no, range, limit, max_bytes).await
     }
 
     async fn count(&mut self, space: &Space, range: Range<'_>) -> Result<u64> {
         let no = self.number(space).await?;
-        read::count(&mut self.tx, no, range).await
+        read::count(&mut self.connection, no, range).await
     }
 
     async fn write(&mut self, user: &str, space: &Space, batch: Batch, now_ms: u64) -> Result<()> {
-        let done = self.write_batch(user, space, batch, now_ms).await;
-        self.note(done)
+        self.write_batch(user, space, batch, now_ms).await
     }
 
     async fn set_member(&mut self, id: &str, user: &str, role: Option<Role>) -> Result<()> {
-        let space = self.known(&Space::shared(id)).await;
-        let space = self.note(space)?;
-        let user = self.known(&Space::personal(user)).await;
-        let user = self.note(user)?;
-        let done = members::set(&mut self.tx, space, user, role).await;
-        self.note(done)
+        let space = self.known(&Space::shared(id)).await?;
+        let user = self.known(&Space::personal(user)).await?;
+        members::set(&mut self.connection, space, user, role).await
     }
 
     async fn end_space(&mut self, id: &str) -> Result<()> {
         let no = self.number(&Space::shared(id)).await?;
-        let done = members::end_space(&mut self.tx, no).await;
-        self.note(done)
+        members::end_space(&mut self.connection, no).await
     }
 
     async fn members(&mut self, id: &str) -> Result<Vec<String>> {
         let no = self.number(&Space::shared(id)).await?;
-        members::of(&mut self.tx, no).await
+        members::of(&mut self.connection, no).await
     }
 
     async fn owners(&mut self, id: &str) -> Result<u64> {
         let no = self.number(&Space::shared(id)).await?;
-        members::owners(&mut self.tx, no).await
+        members::owners(&mut self.connection, no).await
     }
 
     async fn spaces_of(&mut self, user: &str) -> Result<u64> {
-        members::spaces_of(&mut self.tx, user).await
+        members::spaces_of(&mut self.connection, user).await
     }
 
     async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
         let no = self.user(user).await?;
-        let rows = sqlx::query("SELECT device, record FROM device WHERE user = ?1").bind(no);
-        let rows = rows.fetch_all(&mut *self.tx).await.map_err(failed)?;
+        let query = "SELECT device, record FROM device WHERE user = ?1";
+        let rows = self.connection.all(query, vec![no.into()]).await?;
         rows.iter()
-            .map(|row| {
-                Ok((
-                    row.try_get(0).map_err(failed)?,
-                    row.try_get(1).map_err(failed)?,
-                ))
-            })
+            .map(|row| Ok((row.string(0)?, row.string(1)?)))
             .collect()
     }
 
@@ -311,20 +276,14 @@ impl Transaction for SqliteTx {
         now_ms: u64,
         keep: usize,
     ) -> Result<()> {
-        let done = match self.create(&Space::personal(user)).await {
-            Ok(no) => write::device(&mut self.tx, no, device, record, now_ms, keep).await,
-            Err(error) => Err(error),
-        };
-        self.note(done)
+        let no = self.create(&Space::personal(user)).await?;
+        write::device(&mut self.connection, no, device, record, now_ms, keep).await
     }
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
         let no = self.user(user).await?;
-        sqlx::query("DELETE FROM device WHERE user = ?1")
-            .bind(no)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
+        let statement = "DELETE FROM device WHERE user = ?1";
+        self.connection.run(statement, vec![no.into()]).await?;
         Ok(())
     }
 
@@ -334,16 +293,17 @@ impl Transaction for SqliteTx {
         operations_before: u64,
         most: u64,
     ) -> Result<Swept> {
-        let done = write::sweep(&mut self.tx, tombstones_before, operations_before, most).await;
-        self.note(done)
+        write::sweep(
+            &mut self.connection,
+            tombstones_before,
+            operations_before,
+            most,
+        )
+        .await
     }
 
     async fn commit(self) -> Result<()> {
-        let done = self.tx.commit().await.map_err(failed);
-        match self.writing {
-            Some(writing) => writing.note(done),
-            None => done,
-        }
+        self.connection.commit().await
     }
 }
 
@@ -351,11 +311,6 @@ impl Transaction for SqliteTx {
 /// only compared with.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn number(row: &SqliteRow, column: usize) -> Result<u64> {
-    let number: i64 = row.try_get(column).map_err(failed)?;
-    u64::try_from(number).map_err(corrupt)
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

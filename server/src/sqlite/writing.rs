@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::Executor as _;
 
-use super::{SqliteStore, failed};
+use super::file::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::Result;
 

@@ -1,5 +1,5 @@
-// Runs `server/vectors/conversations.json` against a remote that is a `RemoteAdapter`: it gets the user as an argument, and has no HTTP.
-// PROTOCOL.md explains the format.
+// Runs `server/vectors/conversations.json` against a remote that is a `RemoteAdapter`, which gets the user as an argument and has no HTTP,
+// or against a server over HTTP. PROTOCOL.md explains the format.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
@@ -16,12 +16,36 @@ const DECIMALS = /^what no client could edit/;
 
 /** Returns the conversations, each a name and a function that has it with a remote. */
 export async function conversations() {
-  const all = JSON.parse(await readFile(vectors, "utf8")).conversations;
-  return all.flatMap(({ name, steps }, number) => {
+  return (await read()).flatMap(({ name, steps }, number) => {
     const asked = steps.slice(0, DECIMALS.test(name) ? -1 : undefined).filter((step) => !isBeyond(step));
-    return asked.length === 0 ? [] : [{ name, hold: (remote) => hold(remote, asked, number) }];
+    return asked.length === 0 ? [] : [{ name, hold: (remote) => hold(adapter(remote), asked, number) }];
   });
 }
+
+/**
+ * Returns all conversations, each a name, its steps, and a function that has it with a server. That has `operate(order)`, and
+ * `send(userId, method, path, text)`, which resolves with `{ status, reply }`; a step to which it resolves with undefined is passed over.
+ */
+export async function wholeConversations() {
+  return (await read()).map(({ name, steps }, number) => {
+    const all = steps.slice(0, DECIMALS.test(name) ? -1 : undefined);
+    return { name, steps, hold: (server) => hold(server, all, number) };
+  });
+}
+
+const read = async () => JSON.parse(await readFile(vectors, "utf8")).conversations;
+
+/** A remote as a server. */
+const adapter = (remote) => ({
+  operate: (order) => operate(remote, order),
+  async send(userId, method, path, text) {
+    try {
+      return { status: 200, reply: await remote[CALLS[`${method} ${path}`]]({ ...JSON.parse(text), userId }, new AbortController().signal) };
+    } catch (error) {
+      return { status: error.status, reply: { code: error.code } };
+    }
+  },
+});
 
 function isJson(text) {
   try {
@@ -32,27 +56,23 @@ function isJson(text) {
   }
 }
 
-async function hold(remote, steps, number) {
+async function hold(server, steps, number) {
   const known = new Map([1, 2, 3].map((n) => [`s${n}`, `0198b6a0-7c1e-7000-8000-${String(number).padStart(8, "0")}000${n}`]));
   for (const name of ["ann", "bob"]) known.set(name, `${name}${number}`);
   for (const [place, step] of steps.entries()) {
     if (step.operator !== undefined) {
-      operate(remote, step.operator);
+      await server.operate(step.operator);
       continue;
     }
     const userId = known.get(step.user);
     known.set("user", userId);
-    const body = step.text === undefined ? fill(known, step.body) : JSON.parse(step.text);
-    let reply, status = 200;
-    try {
-      reply = await remote[CALLS[step.request]]({ ...body, userId }, new AbortController().signal);
-    } catch (error) {
-      ({ status } = error);
-      reply = { code: error.code };
-    }
-    const at = `[${place}] ${JSON.stringify(reply)}`;
-    assert.equal(status, step.status, at);
-    check(at, known, step, reply);
+    const [method, path] = step.request.split(" ");
+    const body = step.body === undefined ? "" : JSON.stringify(fill(known, step.body));
+    const answer = await server.send(userId, method, path.replace("$user", encodeURIComponent(userId)), step.text ?? body);
+    if (answer === undefined) continue;
+    const at = `[${place}] ${JSON.stringify(answer.reply)}`;
+    assert.equal(answer.status, step.status, at);
+    check(at, known, step, answer.reply);
   }
 }
 

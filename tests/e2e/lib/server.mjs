@@ -1,17 +1,20 @@
 // The real server in development mode, with its own database, and a client without the engine. In development mode it
-// also answers pages of other loopback ports.
+// also answers pages of other loopback ports. With `DATUM_BACKEND=node` it is the packed package's own server in Node.
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { start } from "./child.mjs";
 import { serverProgram } from "./environment.mjs";
 import { temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
 
 /** Starts datum-server. With `page` it also serves that folder, so that page and remote have one origin. */
-export async function startServer({ page, program = serverProgram() } = {}) {
+export async function startServer({ page, program } = {}) {
   const folder = await temporaryFolder();
-  const args = ["--dev", "--listen", `127.0.0.1:${await freePort()}`, "--rate", "0", "--database", join(folder.path, "datum.db")];
+  const [node, inNode] = [process.execPath, fileURLToPath(new URL("node-backend.mjs", import.meta.url))];
+  const isNode = program === undefined && process.env.DATUM_BACKEND === "node";
+  const args = [...(isNode ? [inNode] : []), "--dev", "--listen", `127.0.0.1:${await freePort()}`, "--rate", "0", "--database", join(folder.path, "datum.db")];
   if (page) args.push("--static", page);
-  const server = await start(program, args);
+  const server = await start(program ?? (isNode ? node : serverProgram()), args);
   return {
     ...server,
     stop: async () => {

@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
-
-use super::{failed, json, number, signed};
+use super::super::connection::{Columns as _, Connection};
+use super::{json, signed};
 use crate::rules::store::{Range, Result};
 
 /// The versions of one type that were read and not taken yet, in order.
@@ -24,7 +22,7 @@ struct Ahead {
 /// A merge of one range of the index for each type. Each is read ahead a little, and more where it
 /// turns out to have more: in all little more than the result, however the rows are spread.
 pub(super) async fn first_versions(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     space: i64,
     entities: &[String],
     range: Range<'_>,
@@ -79,7 +77,7 @@ fn take<'a>(ahead: &mut Ahead, entity: &'a str) -> Option<Reverse<(u64, &'a str)
 
 /// Reads the next versions of these types.
 async fn read_ahead(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     space: i64,
     range: Range<'_>,
     types: &mut BTreeMap<&str, Ahead>,
@@ -91,23 +89,22 @@ async fn read_ahead(
         .collect();
     let chunks = empty.iter().filter_map(|entity| types.get(entity));
     let chunk = chunks.map(|ahead| ahead.chunk).max().unwrap_or_default();
-    let rows = query(
-        "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
+    let query = "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
          WHERE e.rowid IN (
            SELECT rowid FROM entity INDEXED BY entity_by_type
            WHERE space = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
              AND (deleted = 0 OR version > ?2)
-           ORDER BY version LIMIT ?4)",
-    );
-    let rows = rows
-        .bind(space)
-        .bind(signed(range.live_until))
-        .bind(json(&asked)?)
-        .bind(i64::try_from(chunk).unwrap_or(i64::MAX));
+           ORDER BY version LIMIT ?4)";
+    let values = vec![
+        space.into(),
+        signed(range.live_until).into(),
+        json(&asked)?.into(),
+        i64::try_from(chunk).unwrap_or(i64::MAX).into(),
+    ];
     let mut found: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-    for row in rows.fetch_all(connection).await.map_err(failed)? {
-        let place = usize::try_from(number(&row, 0)?).unwrap_or(usize::MAX);
-        found.entry(place).or_default().push(number(&row, 1)?);
+    for row in connection.all(query, values).await? {
+        let place = usize::try_from(row.number(0)?).unwrap_or(usize::MAX);
+        found.entry(place).or_default().push(row.number(1)?);
     }
     for (place, (entity, _)) in asked.into_iter().enumerate() {
         let Some(ahead) = types.get_mut(entity) else {

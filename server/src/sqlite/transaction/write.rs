@@ -3,32 +3,28 @@
 use std::collections::BTreeMap;
 
 use datum_sync::model::digest::Digest;
-use sqlx::query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::{failed, json, signed};
+use super::super::connection::Connection;
+use super::{json, signed};
 use crate::rules::store::{AppliedOperation, Batch, Result, Row, Space, Swept};
 
-pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
-
 pub(super) async fn batch(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     (user, space): (i64, i64),
     numbers: &BTreeMap<Space, i64>,
     batch: Batch,
     now_ms: u64,
 ) -> Result<()> {
-    let seq = query("UPDATE space SET seq = ?2 WHERE no = ?1")
-        .bind(space)
-        .bind(signed(batch.seq));
-    run(connection, seq).await?;
+    let statement = "UPDATE space SET seq = ?2 WHERE no = ?1";
+    let values = vec![space.into(), signed(batch.seq).into()];
+    connection.run(statement, values).await?;
     rows(connection, space, numbers, &batch.rows, now_ms).await?;
     applied(connection, user, numbers, &batch.applied, now_ms).await?;
     digests(connection, space, batch.digests).await
 }
 
 async fn rows(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     space: i64,
     numbers: &BTreeMap<Space, i64>,
     rows: &[Row],
@@ -44,21 +40,20 @@ async fn rows(
         })
         .collect();
     // `WHERE true` keeps SQLite from reading `ON` as a join.
-    let upsert = query(
+    let upsert =
         "INSERT INTO entity (space, entity, id, version, deleted, written_at, data, moved_to)
          SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3, value ->> 4, value ->> 5
          FROM json_each(?2) WHERE true
          ON CONFLICT (space, entity, id) DO UPDATE SET
            version = excluded.version, deleted = excluded.deleted,
-           written_at = excluded.written_at, data = excluded.data, moved_to = excluded.moved_to",
-    );
-    let upsert = upsert.bind(space).bind(json(&rows)?).bind(signed(now_ms));
-    run(connection, upsert).await?;
+           written_at = excluded.written_at, data = excluded.data, moved_to = excluded.moved_to";
+    let values = vec![space.into(), json(&rows)?.into(), signed(now_ms).into()];
+    connection.run(upsert, values).await?;
     Ok(())
 }
 
 async fn applied(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     user: i64,
     numbers: &BTreeMap<Space, i64>,
     operations: &[AppliedOperation],
@@ -81,138 +76,123 @@ async fn applied(
             )
         })
         .collect();
-    let insert = query(
+    let insert =
         "INSERT INTO operation (user, op_id, entity, id, version, space, left_version, written_at)
          SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?3
          FROM json_each(?2) WHERE true
          ON CONFLICT (user, op_id) DO UPDATE SET
            entity = excluded.entity, id = excluded.id, version = excluded.version,
            space = excluded.space, left_version = excluded.left_version,
-           written_at = excluded.written_at",
-    );
-    let insert = insert
-        .bind(user)
-        .bind(json(&operations)?)
-        .bind(signed(now_ms));
-    run(connection, insert).await?;
+           written_at = excluded.written_at";
+    let values = vec![
+        user.into(),
+        json(&operations)?.into(),
+        signed(now_ms).into(),
+    ];
+    connection.run(insert, values).await?;
     Ok(())
 }
 
 async fn digests(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     space: i64,
     digests: BTreeMap<String, Digest>,
 ) -> Result<()> {
     for (entity, digest) in digests {
-        let upsert = query(
-            "INSERT INTO digest (space, entity, count, sum) VALUES (?1, ?2, ?3, ?4)
+        let upsert = "INSERT INTO digest (space, entity, count, sum) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (space, entity) DO UPDATE SET
-               count = excluded.count, sum = excluded.sum",
-        );
-        let upsert = upsert
-            .bind(space)
-            .bind(entity)
-            .bind(signed(digest.count))
-            .bind(digest.sum.cast_signed());
-        run(connection, upsert).await?;
+               count = excluded.count, sum = excluded.sum";
+        let values = vec![
+            space.into(),
+            entity.into(),
+            signed(digest.count).into(),
+            digest.sum.cast_signed().into(),
+        ];
+        connection.run(upsert, values).await?;
     }
     Ok(())
 }
 
 pub(super) async fn device(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     user: i64,
     device: &str,
     record: &str,
     now_ms: u64,
     keep: usize,
 ) -> Result<()> {
-    let upsert = query(
-        "INSERT INTO device (user, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
+    let upsert = "INSERT INTO device (user, device, written_at, record) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (user, device) DO UPDATE SET
-           written_at = excluded.written_at, record = excluded.record",
-    );
-    let upsert = upsert
-        .bind(user)
-        .bind(device)
-        .bind(signed(now_ms))
-        .bind(record);
-    run(connection, upsert).await?;
+           written_at = excluded.written_at, record = excluded.record";
+    let values = vec![
+        user.into(),
+        device.into(),
+        signed(now_ms).into(),
+        record.into(),
+    ];
+    connection.run(upsert, values).await?;
     drop_silent_devices(connection, user, device, keep).await
 }
 
 /// Removes the least recently written devices until `keep` are left, `device` among them.
 async fn drop_silent_devices(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     user: i64,
     device: &str,
     keep: usize,
 ) -> Result<()> {
     let others = i64::try_from(keep.saturating_sub(1)).unwrap_or(i64::MAX);
-    let delete = query(
-        "DELETE FROM device WHERE user = ?1 AND device <> ?2 AND device IN (
+    let delete = "DELETE FROM device WHERE user = ?1 AND device <> ?2 AND device IN (
            SELECT device FROM device WHERE user = ?1 AND device <> ?2
-           ORDER BY written_at DESC, device DESC LIMIT -1 OFFSET ?3)",
-    );
-    run(connection, delete.bind(user).bind(device).bind(others)).await?;
+           ORDER BY written_at DESC, device DESC LIMIT -1 OFFSET ?3)";
+    let values = vec![user.into(), device.into(), others.into()];
+    connection.run(delete, values).await?;
     Ok(())
 }
 
 /// Replaces the epoch, and records where each space's history ended in the old one.
-pub(super) async fn end_epoch(connection: &mut SqliteConnection, epoch: &str) -> Result<()> {
-    let record = query(
-        "INSERT OR IGNORE INTO epoch_history (space, epoch, seq)
+pub(super) async fn end_epoch(connection: &mut impl Connection, epoch: &str) -> Result<()> {
+    let record = "INSERT OR IGNORE INTO epoch_history (space, epoch, seq)
          SELECT a.no, s.value, a.seq
          FROM (SELECT no, seq FROM space UNION ALL SELECT 0, 0) AS a, setting AS s
-         WHERE s.name = 'epoch'",
-    );
-    run(connection, record).await?;
-    let replace = query("UPDATE setting SET value = ?1 WHERE name = 'epoch'");
-    run(connection, replace.bind(epoch)).await?;
+         WHERE s.name = 'epoch'";
+    connection.run(record, Vec::new()).await?;
+    let replace = "UPDATE setting SET value = ?1 WHERE name = 'epoch'";
+    connection.run(replace, vec![epoch.into()]).await?;
     Ok(())
 }
 
-pub(super) async fn server_id(connection: &mut SqliteConnection, id: &str) -> Result<()> {
-    let replace = query("UPDATE setting SET value = ?1 WHERE name = 'serverId'");
-    run(connection, replace.bind(id)).await?;
+pub(super) async fn server_id(connection: &mut impl Connection, id: &str) -> Result<()> {
+    let replace = "UPDATE setting SET value = ?1 WHERE name = 'serverId'";
+    connection.run(replace, vec![id.into()]).await?;
     Ok(())
 }
 
 pub(super) async fn sweep(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Connection,
     tombstones_before: u64,
     operations_before: u64,
     most: u64,
 ) -> Result<Swept> {
-    let (before, most) = (signed(tombstones_before), signed(most));
-    let raise_floors = query(
-        "UPDATE space SET floor = max(floor, gone.version) FROM (
+    let raise_floors = "UPDATE space SET floor = max(floor, gone.version) FROM (
            SELECT space, max(version) AS version FROM (
              SELECT space, version FROM entity
              WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, space, version LIMIT ?2
            ) GROUP BY space
-         ) AS gone WHERE gone.space = space.no",
-    );
-    run(connection, raise_floors.bind(before).bind(most)).await?;
-    let tombstones = query(
-        "DELETE FROM entity WHERE rowid IN (
+         ) AS gone WHERE gone.space = space.no";
+    let tombstones = "DELETE FROM entity WHERE rowid IN (
            SELECT rowid FROM entity
-           WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, space, version LIMIT ?2)",
-    );
-    let operations = query(
-        "DELETE FROM operation WHERE (user, op_id) IN (
+           WHERE deleted = 1 AND written_at < ?1 ORDER BY written_at, space, version LIMIT ?2)";
+    let operations = "DELETE FROM operation WHERE (user, op_id) IN (
            SELECT user, op_id FROM operation
-           WHERE written_at < ?1 ORDER BY written_at LIMIT ?2)",
-    );
-    let operations = operations.bind(signed(operations_before)).bind(most);
+           WHERE written_at < ?1 ORDER BY written_at LIMIT ?2)";
+    let before = |time: u64| vec![signed(time).into(), signed(most).into()];
+    let values = before(tombstones_before);
+    connection.run(raise_floors, values.clone()).await?;
     Ok(Swept {
-        tombstones: run(connection, tombstones.bind(before).bind(most)).await?,
-        operations: run(connection, operations).await?,
+        tombstones: connection.run(tombstones, values).await?,
+        operations: connection
+            .run(operations, before(operations_before))
+            .await?,
     })
-}
-
-/// Runs a statement. Returns how many rows it changed.
-pub(super) async fn run(connection: &mut SqliteConnection, statement: Query<'_>) -> Result<u64> {
-    let done = statement.execute(connection).await.map_err(failed)?;
-    Ok(done.rows_affected())
 }
