@@ -6,7 +6,8 @@
 //! | [`service`] | maps a method and a path to a rule |
 //! | [`memory`] | the store in memory, which defines what a store must do |
 //! | [`memory_server`] | the whole remote as one synchronous call, for tests of clients |
-//! | [`sqlite`], [`http`], [`cli`], [`log`] | the store on disk, the HTTP server, the command line and its log; they need the feature `http` |
+//! | [`sqlite`], [`postgres`] | the store in a file, and the one of several processes; they need the feature `http` |
+//! | [`http`], [`cli`], [`log`] | the HTTP server, the command line and its log; they need it too |
 //!
 //! `PROTOCOL.md` beside this crate is the normative text.
 
@@ -18,8 +19,12 @@ pub mod http;
 pub mod log;
 pub mod memory;
 pub mod memory_server;
+#[cfg(feature = "http")]
+pub mod postgres;
 pub mod rules;
 pub mod service;
+#[cfg(feature = "http")]
+mod sql_stores;
 #[cfg(feature = "http")]
 pub mod sqlite;
 

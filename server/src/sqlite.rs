@@ -6,7 +6,6 @@
 
 pub mod backup;
 mod transaction;
-mod writing;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -19,9 +18,9 @@ use sqlx::{Connection as _, Executor, Row as _};
 
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
+use crate::sql_stores::Writing;
 
 pub use transaction::SqliteTx;
-use writing::Writing;
 
 /// The migrations, in order. SQLite's `user_version` counts those that have run.
 const MIGRATIONS: [&str; 3] = [
@@ -113,8 +112,21 @@ impl Store for SqliteStore {
     }
 
     async fn check_writes(&self) -> Result<()> {
-        self.writing.check(self).await
+        self.writing.check(probe(self)).await
     }
+}
+
+/// Writes something and makes it durable.
+async fn probe(store: &SqliteStore) -> Result<()> {
+    let begun = store.writer.begin_with("BEGIN IMMEDIATE").await;
+    let mut tx = begun.map_err(failed)?;
+    tx.execute(
+        "INSERT INTO setting (name, value) VALUES ('probe', '1')
+         ON CONFLICT (name) DO UPDATE SET value = 1 - value",
+    )
+    .await
+    .map_err(failed)?;
+    tx.commit().await.map_err(failed)
 }
 
 async fn migrate(writer: &SqlitePool, epoch: &str) -> Result<()> {

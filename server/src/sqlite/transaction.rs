@@ -1,7 +1,6 @@
 //! One transaction on SQLite. Sets of keys are bound as one JSON parameter, so that a push of ten
 //! thousand operations runs a handful of statements, each prepared once.
 
-mod filter;
 mod members;
 mod read;
 mod write;
@@ -15,13 +14,13 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
 
-use super::writing::Writing;
 use super::{corrupt, failed};
 use crate::rules::ServerError;
 use crate::rules::store::{
     AppliedOperation, Batch, Head, Identity, Range, Reader, Result, Scanned, SharedState, Space,
     Stamp, Swept, Transaction,
 };
+use crate::sql_stores::Writing;
 
 /// The number of spaces that nobody has written into yet.
 const NO_SPACE: i64 = -1;
@@ -345,12 +344,6 @@ impl Transaction for SqliteTx {
             None => done,
         }
     }
-}
-
-/// Converts to SQLite's signed integers. Versions and times stay below 2^53, and larger numbers are
-/// only compared with.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn number(row: &SqliteRow, column: usize) -> Result<u64> {

@@ -8,6 +8,7 @@ use datum_sync::model::space::Role;
 use super::write::run;
 use super::{corrupt, failed, number};
 use crate::rules::store::{Head, Joined, Reader, Result, SharedState};
+use crate::sql_stores::{role_number, role_of};
 
 /// Returns the number of a user's own space, its head and the revision of the list, and how long
 /// that is.
@@ -108,7 +109,7 @@ pub(super) async fn set(
          ON CONFLICT (space, user) DO UPDATE SET
            role = excluded.role, joined = iif(role = 0, excluded.joined, joined)",
     );
-    let upsert = upsert.bind(space).bind(user).bind(number_of(role));
+    let upsert = upsert.bind(space).bind(user).bind(role_number(role));
     run(connection, upsert).await?;
     Ok(())
 }
@@ -170,20 +171,5 @@ fn head(row: &SqliteRow, column: usize) -> Result<Head> {
 /// Returns the role in a column, if it holds any.
 fn role(row: &SqliteRow, column: usize) -> Result<Option<Role>> {
     let stored: Option<i64> = row.try_get(column).map_err(failed)?;
-    match stored {
-        None | Some(0) => Ok(None),
-        Some(1) => Ok(Some(Role::Reader)),
-        Some(2) => Ok(Some(Role::Writer)),
-        Some(3) => Ok(Some(Role::Owner)),
-        Some(other) => Err(corrupt(other)),
-    }
-}
-
-const fn number_of(role: Option<Role>) -> i64 {
-    match role {
-        None => 0,
-        Some(Role::Reader) => 1,
-        Some(Role::Writer) => 2,
-        Some(Role::Owner) => 3,
-    }
+    role_of(stored.unwrap_or_default()).map_err(corrupt)
 }

@@ -8,8 +8,10 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query};
 
 use super::write::Query;
-use super::{failed, filter, json, number, signed};
+use super::{failed, json, number};
 use crate::rules::store::{AppliedOperation, Range, Result, Row, Scanned, Space, Stamp};
+use crate::sql_stores::merge::{Ranges, first_versions};
+use crate::sql_stores::{BoundedRows, and_one, signed};
 
 pub(super) async fn stamps(
     connection: &mut SqliteConnection,
@@ -100,7 +102,12 @@ pub(super) async fn scan(
     // Neither the rows of other types are read nor any row twice: first which rows the page may
     // have, from an index that has no data, and then those. In the order of the list, without a
     // sorter, which would read all of them before the first.
-    let versions = filter::first_versions(connection, space, entities, range, limit).await?;
+    let mut ranges = SqliteRanges {
+        connection,
+        space,
+        live_until: range.live_until,
+    };
+    let versions = first_versions(&mut ranges, entities, range.after, limit).await?;
     let query = query(
         "SELECT e.entity, e.id, e.version, e.data, t.user, t.id
          FROM json_each(?2) AS k CROSS JOIN entity AS e INDEXED BY entity_by_version
@@ -108,7 +115,41 @@ pub(super) async fn scan(
          WHERE e.space = ?1 AND e.version = k.value",
     );
     let query = query.bind(space).bind(json(&versions)?);
-    page(query, connection, limit, max_bytes).await
+    page(query, ranges.connection, limit, max_bytes).await
+}
+
+/// The index of entity types.
+struct SqliteRanges<'c> {
+    connection: &'c mut SqliteConnection,
+    space: i64,
+    live_until: u64,
+}
+
+impl Ranges for SqliteRanges<'_> {
+    async fn read(&mut self, asked: &[(&str, u64)], most: usize) -> Result<Vec<(usize, u64)>> {
+        let rows = query(
+            "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
+             WHERE e.rowid IN (
+               SELECT rowid FROM entity INDEXED BY entity_by_type
+               WHERE space = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
+                 AND (deleted = 0 OR version > ?2)
+               ORDER BY version LIMIT ?4)",
+        );
+        let rows = rows
+            .bind(self.space)
+            .bind(signed(self.live_until))
+            .bind(json(&asked)?)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let found = rows.fetch_all(&mut *self.connection).await;
+        let found = found.map_err(failed)?;
+        found
+            .iter()
+            .map(|row| {
+                let place = usize::try_from(number(row, 0)?).unwrap_or(usize::MAX);
+                Ok((place, number(row, 1)?))
+            })
+            .collect()
+    }
 }
 
 /// Reads rows until a limit is reached.
@@ -122,16 +163,10 @@ async fn page(
     let mut page = BoundedRows::new(limit, max_bytes);
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         if !page.push(read_row(&row)?) {
-            page.scanned.more = true;
             break;
         }
     }
     Ok(page.scanned)
-}
-
-/// Returns a limit that shows whether there is more.
-fn and_one(limit: usize) -> i64 {
-    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
 }
 
 pub(super) async fn count(
@@ -158,36 +193,6 @@ pub(super) async fn count(
         .bind(signed(range.live_until))
         .bind(entities);
     number(&query.fetch_one(connection).await.map_err(failed)?, 0)
-}
-
-/// Collects rows up to the limits, but at least one.
-struct BoundedRows {
-    scanned: Scanned,
-    limit: usize,
-    max_bytes: usize,
-    bytes: usize,
-}
-
-impl BoundedRows {
-    fn new(limit: usize, max_bytes: usize) -> Self {
-        Self {
-            scanned: Scanned::default(),
-            limit,
-            max_bytes,
-            bytes: 0,
-        }
-    }
-
-    /// Adds a row. Returns false if it does not fit.
-    fn push(&mut self, row: Row) -> bool {
-        self.bytes = self.bytes.saturating_add(row.bytes());
-        let full = self.scanned.rows.len() >= self.limit || self.bytes > self.max_bytes;
-        if full && !self.scanned.rows.is_empty() {
-            return false;
-        }
-        self.scanned.rows.push(row);
-        true
-    }
 }
 
 /// Returns the index of the key that a row of `json_each` belongs to.

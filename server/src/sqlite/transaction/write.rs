@@ -6,8 +6,9 @@ use datum_sync::model::digest::Digest;
 use sqlx::query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::{failed, json, signed};
+use super::{failed, json};
 use crate::rules::store::{AppliedOperation, Batch, Result, Row, Space, Swept};
+use crate::sql_stores::signed;
 
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
