@@ -150,6 +150,8 @@ impl<S: Store> Service<S> {
         loop {
             let swept = async {
                 let mut tx = self.store.write().await?;
+                // Fails where a later version has migrated the store.
+                tx.identity().await?;
                 let swept = sweep(&mut tx, &self.config, now_ms).await?;
                 tx.commit().await?;
                 Ok(swept)

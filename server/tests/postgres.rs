@@ -20,8 +20,16 @@ mod suite;
 
 #[path = "postgres/cluster.rs"]
 mod cluster;
+#[path = "postgres/faults.rs"]
+mod faults;
 #[path = "postgres/partitions.rs"]
 mod partitions;
+#[path = "postgres/startup.rs"]
+mod startup;
+#[path = "postgres/storm.rs"]
+mod storm;
+#[path = "postgres/streams.rs"]
+mod streams;
 
 mod one_process {
     crate::mount!(crate::cluster::run, crate::cluster::store());

@@ -5,7 +5,6 @@
 //! does not hear itself, it asks for what its clients wait for.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,10 +18,15 @@ use crate::rules::ServerError;
 const PROOF: Duration = Duration::from_secs(5);
 /// How often it does so.
 const EVERY: Duration = Duration::from_secs(30);
-/// How long it waits before it tries again to listen.
+/// How long it waits before it tries again to listen after the connection failed.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long it waits after a connection from which nothing was heard.
+const LONG_PAUSE: Duration = Duration::from_secs(600);
 /// How often it asks meanwhile.
 const POLL: Duration = Duration::from_secs(2);
+
+/// Nothing is heard, though there is a connection.
+struct Deaf;
 
 /// How processes hear of each other.
 #[derive(Clone, Debug)]
@@ -74,22 +78,38 @@ impl Relay {
     async fn receive(&self, polling: &watch::Sender<bool>) {
         let mut warned = false;
         loop {
-            let Err(error) = self.listen(polling).await;
+            let (cause, pause) = match self.listen(polling).await {
+                Ok(Deaf) => (
+                    "no notification arrives: name a direct connection with --listen-database"
+                        .to_owned(),
+                    LONG_PAUSE,
+                ),
+                Err(error) => (error.to_string(), PAUSE),
+            };
             if !polling.send_replace(true) || !warned {
-                tracing::warn!(%error, "streams hear of other processes by polling");
+                tracing::warn!(cause, "streams hear of other processes by polling");
                 warned = true;
             }
             self.store.set_polling(true);
-            sleep(PAUSE).await;
+            sleep(pause).await;
         }
     }
 
-    async fn listen(&self, polling: &watch::Sender<bool>) -> Result<Infallible, ServerError> {
-        let mut listener = self.store.listen(self.listen.as_deref()).await?;
+    /// Listens until nothing is heard any more.
+    async fn listen(&self, polling: &watch::Sender<bool>) -> Result<Deaf, ServerError> {
+        let Some(mut listener) = self.store.listen(self.listen.as_deref()).await? else {
+            return Ok(Deaf);
+        };
         loop {
             self.store.notify(&self.name).await?;
             if !self.hear(&mut listener, PROOF, true).await? {
-                return Err(ServerError::unreachable("no notification arrives"));
+                listener.end().await;
+                // One that did hear was lost.
+                return if *polling.borrow() {
+                    Ok(Deaf)
+                } else {
+                    Err(ServerError::unreachable("the connection is silent"))
+                };
             }
             if polling.send_replace(false) {
                 self.store.set_polling(false);

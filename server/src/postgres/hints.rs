@@ -4,12 +4,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
+use sqlx::{Connection as _, Executor as _, Row as _};
 
 use super::failure::failed;
 use super::key::user_key;
 use super::statement::{in_time, number, place, rows, run, sql};
 use super::{PostgresStore, connect_options};
+use crate::rules::ServerError;
 use crate::rules::store::Result;
 
 /// The name that processes listen to.
@@ -21,16 +23,39 @@ const USERS: usize = 1_000;
 /// The most bytes of a notification. PostgreSQL's limit is 7,999.
 pub const MAX_NOTIFICATION: usize = 7_000;
 
+/// How many connections are opened to find out whether there is a pooler.
+const LOOKS: usize = 3;
+
 /// A connection that hears notifications.
-pub struct Listener(PgListener);
+pub struct Listener {
+    listener: PgListener,
+    connect: PgConnectOptions,
+    /// The number of the process at the other end.
+    pid: i32,
+}
 
 impl Listener {
+    /// Ends the process at the other end, since nothing is heard of it. If there is a pooler in between
+    /// after all, that process still listens, and would send what it hears to other clients.
+    pub async fn end(self) {
+        let _ = in_time(async {
+            let mut connection = PgConnection::connect_with(&self.connect).await?;
+            let end = sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+                "SELECT pg_terminate_backend({})",
+                self.pid
+            )));
+            connection.execute(end).await?;
+            connection.close().await
+        })
+        .await;
+    }
+
     /// Returns the next notification; `None` if the connection was lost, and some may be missing.
     ///
     /// # Errors
     /// Errors of the connection.
     pub async fn next(&mut self) -> Result<Option<String>> {
-        let heard = self.0.try_recv().await.map_err(failed)?;
+        let heard = self.listener.try_recv().await.map_err(failed)?;
         Ok(heard.map(|heard| heard.payload().to_owned()))
     }
 }
@@ -44,27 +69,74 @@ pub struct Mark {
     counters: u64,
 }
 
+/// Returns whether connections share processes: whether another one gets the process of an open
+/// connection, or that gets another process.
+///
+/// A pooler cannot be asked. To listen through one would do harm: notifications go to whom the process
+/// belongs just then.
+async fn is_pooled(connect: &PgConnectOptions) -> Result<bool> {
+    let look = async {
+        let mut first = PgConnection::connect_with(connect).await?;
+        let pid = process(&mut first, "SELECT pg_backend_pid()").await?;
+        let mut others = Vec::new();
+        let mut pooled = false;
+        while !pooled && others.len() < LOOKS {
+            let mut other = PgConnection::connect_with(connect).await?;
+            // Keeps it until the connection ends.
+            let its = process(&mut other, "BEGIN; SELECT pg_backend_pid()").await?;
+            others.push(other);
+            pooled = its == pid || process(&mut first, "SELECT pg_backend_pid()").await? != pid;
+        }
+        for connection in others.into_iter().chain([first]) {
+            connection.close().await?;
+        }
+        Ok(pooled)
+    };
+    match tokio::time::timeout(CONNECT, look).await {
+        Ok(looked) => looked.map_err(failed),
+        Err(late) => Err(ServerError::unreachable(late)),
+    }
+}
+
+async fn process(
+    connection: &mut PgConnection,
+    statement: &'static str,
+) -> std::result::Result<i32, sqlx::Error> {
+    let row = connection.fetch_one(sqlx::raw_sql(statement)).await?;
+    row.try_get(0)
+}
+
 impl PostgresStore {
-    /// Opens a connection that listens: to this URL, or else to the store's own. Through a pooler in
-    /// transaction mode it hears nothing.
+    /// Opens a connection that listens: to this URL, or else to the store's own. Returns none behind a
+    /// pooler in transaction mode, where nothing would be heard.
     ///
     /// # Errors
     /// Errors of the connection.
-    pub async fn listen(&self, url: Option<&str>) -> Result<Listener> {
-        let options = match url {
+    pub async fn listen(&self, url: Option<&str>) -> Result<Option<Listener>> {
+        let connect = match url {
             Some(url) => connect_options(url)?,
             None => self.connect.clone(),
         };
+        if is_pooled(&connect).await? {
+            return Ok(None);
+        }
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(CONNECT)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options);
+            .connect_lazy_with(connect.clone());
         let mut listener = in_time(PgListener::connect_with(&pool)).await?;
         listener.eager_reconnect(false);
-        in_time(listener.listen(CHANNEL)).await?;
-        Ok(Listener(listener))
+        // At once, so that both are at the same process.
+        let listen = sqlx::raw_sql("LISTEN datum_server; SELECT pg_backend_pid()");
+        let row = in_time(listener.fetch_one(listen)).await?;
+        let pid = row.try_get(0).map_err(failed)?;
+        Ok(Some(Listener {
+            listener,
+            connect,
+            pid,
+        }))
     }
 
     /// Notifies all processes that listen, this one too. Not in the transaction that writes, since

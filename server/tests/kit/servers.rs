@@ -317,4 +317,9 @@ impl Postgres {
     pub fn url(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
+
+    /// Returns what the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.0.join("log")).unwrap()
+    }
 }

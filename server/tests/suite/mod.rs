@@ -189,6 +189,7 @@ macro_rules! mount {
         $crate::mount!(@ $run, $store, push_input,
             an_invalid_operation_is_rejected_alone,
             reserved_fields_are_not_stored,
+            text_may_have_any_character_and_is_kept_as_it_was_sent,
             what_no_client_could_edit_is_refused,
             equal_data_is_what_the_vectors_call_equal,
             ids_may_have_quotes_and_emoji,
