@@ -336,7 +336,7 @@ fn is_postgres(text: &str) -> bool {
 }
 
 fn milliseconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, String> {
-    Ok(Duration::from_millis(number(parser, name, 1, 3_600_000)?))
+    Ok(Duration::from_millis(number(parser, name, 1, 100_000)?))
 }
 
 /// Reads a number of days. Returns milliseconds.

@@ -218,7 +218,10 @@ async fn serve_from<S: Store + Clone + 'static>(
 async fn open_postgres(url: &str, options: &PostgresOptions) -> Result<PostgresStore, String> {
     let opened = PostgresStore::open(url, options, &serve::random_hex::<16>()?).await;
     // Without the URL, which may hold a password.
-    opened.map_err(|error| format!("Cannot use the database of PostgreSQL: {error}"))
+    opened.map_err(|error| {
+        let cause = error.cause.unwrap_or(error.message);
+        format!("Cannot use the database of PostgreSQL: {cause}")
+    })
 }
 
 async fn open(database: &Path) -> Result<SqliteStore, String> {

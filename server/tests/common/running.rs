@@ -14,6 +14,7 @@ pub fn binary(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("DATUM_JWT_SECRET")
+        .env_remove("DATUM_DATABASE_URL")
         .stdin(Stdio::null());
     command
 }
@@ -60,6 +61,7 @@ impl Running {
             .args(["--dev", "--rate", "0", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_remove("DATUM_JWT_SECRET")
+            .env_remove("DATUM_DATABASE_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -14,6 +14,18 @@ use crate::suite::shared::{A, B, create, fresh, moving, write};
 struct Ran {
     text: String,
     parts: BTreeMap<String, BTreeSet<String>>,
+    /// How many rows its busiest step had.
+    rows: u64,
+}
+
+fn most_rows(node: &Value) -> u64 {
+    let own = node["Actual Rows"].as_u64().unwrap() * node["Actual Loops"].as_u64().unwrap();
+    let below = node["Plans"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(most_rows);
+    below.fold(own, u64::max)
 }
 
 /// Adds the partitions that a node of a plan has read.
@@ -52,7 +64,8 @@ fn ran(log: &str) -> Vec<Ran> {
         let mut parts = BTreeMap::new();
         collect(&plan["Plan"], &mut parts);
         let text = plan["Query Text"].as_str().unwrap().to_owned();
-        all.push(Ran { text, parts });
+        let rows = most_rows(&plan["Plan"]);
+        all.push(Ran { text, parts, rows });
     }
     all
 }
@@ -61,7 +74,7 @@ fn ran(log: &str) -> Vec<Ran> {
 fn every_statement_of_pull_and_push_stays_in_the_partition_of_its_space() {
     let explain = "-c shared_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
         -c auto_explain.log_analyze=on -c auto_explain.log_format=json";
-    let Some(cluster) = Postgres::start(&format!("{FAST} {explain}")) else {
+    let Some(cluster) = Postgres::start(&format!("{FAST} -c autovacuum=off {explain}")) else {
         return;
     };
     crate::common::run(async {
@@ -116,7 +129,7 @@ fn every_statement_of_pull_and_push_stays_in_the_partition_of_its_space() {
 
         let log = cluster.log();
         let (mut ran_in_one, mut lists) = (0, 0);
-        for Ran { text, parts } in ran(&log[before..]) {
+        for Ran { text, parts, .. } in ran(&log[before..]) {
             // What is asked of all spaces of a user names them all: two, and the user's own.
             let most = if text.contains("space = ANY($1)") {
                 lists += 1;
@@ -130,5 +143,31 @@ fn every_statement_of_pull_and_push_stays_in_the_partition_of_its_space() {
             }
         }
         assert!(ran_in_one > 200 && lists > 20, "{ran_in_one} {lists}");
+
+        // (a page of a large space without statistics read all of the space)
+        let many: Vec<Value> = (0..9_000).map(|n| create(None, &format!("m{n}"))).collect();
+        w.push("u4", json!(many)).await;
+        let before = cluster.log().len();
+        let page = w.pull("u4", json!({ "limit": 50 })).await;
+        w.pull("u4", json!({ "cursor": page["cursor"], "limit": 50 }))
+            .await;
+        w.pull("u4", json!({ "entities": ["task"], "limit": 50 }))
+            .await;
+        for Ran { text, rows, .. } in ran(&cluster.log()[before..]) {
+            assert!(rows <= 200, "{rows} rows: {text}");
+        }
+
+        // How many statements they are: `docs/scale.md` has these figures.
+        let since = |before: usize| ran(&cluster.log()[before..]).len();
+        let before = cluster.log().len();
+        let page = w.pull("u3", json!({})).await;
+        let first = since(before);
+        let before = cluster.log().len();
+        w.pull("u3", json!({ "cursor": page["cursor"] })).await;
+        let idle = since(before);
+        let batch: Vec<Value> = (0..500).map(|n| create(None, &format!("n{n}"))).collect();
+        let before = cluster.log().len();
+        w.push("u3", json!(batch)).await;
+        assert_eq!((first, idle, since(before)), (4, 3, 9));
     });
 }

@@ -24,7 +24,10 @@ impl Stream {
 
     fn wait_for(&mut self, text: &str) {
         let mut seen = String::new();
+        let since = Instant::now();
         while !seen.contains(text) {
+            // Comments go on coming.
+            assert!(since.elapsed() < Duration::from_secs(14), "{text}: {seen}");
             let mut bytes = [0; 512];
             let read = self.0.read(&mut bytes).unwrap();
             assert!(read > 0, "the stream ended: {seen}");
