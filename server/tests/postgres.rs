@@ -30,6 +30,8 @@ mod startup;
 mod storm;
 #[path = "postgres/streams.rs"]
 mod streams;
+#[path = "postgres/tls.rs"]
+mod tls;
 
 mod one_process {
     crate::mount!(crate::cluster::run, crate::cluster::store());

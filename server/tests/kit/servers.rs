@@ -138,8 +138,8 @@ fn account() -> Option<&'static str> {
     root.then_some("postgres")
 }
 
-/// Runs a program of PostgreSQL in a folder to its end.
-fn as_account(folder: &Folder, program: &Path, arguments: &[&str]) {
+/// Runs a program in a folder to its end, as the account that servers run as.
+pub fn as_account(folder: &Folder, program: &Path, arguments: &[&str]) {
     let mut command = match account() {
         Some(user) => {
             let mut command = Command::new("setpriv");
@@ -319,6 +319,7 @@ impl Postgres {
     }
 
     /// Returns what the server has logged.
+    #[allow(dead_code)] // Not every test file needs it.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.0.join("log")).unwrap()
     }

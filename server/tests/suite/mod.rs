@@ -234,6 +234,7 @@ macro_rules! mount {
         $crate::mount!(@ $run, $store, scopes,
             a_filter_by_entity_loses_no_row_between_pages,
             a_filter_by_entity_loses_nothing_behind_a_large_row,
+            a_page_has_what_the_store_in_memory_finds,
             a_scope_selects_rows_and_reports_those_that_leave,
             a_scope_compares_numbers_by_value_and_missing_fields_with_null,
             a_scope_compares_as_the_vectors_do,
