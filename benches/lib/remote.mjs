@@ -1,11 +1,11 @@
-// datum-server on SQLite with its own database, and a client without the engine.
+// datum-server with its own database, and a client without the engine.
 import { join } from "node:path";
 import { start } from "../../tests/e2e/lib/child.mjs";
 import { tasks } from "./data.mjs";
 
-/** Starts datum-server. With `page` it also serves that folder. */
-export async function startRemote(folder, { page, name = "datum.db" } = {}) {
-  const args = ["--dev", "--listen", "127.0.0.1:0", "--rate", "0", "--database", join(folder, name)];
+/** Starts datum-server, on SQLite in the folder unless another database is named. With `page` it also serves that folder. */
+export async function startRemote(folder, { page, name = "datum.db", database = join(folder, name) } = {}) {
+  const args = ["--dev", "--listen", "127.0.0.1:0", "--rate", "0", "--database", database];
   if (page) args.push("--static", page);
   const server = await start(process.env.DATUM_SERVER, args);
   const tokens = new Map();

@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::http::Options;
 use crate::http::rate::Rate;
+use crate::postgres::PostgresOptions;
 use crate::rules::{Config, DAY_MS};
 
 /// What `--help` prints.
@@ -12,10 +15,10 @@ pub const HELP: &str = "\
 datum-server: the reference remote of datum-sync (sync protocol 1).
 
 Usage: datum-server [OPTIONS]             serve
-       datum-server new-epoch [--database PATH]
+       datum-server new-epoch [--database PATH|URL]
                                           tell devices that a backup was restored: each pulls again from
                                           the start, and sends again what it pushed since the backup
-       datum-server new-server-id [--database PATH]
+       datum-server new-server-id [--database PATH|URL]
                                           make a copy of a database another server's, such as one for
                                           staging: devices of the first send it nothing
        datum-server backup FILE [--database PATH]
@@ -25,7 +28,10 @@ Usage: datum-server [OPTIONS]             serve
                                           server first
 
   --listen ADDR          address and port [127.0.0.1:8787]; port 0 picks a free one and prints it
-  --database PATH        the SQLite file, created if missing [datum.sqlite]
+  --database PATH|URL    the SQLite file, created if missing [datum.sqlite]; or a database of PostgreSQL, as
+                         postgres://user@host:5432/name, for one process or several. The password
+                         may be in the environment variable PGPASSWORD, and all of the URL in
+                         DATUM_DATABASE_URL
   --jwt-secret-file PATH the HS256 secret that tokens are signed with; else the environment
                          variable DATUM_JWT_SECRET (32 bytes or more)
   --allow-origin ORIGIN  an origin that may send requests, such as https://app.example; repeat for
@@ -44,10 +50,35 @@ Usage: datum-server [OPTIONS]             serve
   --max-page BYTES       the size after which a page of changes ends [4194304]
   --tombstone-days N     how long tombstones are kept [90]
   --operation-days N     how long applied operations are recorded [30]
+  For PostgreSQL:
+  --listen-database URL  a direct connection for notifications, if the database's is through a pooler
+                         in transaction mode; without one, streams are up to 2 seconds late
+  --database-connections N
+                         connections at once [10]
+  --database-wait MS     how long a request waits for one [5000]
+  --statement-timeout MS how long a statement may run [30000]
+  --lock-timeout MS      how long a push waits for others in its space [10000]
+  --partitions N         divide a new database's tables by space [0, not]
   --no-compression       send answers uncompressed
   --quiet                log warnings only
   --help, --version
 ";
+
+/// Where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In a file of SQLite.
+    File(PathBuf),
+    /// In PostgreSQL.
+    Postgres {
+        /// The URL. It may hold a password.
+        url: String,
+        /// How the database is used.
+        options: PostgresOptions,
+        /// The URL to listen for notifications on, if it is another.
+        listen: Option<String>,
+    },
+}
 
 /// A command.
 #[derive(Clone, Debug)]
@@ -55,9 +86,9 @@ pub enum Command {
     /// Print a text and exit.
     Print(String),
     /// Give the database a new epoch.
-    NewEpoch(PathBuf),
+    NewEpoch(Database),
     /// Give the database another server's id.
-    NewServerId(PathBuf),
+    NewServerId(Database),
     /// Copy the database into a new file.
     Backup {
         /// The database.
@@ -81,8 +112,8 @@ pub enum Command {
 pub struct Serve {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The database file.
-    pub database: PathBuf,
+    /// The database.
+    pub database: Database,
     /// A file with the secret; else the environment has it.
     pub secret_file: Option<PathBuf>,
     /// The settings for HTTP; the secret is filled in later.
@@ -97,7 +128,7 @@ pub struct Serve {
 ///
 /// # Errors
 /// Fails with a sentence that names the argument.
-pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     use lexopt::prelude::{Long, Short, Value};
     let mut given = Arguments::default();
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -138,7 +169,12 @@ enum Task {
 struct Arguments {
     task: Task,
     listen: String,
-    database: PathBuf,
+    /// A path or a URL.
+    database: OsString,
+    postgres: PostgresOptions,
+    /// An option that only PostgreSQL has.
+    postgres_option: Option<String>,
+    listen_database: Option<String>,
     secret_file: Option<PathBuf>,
     entities: Vec<String>,
     options: Options,
@@ -151,7 +187,11 @@ impl Default for Arguments {
         Self {
             task: Task::default(),
             listen: "127.0.0.1:8787".to_owned(),
-            database: PathBuf::from("datum.sqlite"),
+            database: std::env::var_os("DATUM_DATABASE_URL")
+                .unwrap_or_else(|| "datum.sqlite".into()),
+            postgres: PostgresOptions::default(),
+            postgres_option: None,
+            listen_database: None,
             secret_file: None,
             entities: Vec::new(),
             options: Options::default(),
@@ -169,7 +209,7 @@ impl Arguments {
         let Rate { per_second, burst } = &mut options.rate;
         match name {
             "listen" => self.listen = text(parser)?,
-            "database" => self.database = path(parser)?,
+            "database" => self.database = parser.value().map_err(say)?,
             "jwt-secret-file" => self.secret_file = Some(path(parser)?),
             "allow-origin" => options.allow_origins.push(origin(text(parser)?)?),
             "dev" => options.dev = true,
@@ -188,20 +228,79 @@ impl Arguments {
             "operation-days" => config.operation_memory_ms = days(parser, name)?,
             "no-compression" => options.no_compression = true,
             "quiet" => self.quiet = true,
-            _ => return Err(say(lexopt::Arg::Long(name).unexpected())),
+            _ => return self.read_postgres_option(name, parser),
         }
         Ok(())
     }
 
-    fn into_command(self) -> Result<Command, String> {
-        let database = self.database;
-        match self.task {
-            Task::NewEpoch => return Ok(Command::NewEpoch(database)),
-            Task::NewServerId => return Ok(Command::NewServerId(database)),
-            Task::Backup(copy) => return Ok(Command::Backup { database, copy }),
-            Task::Restore(copy) => return Ok(Command::Restore { database, copy }),
+    fn read_postgres_option(
+        &mut self,
+        name: &str,
+        parser: &mut lexopt::Parser,
+    ) -> Result<(), String> {
+        let Self { postgres, .. } = self;
+        match name {
+            "listen-database" => self.listen_database = Some(text(parser)?),
+            "database-connections" => postgres.connections = number(parser, name, 2, 10_000)?,
+            "database-wait" => postgres.acquire = milliseconds(parser, name)?,
+            "statement-timeout" => postgres.statement_timeout = milliseconds(parser, name)?,
+            "lock-timeout" => postgres.lock_timeout = milliseconds(parser, name)?,
+            "partitions" => postgres.partitions = number(parser, name, 0, 1_024)?,
+            _ => return Err(say(lexopt::Arg::Long(name).unexpected())),
+        }
+        self.postgres_option = Some(name.to_owned());
+        Ok(())
+    }
+
+    /// Returns the database that was named.
+    fn named_database(&mut self) -> Result<Database, String> {
+        let named = std::mem::take(&mut self.database);
+        match named.to_str() {
+            Some(url) if is_postgres(url) => Ok(Database::Postgres {
+                url: url.to_owned(),
+                options: self.postgres.clone(),
+                listen: self.listen_database.take(),
+            }),
+            Some(url) if url.contains("://") => {
+                Err("--database: give a path, or a URL that begins with postgres://.".to_owned())
+            }
+            _ => match &self.postgres_option {
+                Some(option) => Err(format!(
+                    "--{option} is for PostgreSQL; --database names a file."
+                )),
+                None => Ok(Database::File(named.into())),
+            },
+        }
+    }
+
+    /// Returns the file that was named, for what only files have.
+    fn named_file(&mut self, instead: &str) -> Result<PathBuf, String> {
+        match self.named_database()? {
+            Database::File(path) => Ok(path),
+            Database::Postgres { .. } => Err(format!(
+                "--database names a database of PostgreSQL: {instead}."
+            )),
+        }
+    }
+
+    fn into_command(mut self) -> Result<Command, String> {
+        match std::mem::take(&mut self.task) {
+            Task::NewEpoch => return Ok(Command::NewEpoch(self.named_database()?)),
+            Task::NewServerId => return Ok(Command::NewServerId(self.named_database()?)),
+            Task::Backup(copy) => {
+                let database =
+                    self.named_file("make the copy with pg_dump --schema=datum_server")?;
+                return Ok(Command::Backup { database, copy });
+            }
+            Task::Restore(copy) => {
+                let database = self.named_file(
+                    "restore the copy with pg_restore, and then run datum-server new-epoch",
+                )?;
+                return Ok(Command::Restore { database, copy });
+            }
             Task::Serve => {}
         }
+        let database = self.named_database()?;
         let listen: SocketAddr = self.listen.parse().map_err(|_| {
             format!(
                 "--listen {}: give an address and a port, such as 127.0.0.1:8787.",
@@ -229,6 +328,15 @@ impl Arguments {
 
 fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, String> {
     Ok(parser.value().map_err(say)?.into())
+}
+
+/// Returns whether a text is a URL of PostgreSQL.
+fn is_postgres(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
+}
+
+fn milliseconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, String> {
+    Ok(Duration::from_millis(number(parser, name, 1, 100_000)?))
 }
 
 /// Reads a number of days. Returns milliseconds.

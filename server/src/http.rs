@@ -8,6 +8,7 @@ mod dev;
 mod held;
 pub mod hub;
 pub mod rate;
+pub mod relay;
 pub mod reply;
 pub mod serve;
 mod shares;
@@ -35,8 +36,8 @@ use tower_http::services::ServeDir;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::rules::ServerError;
+use crate::rules::store::Store;
 use crate::service::{Reply, Service};
-use crate::sqlite::SqliteStore;
 use auth::{Claims, Keys};
 use connections::Limits;
 use hub::Hub;
@@ -73,9 +74,8 @@ pub struct Options {
 }
 
 /// The state that handlers share.
-#[derive(Clone)]
-struct App {
-    service: Arc<Service<SqliteStore>>,
+struct App<S> {
+    service: Arc<Service<S>>,
     keys: Keys,
     hub: Hub,
     limiter: Limiter,
@@ -83,28 +83,60 @@ struct App {
     stopping: watch::Receiver<bool>,
 }
 
+impl<S> Clone for App<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            keys: self.keys.clone(),
+            hub: self.hub.clone(),
+            limiter: self.limiter.clone(),
+            shares: self.shares.clone(),
+            stopping: self.stopping.clone(),
+        }
+    }
+}
+
 /// Builds the server as a tower service. Streams and long pulls end when `stopping` becomes true.
 ///
 /// # Errors
 /// Names an invalid option, in a sentence for the operator.
-pub fn router(
-    service: Service<SqliteStore>,
+pub fn router<S: Store + 'static>(
+    service: Service<S>,
     options: &Options,
+    stopping: watch::Receiver<bool>,
+) -> Result<Router, String> {
+    router_with(service, options, hub(options), stopping)
+}
+
+/// Returns a hub for a server with these options.
+#[must_use]
+pub fn hub(options: &Options) -> Hub {
+    // The other connections are for requests that are answered at once.
+    Hub::new(options.connections.total.div_ceil(4).saturating_mul(3))
+}
+
+/// Builds the server with a hub that others know too.
+///
+/// # Errors
+/// Those of [`router`].
+pub fn router_with<S: Store + 'static>(
+    service: Service<S>,
+    options: &Options,
+    hub: Hub,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, String> {
     let app = App {
         service: Arc::new(service),
         keys: Keys::new(&options.secret)?,
-        // The others are for requests that are answered at once.
-        hub: Hub::new(options.connections.total.div_ceil(4).saturating_mul(3)),
+        hub,
         limiter: Limiter::new(options.rate),
         shares: Shares::default(),
         stopping,
     };
     let ids = Arc::new(RequestIds::new(serve::random_hex::<4>()?));
-    let mut router = Router::new().route(&format!("{PREFIX}/{{*rest}}"), any(protocol));
+    let mut router = Router::new().route(&format!("{PREFIX}/{{*rest}}"), any(protocol::<S>));
     if options.dev {
-        router = router.route("/dev/token", post(dev::token));
+        router = router.route("/dev/token", post(dev::token::<S>));
     }
     let router = match &options.static_dir {
         Some(folder) => router.fallback_service(ServeDir::new(folder)),
@@ -136,7 +168,10 @@ async fn not_found() -> Refused {
     .into()
 }
 
-async fn protocol(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+async fn protocol<S: Store + 'static>(
+    State(app): State<App<S>>,
+    request: Request,
+) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if parts.method == Method::GET && path.strip_prefix(PREFIX) == Some("/health") {
@@ -172,7 +207,7 @@ async fn protocol(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(held::hold(reply.into_response(), turn))
 }
 
-impl App {
+impl<S: Store + 'static> App<S> {
     fn open_stream(&self, claims: &Claims) -> Result<Response, ServerError> {
         let left =
             Duration::try_from_secs_f64(claims.exp - serve::seconds(now_ms())).unwrap_or_default();
@@ -218,10 +253,10 @@ impl App {
                 .handle(user, method.as_str(), target, body, now_ms())
                 .await?;
             if reply.changed {
-                self.hub.hint(user);
+                self.hub.tell(user);
             }
             for other in &reply.others {
-                self.hub.hint(other);
+                self.hub.tell(other);
             }
             let Some(changes) = changes.as_mut().filter(|_| reply.idle) else {
                 drop(writing);

@@ -7,7 +7,8 @@
 //! | [`memory`] | the store in memory, which defines what a store must do |
 //! | [`memory_server`] | the whole remote as one synchronous call, for tests of clients |
 //! | [`sqlite`] | the store on SQLite: its schema and statements, and with the feature `http` the store on disk |
-//! | [`http`], [`cli`], [`log`] | the HTTP server, the command line and its log; they need the feature `http` |
+//! | [`postgres`] | the store of several processes; it needs the feature `http` |
+//! | [`http`], [`cli`], [`log`] | the HTTP server, the command line and its log; they need it too |
 //!
 //! `PROTOCOL.md` beside this crate is the normative text.
 
@@ -19,8 +20,11 @@ pub mod http;
 pub mod log;
 pub mod memory;
 pub mod memory_server;
+#[cfg(feature = "http")]
+pub mod postgres;
 pub mod rules;
 pub mod service;
+mod sql_stores;
 pub mod sqlite;
 
 pub use memory::MemoryStore;

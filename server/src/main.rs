@@ -4,9 +4,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use datum_server::cli::{self, Command, Serve};
+use datum_server::cli::{self, Command, Database, Serve};
+use datum_server::http::hub::{Hub, Outgoing};
+use datum_server::http::relay::Relay;
 use datum_server::http::{self, serve};
 use datum_server::log::Log;
+use datum_server::postgres::{PostgresOptions, PostgresStore};
+use datum_server::rules::store::Store;
 use datum_server::service::Service;
 use datum_server::sqlite::{SqliteStore, backup};
 use tokio::net::TcpListener;
@@ -35,23 +39,41 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Print(text) => say(text.trim_end()),
         Command::NewEpoch(database) => {
-            let service = open_existing(&database).await?;
             let epoch = serve::random_hex::<16>()?;
-            service
-                .set_epoch(&epoch)
-                .await
-                .map_err(|error| error.to_string())?;
-            service.store.close().await;
+            let done = match &database {
+                Database::File(file) => {
+                    let service = open_existing(file).await?;
+                    let done = service.set_epoch(&epoch).await;
+                    service.store.close().await;
+                    done
+                }
+                Database::Postgres { url, options, .. } => {
+                    let service = service(open_postgres(url, options).await?);
+                    let done = service.set_epoch(&epoch).await;
+                    service.store.close().await;
+                    done
+                }
+            };
+            done.map_err(|error| error.to_string())?;
             say(&format!("epoch {epoch}"))
         }
         Command::NewServerId(database) => {
-            let service = open_existing(&database).await?;
             let id = serve::random_uuid()?;
-            service
-                .set_server_id(&id)
-                .await
-                .map_err(|error| error.to_string())?;
-            service.store.close().await;
+            let done = match &database {
+                Database::File(file) => {
+                    let service = open_existing(file).await?;
+                    let done = service.set_server_id(&id).await;
+                    service.store.close().await;
+                    done
+                }
+                Database::Postgres { url, options, .. } => {
+                    let service = service(open_postgres(url, options).await?);
+                    let done = service.set_server_id(&id).await;
+                    service.store.close().await;
+                    done
+                }
+            };
+            done.map_err(|error| error.to_string())?;
             say(&format!("server id {id}"))
         }
         Command::Backup { database, copy } => {
@@ -85,10 +107,14 @@ async fn run(command: Command) -> Result<(), String> {
 
 async fn open_existing(database: &Path) -> Result<Service<SqliteStore>, String> {
     check_exists(database)?;
-    Ok(Service {
-        store: open(database).await?,
+    Ok(service(open(database).await?))
+}
+
+fn service<S>(store: S) -> Service<S> {
+    Service {
+        store,
         config: datum_server::Config::default(),
-    })
+    }
 }
 
 fn check_exists(database: &Path) -> Result<(), String> {
@@ -121,13 +147,50 @@ async fn run_server(asked: Serve) -> Result<(), String> {
 
 async fn serve_logging(mut asked: Serve, log: &Log) -> Result<(), String> {
     asked.options.secret = secret(&asked)?;
-    let store = open(&asked.database).await?;
+    let hub = http::hub(&asked.options);
+    match asked.database.clone() {
+        Database::File(file) => {
+            let store = open(&file).await?;
+            let served = serve_from(store.clone(), hub, asked, log).await;
+            store.close().await;
+            served
+        }
+        Database::Postgres {
+            url,
+            options,
+            listen,
+        } => {
+            let store = open_postgres(&url, &options).await?;
+            let outgoing = Outgoing::default();
+            let hub = hub.telling(outgoing.clone());
+            let relay = Relay {
+                hub: hub.clone(),
+                outgoing,
+                store: store.clone(),
+                listen,
+                name: serve::random_hex::<8>()?,
+            };
+            let relaying = tokio::spawn(relay.run());
+            let served = serve_from(store.clone(), hub, asked, log).await;
+            relaying.abort();
+            store.close().await;
+            served
+        }
+    }
+}
+
+async fn serve_from<S: Store + Clone + 'static>(
+    store: S,
+    hub: Hub,
+    asked: Serve,
+    log: &Log,
+) -> Result<(), String> {
     let service = Service {
-        store: store.clone(),
+        store,
         config: asked.config,
     };
     let (stopping, stopped) = watch::channel(false);
-    let router = http::router(service.clone(), &asked.options, stopped)?;
+    let router = http::router_with(service.clone(), &asked.options, hub, stopped)?;
     let listener = TcpListener::bind(asked.listen)
         .await
         .map_err(|error| format!("Cannot listen on {}: {error}", asked.listen))?;
@@ -149,8 +212,16 @@ async fn serve_logging(mut asked: Serve, log: &Log) -> Result<(), String> {
     let limits = asked.options.connections;
     let served = serve::serve(listener, limits, router, stopping, end).await;
     sweeping.abort();
-    store.close().await;
     served.map_err(|error| format!("The server failed: {error}"))
+}
+
+async fn open_postgres(url: &str, options: &PostgresOptions) -> Result<PostgresStore, String> {
+    let opened = PostgresStore::open(url, options, &serve::random_hex::<16>()?).await;
+    // Without the URL, which may hold a password.
+    opened.map_err(|error| {
+        let cause = error.cause.unwrap_or(error.message);
+        format!("Cannot use the database of PostgreSQL: {cause}")
+    })
 }
 
 async fn open(database: &Path) -> Result<SqliteStore, String> {

@@ -51,6 +51,21 @@ pub struct Service<S> {
     pub config: Config,
 }
 
+/// How often a transaction is tried that others were in the way of.
+const ATTEMPTS: u32 = 5;
+
+/// Counts the attempts at a transaction.
+#[derive(Default)]
+struct Attempts(u32);
+
+impl Attempts {
+    /// Returns whether to try again after this error.
+    fn again(&mut self, error: &ServerError) -> bool {
+        self.0 = self.0.saturating_add(1);
+        error.contended && self.0 < ATTEMPTS
+    }
+}
+
 impl<S: Store> Service<S> {
     /// Answers a request of an authenticated user. `target` is the URL's path and query.
     ///
@@ -121,13 +136,29 @@ impl<S: Store> Service<S> {
     pub async fn sweep(&self, now_ms: u64) -> Result<Swept, ServerError> {
         let mut all = Swept::default();
         loop {
-            let mut tx = self.store.write().await?;
-            let swept = sweep(&mut tx, &self.config, now_ms).await?;
-            tx.commit().await?;
+            let swept = self.sweep_some(now_ms).await?;
             all.tombstones = all.tombstones.saturating_add(swept.tombstones);
             all.operations = all.operations.saturating_add(swept.operations);
             if swept.tombstones < SWEEP_MOST && swept.operations < SWEEP_MOST {
                 return Ok(all);
+            }
+        }
+    }
+
+    async fn sweep_some(&self, now_ms: u64) -> Result<Swept, ServerError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let swept = async {
+                let mut tx = self.store.write().await?;
+                // Fails where a later version has migrated the store.
+                tx.identity().await?;
+                let swept = sweep(&mut tx, &self.config, now_ms).await?;
+                tx.commit().await?;
+                Ok(swept)
+            };
+            match swept.await {
+                Err(error) if attempts.again(&error) => {}
+                done => return done,
             }
         }
     }
@@ -159,13 +190,17 @@ impl<S: Store> Service<S> {
     pub async fn health(&self, now_ms: u64) -> Result<Reply, ServerError> {
         self.store.check_writes().await?;
         let identity = self.store.read().await?.identity().await?;
-        Reply::of(&json!({
+        let mut health = json!({
             "status": "ok",
             "protocol": [1],
             "serverTime": datum_sync::util::time::format(now_ms),
             "serverId": identity.server_id,
             "epoch": identity.epoch,
-        }))
+        });
+        if let (true, Some(health)) = (self.store.is_polling(), health.as_object_mut()) {
+            health.insert("hints".to_owned(), json!("polled"));
+        }
+        Reply::of(&health)
     }
 
     async fn pull(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
@@ -182,9 +217,19 @@ impl<S: Store> Service<S> {
     }
 
     async fn push(&self, user: &str, body: &[u8], now_ms: u64) -> Result<Reply, ServerError> {
-        let mut tx = self.store.write().await?;
-        let pushed = push::push(&mut tx, &self.config, user, body, now_ms).await?;
-        tx.commit().await?;
+        let mut attempts = Attempts::default();
+        let pushed = loop {
+            let pushed = async {
+                let mut tx = self.store.write().await?;
+                let pushed = push::push(&mut tx, &self.config, user, body, now_ms).await?;
+                tx.commit().await?;
+                Ok(pushed)
+            };
+            match pushed.await {
+                Err(error) if attempts.again(&error) => {}
+                done => break done?,
+            }
+        };
         Ok(Reply {
             changed: pushed.changed,
             body: pushed.to_json(now_ms),
@@ -204,6 +249,22 @@ impl<S: Store> Service<S> {
             let mut tx = self.store.read().await?;
             return Reply::of(&metadata::get(&mut tx, user, now_ms).await?);
         }
+        let mut attempts = Attempts::default();
+        loop {
+            match self.change_metadata(user, method, body, now_ms).await {
+                Err(error) if attempts.again(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn change_metadata(
+        &self,
+        user: &str,
+        method: &str,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Reply, ServerError> {
         let mut tx = self.store.write().await?;
         if method == "PUT" {
             metadata::put(&mut tx, &self.config, user, body, now_ms).await?;

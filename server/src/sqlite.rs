@@ -10,8 +10,6 @@ pub mod connection;
 pub mod file;
 mod schema;
 mod transaction;
-#[cfg(feature = "http")]
-mod writing;
 
 use std::fmt::Display;
 

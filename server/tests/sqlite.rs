@@ -19,8 +19,6 @@ mount!(crate::common::run, crate::common::empty_store());
 use common::api::{Api, create, options};
 use common::{Folder, run};
 use datum_server::Config;
-use datum_server::MemoryStore;
-use datum_server::rules::store::{Batch, Range, Row, Space, Store, Transaction};
 use datum_server::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -188,82 +186,5 @@ fn a_file_that_is_not_a_database_is_refused() {
                 .status,
             500
         );
-    });
-}
-
-/// (a filter of 64 types read 64 whole pages to send four rows)
-#[test]
-fn a_filter_by_types_finds_what_the_store_in_memory_finds() {
-    let own = Space::personal("ann");
-    run(async {
-        let mut seed = 1_u64;
-        let mut dice = move |sides: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            usize::try_from(seed % u64::try_from(sides).unwrap()).unwrap()
-        };
-        for round in 0..12 {
-            let (disk, memory) = (common::empty_store().await, MemoryStore::new("e1"));
-            let kinds = [1, 2, 7, 40][round % 4];
-            // Few types have most of the rows, and some have none.
-            let rows: Vec<Row> = (1..=400)
-                .map(|n| Row {
-                    entity: format!("t{}", dice(kinds).min(dice(kinds))),
-                    id: n.to_string(),
-                    version: n,
-                    data: (dice(4) > 0)
-                        .then(|| format!("{{\"x\":\"{}\"}}", "x".repeat(dice(90))).into()),
-                    moved_to: None,
-                })
-                .collect();
-            let batch = Batch {
-                seq: 400,
-                rows,
-                ..Batch::default()
-            };
-            for to_disk in [true, false] {
-                let mut batch = batch.clone();
-                if to_disk {
-                    let mut tx = disk.write().await.unwrap();
-                    tx.write("ann", &own, std::mem::take(&mut batch), 0)
-                        .await
-                        .unwrap();
-                    tx.commit().await.unwrap();
-                } else {
-                    let mut tx = memory.write().await.unwrap();
-                    tx.write("ann", &own, batch, 0).await.unwrap();
-                    tx.commit().await.unwrap();
-                }
-            }
-            for _ in 0..60 {
-                let names: std::collections::BTreeSet<String> = (0..=dice(kinds + 2))
-                    .map(|_| format!("t{}", dice(kinds + 2)))
-                    .collect();
-                let names: Vec<String> = names.into_iter().collect();
-                let range = Range {
-                    entities: (dice(8) > 0).then_some(names.as_slice()),
-                    after: u64::try_from(dice(420)).unwrap(),
-                    live_until: u64::try_from(dice(420)).unwrap(),
-                };
-                let (limit, bytes) = (1 + dice(60), [1, 500, 3_000, 1 << 20][dice(4)]);
-                assert_eq!(
-                    disk.read()
-                        .await
-                        .unwrap()
-                        .scan(&own, range, limit, bytes)
-                        .await
-                        .unwrap(),
-                    memory
-                        .read()
-                        .await
-                        .unwrap()
-                        .scan(&own, range, limit, bytes)
-                        .await
-                        .unwrap(),
-                    "{range:?} {limit} {bytes}"
-                );
-            }
-        }
     });
 }

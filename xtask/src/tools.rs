@@ -162,7 +162,7 @@ const POSTGRES: [&str; 4] = [
     "/usr/pgsql",
 ];
 /// What else to install where there is no apt-get.
-const OTHER_POSTGRES: &str = "Fedora:            sudo dnf install postgresql-server
+const OTHER_POSTGRES: &str = "Fedora:            sudo dnf install postgresql-server pgbouncer
 macOS:             brew install postgresql
 Version 14 or later will do. If it is here, set PG_BIN to the folder of initdb and postgres.";
 const OTHER_BROWSERS: &str = "Fedora:            sudo dnf install chromium chromedriver firefox webkit2gtk4.1 xorg-x11-server-Xvfb xorg-x11-xauth
@@ -170,8 +170,17 @@ macOS:             brew install --cask chromium chromedriver firefox (WebKit is 
 const OTHER_COMPILERS: &str = "Fedora:            sudo dnf install gcc-c++
 macOS:             xcode-select --install";
 
-/// Installs PostgreSQL's server, which the backends' tests start.
+/// Installs PostgreSQL's server and its pooler, which the tests of backends start.
 pub fn postgres(context: &Context) -> Result<()> {
+    postgres_server(context)?;
+    let pooler = context.which("pgbouncer").is_some() || Path::new("/usr/sbin/pgbouncer").is_file();
+    if pooler || !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    debian(context, &["pgbouncer"], &["PgBouncer"], OTHER_POSTGRES)
+}
+
+fn postgres_server(context: &Context) -> Result<()> {
     let has_server =
         |folder: &Path| folder.join("initdb").is_file() && folder.join("postgres").is_file();
     if let Some(folder) = std::env::var_os("PG_BIN").map(PathBuf::from)

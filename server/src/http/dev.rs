@@ -12,6 +12,7 @@ use super::auth::Claims;
 use super::reply::Refused;
 use super::{App, body, held, now_ms, serve};
 use crate::rules::ServerError;
+use crate::rules::store::Store;
 use crate::service::Reply;
 
 /// How long a token is valid by default, in seconds.
@@ -27,7 +28,10 @@ struct TokenRequest {
 }
 
 /// `POST /dev/token {userId, expiresInSeconds?}`.
-pub async fn token(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+pub async fn token<S: Store>(
+    State(app): State<App<S>>,
+    request: Request,
+) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     // Any site can let its own name resolve to 127.0.0.1 (DNS rebinding); `Host` still has that
     // name.

@@ -1,10 +1,10 @@
 //! Notifies streams and long pulls of changes, by user. A hint says only that there is something to
 //! pull, so hints may be merged and are not stored.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::rules::ServerError;
 
@@ -19,6 +19,36 @@ pub struct Hub {
     users: Arc<Mutex<HashMap<String, watch::Sender<u64>>>>,
     /// The most subscribers of all users.
     most: usize,
+    /// What other processes are to hear of, if there are others.
+    outgoing: Option<Outgoing>,
+}
+
+/// Users whose data has changed, for other processes. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Outgoing {
+    users: Arc<Mutex<BTreeSet<String>>>,
+    added: Arc<Notify>,
+}
+
+impl Outgoing {
+    /// Adds users.
+    pub fn add(&self, users: impl IntoIterator<Item = String>) {
+        let mut all = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(users);
+        self.added.notify_one();
+    }
+
+    /// Waits until there are users, and takes all of them.
+    pub async fn take(&self) -> BTreeSet<String> {
+        loop {
+            let taken =
+                std::mem::take(&mut *self.users.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.added.notified().await;
+        }
+    }
 }
 
 impl Hub {
@@ -28,6 +58,16 @@ impl Hub {
         Self {
             users: Arc::default(),
             most,
+            outgoing: None,
+        }
+    }
+
+    /// Tells other processes too, by what is added here.
+    #[must_use]
+    pub fn telling(self, outgoing: Outgoing) -> Self {
+        Self {
+            outgoing: Some(outgoing),
+            ..self
         }
     }
 
@@ -36,7 +76,7 @@ impl Hub {
     /// # Errors
     /// 429 if the user has too many subscribers, 503 if all users have.
     pub fn subscribe(&self, user: &str) -> Result<watch::Receiver<u64>, ServerError> {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.subscribed();
         users.retain(|_, sender| sender.receiver_count() > 0);
         let all = users.values().fold(0_usize, |sum, sender| {
             sum.saturating_add(sender.receiver_count())
@@ -58,11 +98,39 @@ impl Hub {
         Ok(sender.subscribe())
     }
 
-    /// Notifies a user's subscribers.
+    /// Notifies a user's subscribers, those of other processes too.
+    pub fn tell(&self, user: &str) {
+        self.hint(user);
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.add([user.to_owned()]);
+        }
+    }
+
+    /// Notifies a user's subscribers in this process.
     pub fn hint(&self, user: &str) {
-        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = users.get(user) {
+        if let Some(sender) = self.subscribed().get(user) {
             sender.send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// Notifies all subscribers in this process.
+    pub fn hint_all(&self) {
+        for sender in self.subscribed().values() {
+            sender.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Returns the users who have subscribers in this process.
+    #[must_use]
+    pub fn users(&self) -> Vec<String> {
+        let users = self.subscribed();
+        let listening = users
+            .iter()
+            .filter(|(_, sender)| sender.receiver_count() > 0);
+        listening.map(|(user, _)| user.clone()).collect()
+    }
+
+    fn subscribed(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<u64>>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

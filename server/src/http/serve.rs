@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 use super::connections::{Gate, Limits, Peer};
 use super::now_ms;
+use crate::rules::store::Store;
 use crate::service::Service;
-use crate::sqlite::SqliteStore;
 
 /// How often expired tombstones and applied operations are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -50,7 +50,7 @@ pub async fn serve(
 }
 
 /// Sweeps now and every hour, until the task is dropped.
-pub async fn sweep_periodically(service: Service<SqliteStore>) {
+pub async fn sweep_periodically<S: Store>(service: Service<S>) {
     let mut hours = tokio::time::interval(SWEEP_EVERY);
     loop {
         hours.tick().await;

@@ -18,6 +18,8 @@ pub struct ServerError {
     pub retry_after_ms: Option<u64>,
     /// The underlying error, for the log only.
     pub cause: Option<String>,
+    /// Whether another transaction was in the way: the same at once may succeed.
+    pub contended: bool,
 }
 
 impl ServerError {
@@ -29,6 +31,7 @@ impl ServerError {
             message: message.into(),
             retry_after_ms: None,
             cause: None,
+            contended: false,
         }
     }
 
@@ -91,6 +94,22 @@ impl ServerError {
             retry_after_ms: Some(1_000),
             cause: Some(cause.to_string()),
             ..Self::new(503, "busy", "The server is busy; try again shortly.")
+        }
+    }
+
+    /// 503: another transaction was in the way, and trying again did not help.
+    pub fn contended(cause: impl fmt::Display) -> Self {
+        Self {
+            contended: true,
+            ..Self::busy(cause)
+        }
+    }
+
+    /// 503: the database cannot be reached, or is none that may be used at present.
+    pub fn unreachable(cause: impl fmt::Display) -> Self {
+        Self {
+            message: "The server cannot reach its database at present; try again later.".to_owned(),
+            ..Self::storage_failed(cause)
         }
     }
 

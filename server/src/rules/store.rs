@@ -230,6 +230,12 @@ pub trait Transaction: Send {
     fn shared(&mut self, user: &str, id: &str) -> impl Future<Output = Result<SharedState>> + Send;
     /// Returns a space's head; the default if nothing was written yet.
     fn head(&mut self, space: &Space) -> impl Future<Output = Result<Head>> + Send;
+    /// Excludes other writers of a space until the transaction ends, whether there is such a space
+    /// yet or not. A push does so before it reads the space: first the user's own, then the shared
+    /// ones by id. For stores whose [`Store::write`] does not exclude all writers.
+    fn lock(&mut self, _space: &Space) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
     /// Returns the stamps of rows, in the order of the keys (entity type, id).
     fn stamps(
         &mut self,
@@ -326,8 +332,14 @@ pub trait Store: Send + Sync {
     type Tx: Transaction;
     /// Begins a transaction that only reads.
     fn read(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
-    /// Begins a transaction that excludes other writers from the start.
+    /// Begins a transaction that excludes other writers from the start, or those of the spaces that
+    /// it locks.
     fn write(&self) -> impl Future<Output = Result<Self::Tx>> + Send;
     /// Fails if the store cannot write at present.
     fn check_writes(&self) -> impl Future<Output = Result<()>> + Send;
+    /// Returns whether the changes of other processes are found by asking now and then, since they
+    /// cannot be heard of.
+    fn is_polling(&self) -> bool {
+        false
+    }
 }

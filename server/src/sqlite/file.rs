@@ -10,13 +10,13 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Row as _, Sqlite};
+use sqlx::{Connection as _, Executor as _, Row as _, Sqlite};
 
 use super::connection::{Columns, Connection, Value};
-use super::writing::Writing;
 use super::{SqliteTx, failure, schema};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
+use crate::sql_stores::Writing;
 
 /// The number of reading connections.
 const READERS: u32 = 4;
@@ -104,8 +104,21 @@ impl Store for SqliteStore {
     }
 
     async fn check_writes(&self) -> Result<()> {
-        self.writing.check(self).await
+        self.writing.check(probe(self)).await
     }
+}
+
+/// Writes something and makes it durable.
+async fn probe(store: &SqliteStore) -> Result<()> {
+    let begun = store.writer.begin_with("BEGIN IMMEDIATE").await;
+    let mut tx = begun.map_err(failed)?;
+    tx.execute(
+        "INSERT INTO setting (name, value) VALUES ('probe', '1')
+         ON CONFLICT (name) DO UPDATE SET value = 1 - value",
+    )
+    .await
+    .map_err(failed)?;
+    tx.commit().await.map_err(failed)
 }
 
 /// A transaction of a pool.

@@ -1,7 +1,6 @@
 //! One transaction on SQLite. Sets of keys are bound as one JSON parameter, so that a push of ten
 //! thousand operations runs a handful of statements, each prepared once.
 
-mod filter;
 mod members;
 mod read;
 mod write;
@@ -305,12 +304,6 @@ impl<C: Connection> Transaction for SqliteTx<C> {
     async fn commit(self) -> Result<()> {
         self.connection.commit().await
     }
-}
-
-/// Converts to SQLite's signed integers. Versions and times stay below 2^53, and larger numbers are
-/// only compared with.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

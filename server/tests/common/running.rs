@@ -14,6 +14,7 @@ pub fn binary(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("DATUM_JWT_SECRET")
+        .env_remove("DATUM_DATABASE_URL")
         .stdin(Stdio::null());
     command
 }
@@ -43,21 +44,24 @@ impl Running {
     /// Starts it under the limits that a shell sets first.
     pub fn limited(limits: &str, folder: &Folder, log: Stdio) -> Self {
         let database = folder.database();
+        Self::begin(limits, &["--database", database.to_str().unwrap()], log)
+    }
+
+    /// Starts it with these arguments.
+    pub fn on(arguments: &[&str], log: Stdio) -> Self {
+        Self::begin("", arguments, log)
+    }
+
+    fn begin(limits: &str, arguments: &[&str], log: Stdio) -> Self {
         let mut command = Command::new("sh");
         // A file that may not grow is an error and not a signal then.
         let script = format!("trap '' XFSZ; {limits} exec \"$0\" \"$@\"");
         let mut child = command
             .args(["-c", &script, env!("CARGO_BIN_EXE_datum-server")])
-            .args([
-                "--dev",
-                "--rate",
-                "0",
-                "--listen",
-                "127.0.0.1:0",
-                "--database",
-            ])
-            .arg(&database)
+            .args(["--dev", "--rate", "0", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .env_remove("DATUM_JWT_SECRET")
+            .env_remove("DATUM_DATABASE_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

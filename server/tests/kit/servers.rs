@@ -1,12 +1,16 @@
 //! PostgreSQL as a process. It ends with the test, however that ends: a shell holds it and waits for the end of
 //! its input.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 const MISSING: &str = "PostgreSQL's programs are not here, so the SQL kit was not tested. Install the server, version 14 or later \
     (Debian: apt-get install postgresql), or set PG_BIN to the folder of initdb and postgres.";
@@ -39,14 +43,28 @@ pub fn programs() -> Option<PathBuf> {
     found
 }
 
-/// Returns a free port below those that the system gives to clients.
-pub fn free_port() -> u16 {
+/// Returns a number that this process has not had yet.
+fn unique() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let start = 16_000 + std::process::id() % 12_000;
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Returns a free port below those that the system gives to clients. No other test gets it, of this
+/// process or another one, until this process ends: it holds a lock on a file of that name.
+pub fn free_port() -> u16 {
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    // One folder for each account: another one may not open the files.
+    let account = std::env::var("USER").unwrap_or_default();
+    let locks = std::env::temp_dir().join(format!("datum-test-ports-{account}"));
+    std::fs::create_dir_all(&locks).unwrap();
+    let start = std::process::id() % 12_000;
     loop {
-        let port = 16_000 + (start + NEXT.fetch_add(7, Ordering::Relaxed)) % 16_000;
+        let port = 16_000 + (start + unique() * 7) % 16_000;
         let port = u16::try_from(port).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let lock = File::create(locks.join(port.to_string())).unwrap();
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.push(lock);
             return port;
         }
     }
@@ -60,7 +78,7 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path, command: &str, signal: &str) -> Self {
-        let pid_file = folder.join(format!("pid-{}", free_port()));
+        let pid_file = folder.join(format!("pid-{}", unique()));
         // The shell stays root and may end what runs as another user.
         let run = match account() {
             Some(user) => format!("setpriv --reuid={user} --regid={user} --clear-groups {command}"),
@@ -120,8 +138,8 @@ fn account() -> Option<&'static str> {
     root.then_some("postgres")
 }
 
-/// Runs a program of PostgreSQL in a folder to its end.
-fn as_account(folder: &Folder, program: &Path, arguments: &[&str]) {
+/// Runs a program in a folder to its end, as the account that servers run as.
+pub fn as_account(folder: &Folder, program: &Path, arguments: &[&str]) {
     let mut command = match account() {
         Some(user) => {
             let mut command = Command::new("setpriv");
@@ -148,7 +166,7 @@ pub struct Folder(pub PathBuf);
 impl Folder {
     pub fn new() -> Self {
         let path =
-            std::env::temp_dir().join(format!("datum-kit-{}-{}", std::process::id(), free_port()));
+            std::env::temp_dir().join(format!("datum-kit-{}-{}", std::process::id(), unique()));
         std::fs::create_dir_all(&path).unwrap();
         if let Some(user) = account() {
             assert!(
@@ -257,7 +275,7 @@ impl Postgres {
         );
         let end = Instant::now() + Duration::from_secs(60);
         let mut server = Server::start(&self.folder.0, &command, "QUIT");
-        while super::project::try_rows_at(&self.url("postgres", "postgres"), "select 1").is_err() {
+        while !self.answers() {
             let log = || std::fs::read_to_string(self.folder.0.join("log"));
             assert!(
                 Instant::now() < end,
@@ -273,6 +291,22 @@ impl Postgres {
         self.server = Some(server);
     }
 
+    /// Returns whether it is this cluster that answers on the port.
+    fn answers(&self) -> bool {
+        let url = self.url("postgres", "postgres");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let folder = runtime.block_on(async {
+            let mut sql = PgConnection::connect(&url).await?;
+            let query = "SELECT current_setting('data_directory')";
+            let row = sqlx::query(query).fetch_one(&mut sql).await?;
+            row.try_get::<String, _>(0)
+        });
+        folder.is_ok_and(|folder| Path::new(&folder).starts_with(&self.folder.0))
+    }
+
     /// Ends the postmaster at once. Its backends notice, and end too.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -282,5 +316,11 @@ impl Postgres {
 
     pub fn url(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Returns what the server has logged.
+    #[allow(dead_code)] // Not every test file needs it.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.0.join("log")).unwrap()
     }
 }

@@ -50,6 +50,42 @@ pub async fn an_invalid_operation_is_rejected_alone<S: Store>(mut w: World<S>) {
     }
 }
 
+/// (PostgreSQL has no text with U+0000, and `jsonb` changes numbers, spaces and the order of fields)
+pub async fn text_may_have_any_character_and_is_kept_as_it_was_sent<S: Store>(w: World<S>) {
+    let data = r#"{"nul":"a\u0000b","z":1.50,"a":[ 1e2,-0 ],"\u0000":"\/é\u00e9𝄞"}"#;
+    let ids = [
+        "é",
+        "e\u{301}",
+        "𝄞",
+        "\u{fffe}",
+        "'; --",
+        "$1",
+        "%",
+        "\\",
+        "{a,\"b\"}",
+        "NULL",
+    ];
+    for (i, id) in ids.iter().enumerate() {
+        let id = json!(id);
+        let body = format!(
+            r#"{{"clientId":"d","operations":[{{"opId":"o{i}","entity":"task","id":{id},"kind":"create","baseVersion":null,"data":{data}}}]}}"#
+        );
+        let (_, reply) = w.call("ann", "POST", "push", &body).await;
+        assert_eq!(reply["results"][0]["status"], "applied", "{id} {reply}");
+    }
+    let mut tx = w.service.store.read().await.unwrap();
+    let own = datum_server::rules::store::Space::personal("ann");
+    for id in ids {
+        let stored = tx.data(&own, "task", id).await.unwrap();
+        assert_eq!(stored.as_deref(), Some(data), "{id}");
+    }
+    drop(tx);
+    let page = w.pull("ann", json!({ "epoch": "\u{0}" })).await;
+    assert_eq!(super::ids(page["changes"].as_array().unwrap()), ids);
+    let odd = json!([{ "opId": "n", "supersedes": ["\u{0}"], "entity": "task", "id": "n", "kind": "create", "baseVersion": null, "data": {} }]);
+    assert_eq!(w.push("ann", odd).await[0]["status"], "applied");
+}
+
 pub async fn reserved_fields_are_not_stored<S: Store>(w: World<S>) {
     let body = r#"{"clientId":"d","operations":[{"opId":"1","entity":"task","id":"a","kind":"create","baseVersion":null,
         "data":{"id":"zzz","a":1,"userId":"ann","version":77,"a":2,"isDeleted":true,"b":{"id":1},"createdAt":"2026-01-01T00:00:00.000Z"}}]}"#;

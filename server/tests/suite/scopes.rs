@@ -1,6 +1,9 @@
 //! Pulls that are restricted to entity types or to a scope.
 
-use datum_server::rules::store::Store;
+use std::collections::BTreeSet;
+
+use datum_server::MemoryStore;
+use datum_server::rules::store::{Batch, Range, Row, Space, Store, Transaction};
 use serde_json::{Value, json};
 
 use super::{World, ids, op};
@@ -179,4 +182,69 @@ pub async fn a_scope_compares_as_the_vectors_do<S: Store>(w: World<S>) {
         }
     }
     assert!(compared > 12, "{compared}");
+}
+
+/// (a filter of 64 types read 64 whole pages to send four rows)
+pub async fn a_page_has_what_the_store_in_memory_finds<S: Store>(w: World<S>) {
+    let (store, memory) = (&w.service.store, MemoryStore::new("e1"));
+    let mut seed = 1_u64;
+    let mut dice = move |sides: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % u64::try_from(sides).unwrap()).unwrap()
+    };
+    for round in 0..12 {
+        let user = format!("u{round}");
+        let own = Space::personal(&user);
+        let kinds = [1, 2, 7, 40][round % 4];
+        let many: u64 = if round == 0 { 3_000 } else { 400 };
+        // Few types have most of the rows, and some have none.
+        let rows: Vec<Row> = (1..=many)
+            .map(|n| Row {
+                entity: format!("t{}", dice(kinds).min(dice(kinds))),
+                id: n.to_string(),
+                version: n,
+                data: (dice(4) > 0)
+                    .then(|| format!("{{\"x\":\"{}\"}}", "x".repeat(dice(90))).into()),
+                moved_to: None,
+            })
+            .collect();
+        let batch = Batch {
+            seq: many,
+            rows,
+            ..Batch::default()
+        };
+        let mut tx = store.write().await.unwrap();
+        tx.write(&user, &own, batch.clone(), 0).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = memory.write().await.unwrap();
+        tx.write(&user, &own, batch, 0).await.unwrap();
+        tx.commit().await.unwrap();
+        let (mut tx, mut defined) = (store.read().await.unwrap(), memory.read().await.unwrap());
+        let most = usize::try_from(many).unwrap();
+        for _ in 0..60 {
+            let names: BTreeSet<String> = (0..=dice(kinds + 2))
+                .map(|_| format!("t{}", dice(kinds + 2)))
+                .collect();
+            let names: Vec<String> = names.into_iter().collect();
+            let range = Range {
+                entities: (dice(8) > 0).then_some(names.as_slice()),
+                after: u64::try_from(dice(most + 20)).unwrap(),
+                live_until: u64::try_from(dice(most + 20)).unwrap(),
+            };
+            let limit = 1 + dice(if round == 0 { 2_500 } else { 60 });
+            let bytes = [1, 500, 3_000, 60_000, 1 << 20][dice(5)];
+            assert_eq!(
+                tx.scan(&own, range, limit, bytes).await.unwrap(),
+                defined.scan(&own, range, limit, bytes).await.unwrap(),
+                "{range:?} {limit} {bytes}"
+            );
+            assert_eq!(
+                tx.count(&own, range).await.unwrap(),
+                defined.count(&own, range).await.unwrap(),
+                "{range:?}"
+            );
+        }
+    }
 }

@@ -37,6 +37,7 @@ impl SpaceWork {
         space: Space,
         keys: &[(&str, &str)],
     ) -> Result<Self, ServerError> {
+        tx.lock(&space).await?;
         let access = match &space {
             Space::Personal(own) => {
                 let head = tx.head(&space).await?;

@@ -71,6 +71,8 @@ impl<'t, T: Transaction> UnitOfWork<'t, T> {
             })
             .map(AsRef::as_ref)
             .collect();
+        // The records of operations are the user's, whatever their spaces.
+        tx.lock(&Space::personal(user)).await?;
         let mut spaces = BTreeMap::new();
         for (space, keys) in keys {
             let work = SpaceWork::load(tx, user, space.clone(), &keys).await?;

@@ -5,6 +5,7 @@ use datum_sync::model::space::Role;
 use super::super::connection::{Columns, Connection};
 use super::super::corrupt;
 use crate::rules::store::{Head, Joined, Reader, Result, SharedState};
+use crate::sql_stores::{role_number, role_of};
 
 /// Returns the number of a user's own space, its head and the revision of the list, and how long
 /// that is.
@@ -86,7 +87,7 @@ pub(super) async fn set(
          FROM space WHERE no = ?2
          ON CONFLICT (space, user) DO UPDATE SET
            role = excluded.role, joined = iif(role = 0, excluded.joined, joined)";
-    let values = vec![space.into(), user.into(), number_of(role).into()];
+    let values = vec![space.into(), user.into(), role_number(role).into()];
     connection.run(upsert, values).await?;
     Ok(())
 }
@@ -134,20 +135,5 @@ fn head(row: &impl Columns, column: usize) -> Result<Head> {
 
 /// Returns the role in a column, if it holds any.
 fn role(row: &impl Columns, column: usize) -> Result<Option<Role>> {
-    match row.signed(column)? {
-        None | Some(0) => Ok(None),
-        Some(1) => Ok(Some(Role::Reader)),
-        Some(2) => Ok(Some(Role::Writer)),
-        Some(3) => Ok(Some(Role::Owner)),
-        Some(other) => Err(corrupt(other)),
-    }
-}
-
-const fn number_of(role: Option<Role>) -> i64 {
-    match role {
-        None => 0,
-        Some(Role::Reader) => 1,
-        Some(Role::Writer) => 2,
-        Some(Role::Owner) => 3,
-    }
+    role_of(row.signed(column)?.unwrap_or_default()).map_err(corrupt)
 }

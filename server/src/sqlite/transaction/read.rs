@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use datum_sync::model::digest::Digest;
 
 use super::super::connection::{Columns, Connection, Value};
-use super::{filter, json, signed};
+use super::json;
 use crate::rules::store::{AppliedOperation, Range, Result, Row, Scanned, Space, Stamp};
+use crate::sql_stores::merge::{Ranges, first_versions};
+use crate::sql_stores::{BoundedRows, and_one, signed};
 
 pub(super) async fn stamps(
     connection: &mut impl Connection,
@@ -84,13 +86,48 @@ pub(super) async fn scan(
     // Neither the rows of other types are read nor any row twice: first which rows the page may
     // have, from an index that has no data, and then those. In the order of the list, without a
     // sorter, which would read all of them before the first.
-    let versions = filter::first_versions(connection, space, entities, range, limit).await?;
+    let mut ranges = SqliteRanges {
+        connection,
+        space,
+        live_until: range.live_until,
+    };
+    let versions = first_versions(&mut ranges, entities, range.after, limit).await?;
     let query = "SELECT e.entity, e.id, e.version, e.data, t.user, t.id AS space_id
          FROM json_each(?2) AS k CROSS JOIN entity AS e INDEXED BY entity_by_version
          LEFT JOIN space AS t ON t.no = e.moved_to
          WHERE e.space = ?1 AND e.version = k.value";
     let values = vec![space.into(), json(&versions)?.into()];
-    page(connection, query, values, limit, max_bytes).await
+    page(ranges.connection, query, values, limit, max_bytes).await
+}
+
+/// The index of entity types.
+struct SqliteRanges<'c, C> {
+    connection: &'c mut C,
+    space: i64,
+    live_until: u64,
+}
+
+impl<C: Connection> Ranges for SqliteRanges<'_, C> {
+    async fn read(&mut self, asked: &[(&str, u64)], most: usize) -> Result<Vec<(usize, u64)>> {
+        let query = "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
+             WHERE e.rowid IN (
+               SELECT rowid FROM entity INDEXED BY entity_by_type
+               WHERE space = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
+                 AND (deleted = 0 OR version > ?2)
+               ORDER BY version LIMIT ?4)";
+        let values = vec![
+            self.space.into(),
+            signed(self.live_until).into(),
+            json(&asked)?.into(),
+            i64::try_from(most).unwrap_or(i64::MAX).into(),
+        ];
+        let rows = self.connection.all(query, values).await?;
+        let version = |row: &C::Row| {
+            let place = usize::try_from(row.number(0)?).unwrap_or(usize::MAX);
+            Ok((place, row.number(1)?))
+        };
+        rows.iter().map(version).collect()
+    }
 }
 
 /// Reads rows until a limit is reached.
@@ -102,17 +139,9 @@ async fn page(
     max_bytes: usize,
 ) -> Result<Scanned> {
     let mut page = BoundedRows::new(limit, max_bytes);
-    let take = |row: &_| {
-        page.scanned.more = !page.push(read_row(row)?);
-        Ok(!page.scanned.more)
-    };
+    let take = |row: &_| Ok(page.push(read_row(row)?));
     connection.each(query, values, take).await?;
     Ok(page.scanned)
-}
-
-/// Returns a limit that shows whether there is more.
-fn and_one(limit: usize) -> i64 {
-    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
 }
 
 pub(super) async fn count(
@@ -141,36 +170,6 @@ pub(super) async fn count(
     ];
     let row = connection.first(query, values).await?;
     row.map_or(Ok(0), |row| row.number(0))
-}
-
-/// Collects rows up to the limits, but at least one.
-struct BoundedRows {
-    scanned: Scanned,
-    limit: usize,
-    max_bytes: usize,
-    bytes: usize,
-}
-
-impl BoundedRows {
-    fn new(limit: usize, max_bytes: usize) -> Self {
-        Self {
-            scanned: Scanned::default(),
-            limit,
-            max_bytes,
-            bytes: 0,
-        }
-    }
-
-    /// Adds a row. Returns false if it does not fit.
-    fn push(&mut self, row: Row) -> bool {
-        self.bytes = self.bytes.saturating_add(row.bytes());
-        let full = self.scanned.rows.len() >= self.limit || self.bytes > self.max_bytes;
-        if full && !self.scanned.rows.is_empty() {
-            return false;
-        }
-        self.scanned.rows.push(row);
-        true
-    }
 }
 
 /// Returns the index of the key that a row of `json_each` belongs to.

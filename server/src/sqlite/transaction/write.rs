@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use datum_sync::model::digest::Digest;
 
 use super::super::connection::Connection;
-use super::{json, signed};
+use super::json;
 use crate::rules::store::{AppliedOperation, Batch, Result, Row, Space, Swept};
+use crate::sql_stores::signed;
 
 pub(super) async fn batch(
     connection: &mut impl Connection,

@@ -2,10 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::future::Future;
 
-use super::super::connection::{Columns as _, Connection};
-use super::{json, signed};
-use crate::rules::store::{Range, Result};
+use crate::rules::store::Result;
+
+/// A store's index of entity types.
+pub(crate) trait Ranges: Send {
+    /// Returns up to `most` versions of each of these types, the first ones after a version, each
+    /// with the place in `asked` of its type.
+    fn read(
+        &mut self,
+        asked: &[(&str, u64)],
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<(usize, u64)>>> + Send;
+}
 
 /// The versions of one type that were read and not taken yet, in order.
 #[derive(Debug)]
@@ -21,18 +31,17 @@ struct Ahead {
 ///
 /// A merge of one range of the index for each type. Each is read ahead a little, and more where it
 /// turns out to have more: in all little more than the result, however the rows are spread.
-pub(super) async fn first_versions(
-    connection: &mut impl Connection,
-    space: i64,
+pub(crate) async fn first_versions(
+    ranges: &mut impl Ranges,
     entities: &[String],
-    range: Range<'_>,
+    after: u64,
     limit: usize,
 ) -> Result<Vec<u64>> {
     let wanted = limit.saturating_add(1);
     let chunk = wanted.div_ceil(entities.len().max(1)).max(8);
     let ahead = || Ahead {
         versions: VecDeque::new(),
-        last: range.after,
+        last: after,
         chunk,
     };
     let mut types: BTreeMap<&str, Ahead> = entities
@@ -44,7 +53,7 @@ pub(super) async fn first_versions(
     let mut versions = Vec::new();
     let mut empty: Vec<&str> = types.keys().copied().collect();
     loop {
-        read_ahead(connection, space, range, &mut types, &empty).await?;
+        read_ahead(ranges, &mut types, &empty).await?;
         for entity in empty.drain(..) {
             next.extend(types.get_mut(entity).and_then(|ahead| take(ahead, entity)));
         }
@@ -77,9 +86,7 @@ fn take<'a>(ahead: &mut Ahead, entity: &'a str) -> Option<Reverse<(u64, &'a str)
 
 /// Reads the next versions of these types.
 async fn read_ahead(
-    connection: &mut impl Connection,
-    space: i64,
-    range: Range<'_>,
+    ranges: &mut impl Ranges,
     types: &mut BTreeMap<&str, Ahead>,
     empty: &[&str],
 ) -> Result<()> {
@@ -89,22 +96,9 @@ async fn read_ahead(
         .collect();
     let chunks = empty.iter().filter_map(|entity| types.get(entity));
     let chunk = chunks.map(|ahead| ahead.chunk).max().unwrap_or_default();
-    let query = "SELECT k.key, e.version FROM json_each(?3) AS k CROSS JOIN entity AS e
-         WHERE e.rowid IN (
-           SELECT rowid FROM entity INDEXED BY entity_by_type
-           WHERE space = ?1 AND entity = k.value ->> 0 AND version > k.value ->> 1
-             AND (deleted = 0 OR version > ?2)
-           ORDER BY version LIMIT ?4)";
-    let values = vec![
-        space.into(),
-        signed(range.live_until).into(),
-        json(&asked)?.into(),
-        i64::try_from(chunk).unwrap_or(i64::MAX).into(),
-    ];
     let mut found: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-    for row in connection.all(query, values).await? {
-        let place = usize::try_from(row.number(0)?).unwrap_or(usize::MAX);
-        found.entry(place).or_default().push(row.number(1)?);
+    for (place, version) in ranges.read(&asked, chunk).await? {
+        found.entry(place).or_default().push(version);
     }
     for (place, (entity, _)) in asked.into_iter().enumerate() {
         let Some(ahead) = types.get_mut(entity) else {

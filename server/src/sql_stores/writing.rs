@@ -1,11 +1,9 @@
 //! Whether the store can write, for those who ask after its health.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::Executor as _;
-
-use super::file::{SqliteStore, failed};
 use crate::rules::ServerError;
 use crate::rules::store::Result;
 
@@ -18,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The outcome of the last write. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Writing {
+pub(crate) struct Writing {
     last: Arc<Mutex<Outcomes>>,
     /// One probe at a time; the others take its outcome.
     probe: Arc<tokio::sync::Mutex<()>>,
@@ -34,7 +32,7 @@ struct Outcomes {
 
 impl Writing {
     /// Notes the outcome of a write.
-    pub(super) fn note<R>(&self, result: Result<R>) -> Result<R> {
+    pub(crate) fn note<R>(&self, result: Result<R>) -> Result<R> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(_) => {
@@ -51,8 +49,8 @@ impl Writing {
     }
 
     /// Fails if the store cannot write: the last write of a request failed a short while ago, or
-    /// what is written now to try it does.
-    pub(super) async fn check(&self, store: &SqliteStore) -> Result<()> {
+    /// what `probe` writes now does.
+    pub(crate) async fn check(&self, probe: impl Future<Output = Result<()>>) -> Result<()> {
         if let Some(known) = self.known() {
             return known;
         }
@@ -62,7 +60,7 @@ impl Writing {
         if let Some(known) = self.known() {
             return known;
         }
-        match tokio::time::timeout(PATIENCE, probe(store)).await {
+        match tokio::time::timeout(PATIENCE, probe).await {
             Ok(result) => self.note(result),
             Err(late) => Err(ServerError::busy(late)),
         }
@@ -76,17 +74,4 @@ impl Writing {
             _ => None,
         }
     }
-}
-
-/// Writes something and makes it durable.
-async fn probe(store: &SqliteStore) -> Result<()> {
-    let begun = store.writer.begin_with("BEGIN IMMEDIATE").await;
-    let mut tx = begun.map_err(failed)?;
-    tx.execute(
-        "INSERT INTO setting (name, value) VALUES ('probe', '1')
-         ON CONFLICT (name) DO UPDATE SET value = 1 - value",
-    )
-    .await
-    .map_err(failed)?;
-    tx.commit().await.map_err(failed)
 }
