@@ -49,6 +49,9 @@ const UNBUNDLED: [&str; 7] = [
     "testing.d.ts",
 ];
 
+/// The commands of `npx datum-sync`, as they are written.
+const COMMANDS: &str = "cli";
+
 /// The files that an app loads, in that order, and the fallback for a module that cannot be fetched.
 const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
@@ -228,6 +231,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     for name in UNBUNDLED {
         copy(&sources.join(name), &folder.join(name))?;
     }
+    copy_folder(&sources.join(COMMANDS), &folder.join(COMMANDS))?;
     entries::build(context, &sources, folder)?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     for name in [WORKER_TYPES, MIGRATIONS_TYPES] {
