@@ -56,13 +56,14 @@ const COMMANDS: &str = "cli";
 const LOADED: [&str; 5] = [ENTRY, WASM, CYCLE, REST, INLINE];
 
 /// The documents in the package: files, and folders with all their files.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "docs",
     "server/PROTOCOL.md",
+    "server/vectors",
 ];
 
 /// The files and folders that the package is made from, beside the documents. A change of another

@@ -4,7 +4,9 @@
 import { readFile } from "node:fs/promises";
 import { dispatch } from "./dispatch.js";
 
-const COMMANDS = {};
+const COMMANDS = {
+  conformance: { about: "attacks a backend or an adapter, and says which guarantees it does not keep", load: () => import("./conformance.js") },
+};
 
 const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
 process.exitCode = await dispatch(process.argv.slice(2), COMMANDS, {
