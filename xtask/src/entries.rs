@@ -1,5 +1,5 @@
 //! The package's entries in TypeScript, each in a file of its own: the builder of queries, the conformance kit, and
-//! those for Supabase, for frameworks, and for TanStack DB.
+//! those for Supabase, for REST APIs, for frameworks, and for TanStack DB.
 //! They import the main entry from the package, so they work on its public surface alone.
 
 use std::{
@@ -62,6 +62,14 @@ const TANSTACK: Folder = Folder {
     external: &[],
 };
 
+/// For apps over an ordinary JSON API.
+const REST: Folder = Folder {
+    name: "rest",
+    entries: &["index"],
+    types: &["index.d.ts", "options.d.ts"],
+    external: &[],
+};
+
 /// For those who build a backend: the checks that `npx datum-sync conformance` runs.
 const CONFORMANCE: Folder = Folder {
     name: "conformance",
@@ -85,7 +93,7 @@ const MIGRATION: &str = "datum.sql";
 
 /// Checks and bundles all of them into `package`.
 pub fn build(context: &Context, sources: &Path, package: &Path) -> Result<()> {
-    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, CONFORMANCE] {
+    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, REST, CONFORMANCE] {
         bundle(context, &folder, sources, package)?;
     }
     let migration = joined(&context.root.join(KIT))?;
