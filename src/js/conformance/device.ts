@@ -149,6 +149,13 @@ export class Device {
     return page;
   }
 
+  /** Pulls until a page has rows: one without may say `more`. */
+  async pullRows(cursor: string | null, limit: number): Promise<Any> {
+    let page = await this.pull(cursor, limit);
+    for (let turn = 0; page.changes.length === 0 && page.more && turn < 1_000; turn++) page = await this.pull(page.cursor, limit);
+    return page;
+  }
+
   /** Pulls until there is no more. */
   async drain(cursor: string | null, limit = 1_000, more: object = {}): Promise<Pulled> {
     const pulled: Pulled = { changes: [], cursor: cursor ?? "", pages: [] };

@@ -48,8 +48,8 @@ export const paging = chapter("paging", {
       each(a, changes, rows);
       // An adapter may look back a while for rows that were committed late.
       if (a.http !== undefined) a.expect(changes.length === 4, "each row once", `${changes.length} rows`);
-      const page = await a.pull(cursor, 4);
-      a.expect(page.more === false && (a.http === undefined || page.changes.length === 0), "no rows, and `more: false`", page);
+      const rest = (await a.drain(cursor, 4)).changes.length;
+      a.expect(rest === 0, "no rows, and `more: false`", `${rest} rows`);
     },
   ],
   end: [
@@ -59,9 +59,9 @@ export const paging = chapter("paging", {
       await some(a, 2);
       let cursor = await a.mark();
       for (const _turn of counting(3)) {
-        const page = await a.pull(cursor);
-        a.expect(page.changes.length === 0 && page.more === false, "no rows, and `more: false`", page);
-        cursor = page.cursor;
+        const pulled = await a.drain(cursor);
+        a.expect(pulled.changes.length === 0, "no rows, and `more: false`");
+        cursor = pulled.cursor;
       }
     },
   ],
@@ -107,7 +107,7 @@ export const paging = chapter("paging", {
     async ({ a }) => {
       const mark = await a.mark();
       const rows = await some(a, 8);
-      const first = await a.pull(mark, 3);
+      const first = await a.pullRows(mark, 3);
       // One that has come, and one that has not.
       const had = rows.find(({ id }) => first.changes.some((change: Any) => change.id === id))!;
       const left = rows.find(({ id }) => !first.changes.some((change: Any) => change.id === id))!;
@@ -128,7 +128,7 @@ export const paging = chapter("paging", {
     async ({ a }) => {
       const mark = await a.mark();
       const rows = await some(a, 6);
-      const first = await a.pull(mark, 3);
+      const first = await a.pullRows(mark, 3);
       const had = rows.find(({ id }) => first.changes.some((change: Any) => change.id === id))!;
       a.expect(had !== undefined, "a row of those that were written", first);
       await a.remove(had);
