@@ -119,12 +119,24 @@ async function look(a: Device, { timeout }: Settings): Promise<Found | string> {
     if (page === undefined) return foreign(a, answer.status, answer.text, answer.header("content-type"));
     const first = { first: page, size: 0 };
     const { changes } = await a.drain(null);
-    return { ...first, size: changes.length };
+    return (await tried(a)) ?? { ...first, size: changes.length };
   } catch (error) {
     if (error instanceof NoAnswer) return error.isSlow ? `The first request had no answer within ${timeout / 1_000} s.` : `The first request had no answer: ${error.message}.`;
     if (error instanceof Deviation) return `The first pull did not come to its end: expected ${error.expected}, came ${error.came}`;
     return reasonOf(error);
   }
+}
+
+/** Writes a row, to see whether the type and its fields are known. Returns why not. */
+async function tried(a: Device): Promise<string | undefined> {
+  const { entity, fields } = a.form;
+  const op = a.op("create", a.newId(), null, a.fields("a row of the conformance kit"));
+  const { body } = await a.ask("push", { operations: [op] });
+  const verdict = Array.isArray(body?.results) ? body.results[0] : undefined;
+  if (verdict?.status === "applied") a.traffic.applied(a.party, op, Number(verdict.version) || 1);
+  if (verdict?.status !== "rejected") return undefined;
+  const why = [verdict.code, verdict.message].filter(Boolean).join(": ");
+  return `The backend rejects a row of "${entity}" with the fields ${fields.join(" and ")} (${why}). Name a type that it knows, and two fields for text in it: \`--entity\` and \`--fields\`, or the options \`entity\` and \`fields\`.`;
 }
 
 function foreign(a: Device, status: number, text: string, type: string | null): string {

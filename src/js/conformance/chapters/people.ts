@@ -83,7 +83,9 @@ async function shared(bench: Parameters<typeof other>[0], work: (shared: Shared)
   if (userB === undefined) throw needs("the second user's id: `--user-b`");
   const space = a.newId();
   const create = { ...a.op("create", space, null, { name: "conformance kit" }), entity: "$space", space };
-  await a.write(create);
+  const made = await a.one(create);
+  if (made.code === "unknownEntity" || made.code === "invalidOperation") throw notOffered(`Spaces are not made by devices here: ${made.message ?? made.code}`);
+  a.expect(made.status === "applied", "`applied` for a new space", made);
   try {
     await work({ a, b, userB, space });
   } finally {
