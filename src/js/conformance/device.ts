@@ -1,5 +1,5 @@
 import { NoAnswer, jsonOf, short, type Answer, type Any, type Party, type Sending } from "./target.js";
-import type { Traffic } from "./traffic.js";
+import { LONGEST_WAIT, type Traffic } from "./traffic.js";
 
 /** A backend that deviates from the protocol. */
 export class Deviation extends Error {
@@ -204,8 +204,9 @@ export class Device {
         if (results[at].status === "applied") this.traffic.applied(this.party, op, results[at].version);
       });
       left = left.filter(({ opId }) => {
-        const { status, code } = verdicts.get(opId);
-        return status === "retry" && code !== "blocked" && code !== "epochChanged" && code !== "otherServer" && turn < 6;
+        const { status, code, retryAfterMs } = verdicts.get(opId);
+        // What asks for half a minute does not mean a busy moment.
+        return status === "retry" && !(retryAfterMs > LONGEST_WAIT) && code !== "blocked" && code !== "epochChanged" && code !== "otherServer" && turn < 6;
       });
       if (left.length > 0) await this.traffic.wait(Math.max(...left.map(({ opId }) => Number(verdicts.get(opId).retryAfterMs) || 0)));
     }

@@ -5,7 +5,8 @@ import { NoAnswer, type Answer, type Party } from "./target.js";
 /** How often a request is sent whose answer does not come. */
 const TRIES = 5;
 const MOST_WAITS = 30;
-const LONGEST_WAIT = 5_000;
+/** Nobody is waited for longer, in milliseconds. */
+export const LONGEST_WAIT = 5_000;
 
 /** The requests of a run: limits, repetitions, counts, and what was written. */
 export class Traffic {
