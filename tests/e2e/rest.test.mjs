@@ -161,7 +161,7 @@ test("numbers as text, times without a zone and of other kinds are read", async 
   assert.equal((await pullAll(adapter)).changes[0].version, 2);
 });
 
-test("what an API answers that is no answer is told by function, type and cause", async (t) => {
+test("what an API answers that is no answer is reported by function, type and cause", async (t) => {
   let answer;
   const { api, adapter } = await over(t, { before: (_, response) => answer?.(response) });
   api.put("a", { title: "there" });
@@ -192,7 +192,7 @@ test("what an API answers that is no answer is told by function, type and cause"
   }
 });
 
-test("an app's own bug is told from a request that failed", async () => {
+test("an app's own bug is distinguished from a request that failed", async () => {
   const functions = { get: async () => null, create: async () => null, update: async () => null, remove: async () => null };
   const list = (work) => rest.restRemote({ entities: { tasks: { ...functions, list: work } } });
   const pull = (adapter) => failed(adapter.pull({ ...request, cursor: null, limit: 10 }, signal));

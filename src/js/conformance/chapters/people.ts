@@ -138,7 +138,7 @@ export const spaces = chapter("spaces", {
       }),
   ],
   strangers: [
-    "A stranger is told the same of a space that is there and of one that is not",
+    "A stranger gets the same answer about a space that is there and one that is not",
     { costs: LEAKS, section: "11.4", rests: ["users.rows"] },
     async (bench) =>
       shared(bench, async ({ a, b, space }) => {

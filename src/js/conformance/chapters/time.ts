@@ -47,7 +47,7 @@ export const clock = chapter("clock", {
   ],
 });
 
-const RESTORED = "After a restored backup, devices take old versions for new ones: acknowledged writes disappear and nobody is told.";
+const RESTORED = "After a restored backup, devices take old versions for new ones: acknowledged writes disappear without a word.";
 
 /** Restored backups. */
 export const epoch = chapter("epoch", {
@@ -74,7 +74,7 @@ export const epoch = chapter("epoch", {
     },
   ],
   restored: [
-    "A restored backup has another epoch, and refuses the cursors of before",
+    "A restored backup has another epoch, and refuses earlier cursors",
     { costs: RESTORED, section: "4.4", rests: ["reach.epoch"] },
     async ({ a, restore, first }) => {
       if (restore === undefined) throw needs("`restore`, with functions that copy and restore the backend's data");
@@ -85,9 +85,9 @@ export const epoch = chapter("epoch", {
       const mark = await a.mark();
       await restore.restore(copy);
       a.end = undefined;
-      a.expect((await a.ask("pull", { cursor: mark, limit: 10 })).status === 410, "410 for a cursor of before");
+      a.expect((await a.ask("pull", { cursor: mark, limit: 10 })).status === 410, "410 for an earlier cursor");
       const verdict = (await a.push([a.op("update", kept.id, kept.version, a.fields("late"))], { epoch: first.epoch }))[0];
-      a.expect(verdict.status === "retry" && verdict.code === "epochChanged", "`retry` with `epochChanged` for a push of before", verdict);
+      a.expect(verdict.status === "retry" && verdict.code === "epochChanged", "`retry` with `epochChanged` for a push of the earlier epoch", verdict);
       const { changes, pages } = await a.drain(null, 1_000, { epoch: first.epoch });
       a.expect(pages[0].epoch !== first.epoch, "another `epoch` than before", pages[0]);
       const ids = changes.map(({ id }) => id as string);
