@@ -100,7 +100,7 @@ export const epoch = chapter("epoch", {
 export const digests = chapter("digests", {
   sums: [
     "Digests are those of the live rows",
-    { costs: "Every device pulls everything again, again and again; or differences are never noticed.", section: "8" },
+    { costs: "Every device pulls everything again, again and again; or differences are never noticed.", section: "8", rests: ["paging.snapshot", "clock.devices"] },
     async ({ a, entities }) => {
       await a.create("counted", "counted too");
       await a.remove(await a.row("not counted"));
