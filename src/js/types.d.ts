@@ -438,7 +438,7 @@ export type HeaderRecord = Record<string, string | undefined>;
  *
  * A {@link DatumError} that a method throws keeps its code. Of anything else the engine reads `status` as an HTTP status (401, 426 and 429
  * as in the protocol, 403 of a pull too, 410 for a cursor that is no longer valid, 413 for a batch that is too large, 409 as a
- * refusal of operations), and `retryAfterMs`. Any other exception counts as a network failure and is retried. A `push` that
+ * refusal of operations), and `retryAfterMs`. An exception of the language (a `TypeError` that no request has led to) is a bug: `protocol`. Any other one counts as a network failure and is retried. A `push` that
  * fails as a whole is sent again in parts: operations that fail alone rest and are named in `lastError`, one that is refused alone
  * (409, `rejected`) becomes a dead letter, and the others go. `signal` aborts when the cycle is stopped.
  */

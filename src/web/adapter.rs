@@ -235,13 +235,35 @@ fn failed(thrown: &JsValue, name: &str) -> Error {
             .with_retry_after(retry_after)
             .caused_by(cause);
     }
-    let (code, what) = match thrown_name(thrown).as_deref() {
-        Some("TimeoutError") => (Code::Timeout, "took too long"),
-        _ => (Code::Network, "failed"),
+    let (code, message) = match thrown_name(thrown).as_deref() {
+        Some("TimeoutError") => (Code::Timeout, format!("{target} took too long.")),
+        Some(name) if is_bug(thrown, name) => (
+            Code::Protocol,
+            format!(
+                "{target} threw {cause}: a bug of the adapter, or an answer that it did not expect."
+            ),
+        ),
+        _ => (Code::Network, format!("{target} failed.")),
     };
-    Error::new(code, format!("{target} {what}."))
+    Error::new(code, message)
         .with_retry_after(retry_after)
         .caused_by(cause)
+}
+
+/// Returns true if the language threw this, and no request. A `TypeError` is what `fetch` throws, too,
+/// and only its words tell: "Failed to fetch" in Chromium 120, "NetworkError when attempting to
+/// fetch resource." in Firefox 121, "Load failed" in Safari 17; in Node 18 it has a cause.
+fn is_bug(thrown: &JsValue, name: &str) -> bool {
+    const OF_REQUESTS: [&str; 5] = ["fetch", "etwork", "oad failed", "onnection", "erminated"];
+    match name {
+        "ReferenceError" | "RangeError" => true,
+        "TypeError" => {
+            let text = member(thrown, "message").as_string().unwrap_or_default();
+            member(thrown, "cause").is_undefined()
+                && !OF_REQUESTS.iter().any(|word| text.contains(word))
+        }
+        _ => false,
+    }
 }
 
 /// Returns a request as a plain object.

@@ -105,6 +105,23 @@ async fn what_an_adapter_throws_keeps_its_code_or_goes_by_its_status() {
 }
 
 #[wasm_bindgen_test]
+async fn a_bug_of_an_adapter_is_told_from_a_request_that_failed() {
+    for bug in ["undefined.rows", "nothing.to.be.found", "new Array(-1)"] {
+        let remote = adapter(&format!("async pull() {{ return {bug} }}"));
+        let error = pull(&remote).await.unwrap_err();
+        let cause = error.cause().unwrap_or_default();
+        assert_eq!(error.code(), Code::Protocol, "{bug}: {error}");
+        assert!(
+            error.message().contains("`remote.pull` threw") && error.message().contains(cause),
+            "{bug}: {error}"
+        );
+    }
+    let remote = adapter("pull() { return fetch('http://127.0.0.1:9/') }");
+    let error = pull(&remote).await.unwrap_err();
+    assert_eq!(error.code(), Code::Network, "{error}");
+}
+
+#[wasm_bindgen_test]
 async fn a_reply_under_a_replaced_to_json_names_it() {
     for owner in ["Array", "Object"] {
         let remote = adapter(&format!("pull() {{ return {PAGE} }}"));

@@ -1,5 +1,5 @@
-//! The package's entries in TypeScript, each in a file of its own: the builder of queries, and those for
-//! Supabase, for frameworks, for TanStack DB, and for servers.
+//! The package's entries in TypeScript, each in a file of its own: the builder of queries, the conformance kit, and
+//! those for Supabase, for REST APIs, for frameworks, for TanStack DB, and for servers.
 //! They import the main entry from the package, so they work on its public surface alone.
 
 use std::{
@@ -80,6 +80,22 @@ const SERVER: Folder = Folder {
     external: &["./rules.js"],
 };
 
+/// For apps over an ordinary JSON API.
+const REST: Folder = Folder {
+    name: "rest",
+    entries: &["index"],
+    types: &["index.d.ts", "options.d.ts"],
+    external: &[],
+};
+
+/// For those who build a backend: the checks that `npx datum-sync conformance` runs.
+const CONFORMANCE: Folder = Folder {
+    name: "conformance",
+    entries: &["index"],
+    types: &["index.d.ts", "report.d.ts"],
+    external: &[],
+};
+
 /// The entries whose sizes have budgets.
 pub const MEASURED: [&str; 5] = [
     "hooks/react.js",
@@ -95,7 +111,7 @@ const MIGRATION: &str = "datum.sql";
 
 /// Checks and bundles all of them into `package`.
 pub fn build(context: &Context, sources: &Path, package: &Path) -> Result<()> {
-    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, SERVER] {
+    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, REST, CONFORMANCE, SERVER] {
         bundle(context, &folder, sources, package)?;
     }
     let migration = joined(&context.root.join(KIT))?;

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { dispatch } from "./dispatch.js";
 
 const COMMANDS = {
+  conformance: { about: "attack a backend or an adapter, and see which guarantees it does not keep", load: () => import("./conformance.js") },
   dev: { about: "serve your app while you develop it: any user, in memory or in a file", load: () => import("./dev.js") },
 };
 

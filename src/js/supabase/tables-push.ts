@@ -43,7 +43,9 @@ export class Pusher {
       return async (op: PushedOperation) => {
         if (lost !== undefined) return;
         try {
-          if (op.after?.some((needed) => verdicts.get(needed)?.status !== "applied")) verdicts.set(op.opId, { status: "retry", code: "blocked" });
+          // What was applied with an earlier request is not in this one.
+          const isBlocked = op.after?.some((needed) => operations.some(({ opId }) => opId === needed) && verdicts.get(needed)?.status !== "applied");
+          if (isBlocked) verdicts.set(op.opId, { status: "retry", code: "blocked" });
           else verdicts.set(op.opId, await pusher.#decide(userId, op, signal));
         } catch (error) {
           lost ??= error;

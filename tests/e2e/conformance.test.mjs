@@ -1,0 +1,221 @@
+// The conformance kit of the packed package: it passes on the real server and the remote in memory, and finds what is wrong with servers that
+// are broken in one thing each, in the right chapter and nowhere else.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { describe } from "node:test";
+import { pathToFileURL } from "node:url";
+import { FAULTS } from "../conformance/faults.mjs";
+import { startProxy } from "../conformance/proxy.mjs";
+import { installPackage } from "./lib/package.mjs";
+import { client, startServer } from "./lib/server.mjs";
+import { after, before, test } from "./lib/test.mjs";
+
+let installed, server, kit, MemoryRemote;
+const file = (name) => join(installed.root, "node_modules", "datum-sync", name);
+before(async () => {
+  [installed, server] = await Promise.all([installPackage(), startServer()]);
+  kit = await import(pathToFileURL(file("conformance/index.js")));
+  ({ MemoryRemote } = await import(pathToFileURL(file("testing.js"))));
+});
+after(async () => {
+  await server?.stop();
+  await installed?.remove();
+});
+
+let people = 0;
+/** A new user's token. */
+async function token() {
+  const { headers } = await client(server.url, `person-${++people}`);
+  return headers.authorization.replace("Bearer ", "");
+}
+
+/** Checks the server behind an address, as two new users. */
+const check = async (url, options = {}) => kit.checkServer({ url, token: await token(), tokenB: await token(), entity: ["tasks", "lists"], ...options });
+
+/** Runs the program, and returns its exit code and what it printed. */
+async function program(...args) {
+  const child = spawn(process.execPath, [file("cli/main.js"), "conformance", ...args], { env: { ...process.env, NO_COLOR: "1" } });
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (text) => (said.out += text));
+  child.stderr.on("data", (text) => (said.err += text));
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  return { code, ...said };
+}
+
+/** Starts a server that is none of ours. */
+async function listen(respond) {
+  const foreign = createServer(respond);
+  await new Promise((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+  const stop = async () => {
+    foreign.closeAllConnections();
+    await new Promise((resolve) => foreign.close(resolve));
+  };
+  return { url: `http://127.0.0.1:${foreign.address().port}`, stop };
+}
+
+const chapters = ({ failures }) => [...new Set(failures.map(({ chapter }) => chapter))];
+
+test("the real server passes every check, and is as tidy as before", async () => {
+  const { code, out, err } = await program("--url", server.url, "--dev", "--entity", "tasks", "--entity", "lists", "--origin", "http://127.0.0.1:4000", "--json");
+  const report = JSON.parse(out);
+  assert.deepEqual([code, report.failures, report.stopped, err], [0, [], undefined, ""]);
+  const unjudged = report.results.filter(({ outcome }) => outcome !== "passed").map(({ id }) => id);
+  assert.deepEqual(unjudged, ["epoch.restored"]);
+  assert.equal(report.rowsLeft, 0);
+  assert.ok(report.rowsWritten > 500, String(report.rowsWritten));
+});
+
+test("a user's own rows stay as they are", async () => {
+  const person = await client(server.url, "owner");
+  await person.push([{ opId: "mine", entity: "tasks", id: "mine", kind: "create", baseVersion: null, data: { title: "mine" } }]);
+  const before = await person.pullAll();
+  const report = await kit.checkServer({ url: server.url, token: person.headers.authorization.replace("Bearer ", ""), only: ["conflicts", "deletes", "paging"] });
+  assert.deepEqual([report.passed, report.rowsLeft], [true, 0], report.text);
+  assert.deepEqual(await person.pullAll(), before);
+});
+
+test("the remote in memory passes as an adapter, with its backups", async () => {
+  const remote = new MemoryRemote();
+  const report = await kit.checkRemoteAdapter(remote, {
+    userId: "ada",
+    other: { userId: "ben" },
+    restore: { backup: () => remote.backup(), restore: (copy) => remote.restore(copy) },
+  });
+  assert.deepEqual([report.passed, report.rowsLeft], [true, 0], report.text);
+  assert.equal(report.results.find(({ id }) => id === "epoch.restored").outcome, "passed");
+  assert.equal(remote.all("ada", "tasks").length, 0);
+});
+
+test("an adapter's module is checked by the program, and its faults are told", async () => {
+  const module = join(installed.root, "adapter.mjs");
+  await writeFile(
+    module,
+    `import { MemoryRemote } from "datum-sync/testing";
+     export default () => {
+       const remote = new MemoryRemote();
+       const pull = remote.pull.bind(remote);
+       remote.pull = async (...given) => {
+         const page = await pull(...given);
+         return { ...page, changes: page.changes.filter(({ deleted }) => !deleted) };
+       };
+       return { adapter: remote, userId: "ada" };
+     };`,
+  );
+  const { code, out } = await program("--adapter", module);
+  assert.equal(code, 1, out);
+  assert.match(out, /FAILED +deletes\.told[^]*sent +pull \{[^]*expected +a change with `deleted: true`\n +came +no change\n +costs +What was deleted[^]*section 4\.2/);
+  assert.match(out, /Failures by chapter: deletes \d+\./);
+  const promised = await program("--adapter", module, "--without", "deletes.told");
+  assert.match(promised.out, /not promised +deletes\.told/);
+  assert.equal(promised.code, 0, promised.out);
+});
+
+test("an adapter's own bug is shown with its name", async () => {
+  const report = await kit.checkRemoteAdapter({ pull: async () => undefined.rows, push: async () => ({ results: [] }) });
+  assert.equal(report.passed, false);
+  assert.match(report.stopped, /pull threw TypeError: Cannot read properties of undefined \(reading 'rows'\)/);
+});
+
+describe("a server that is broken in one thing", { concurrency: 3 }, () => {
+  for (const fault of FAULTS) {
+    test(`${fault.chapter}: ${fault.name}`, async () => {
+      const proxy = await startProxy(server.url, fault);
+      try {
+        const report = await check(proxy.url);
+        assert.deepEqual([chapters(report), report.stopped], [[fault.chapter], undefined], report.text);
+        for (const { expected, came, costs, section } of report.failures) assert.ok(expected && came !== undefined && costs && section);
+      } finally {
+        await proxy.stop();
+      }
+    });
+  }
+  test("in nothing, it passes", async () => {
+    const proxy = await startProxy(server.url, {});
+    try {
+      const report = await check(proxy.url);
+      assert.ok(report.passed, report.text);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+const FOREIGN = {
+  "a web page": [(_, response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>Shop</title><h1>Welcome</h1>"), /HTTP 200, text\/html: "Shop Welcome"/],
+  "404": [(_, response) => response.writeHead(404).end("nothing"), /HTTP 404: "nothing".*check `--url`/],
+  "204": [(_, response) => response.writeHead(204).end(), /HTTP 204, without a body/],
+  "JSON of another API": [(_, response) => response.writeHead(200, { "content-type": "application/json" }).end('{"data":[]}'), /HTTP 200, application\/json: "\{"data":\[\]\}"/],
+  "a redirect": [(_, response) => response.writeHead(302, { location: "/login" }).end(), /does not follow redirects/],
+  "401": [(_, response) => response.writeHead(401).end(), /The token is not accepted/],
+};
+
+for (const [name, [respond, said]] of Object.entries(FOREIGN)) {
+  test(`what is no sync server ends with 2: ${name}`, async () => {
+    const foreign = await listen(respond);
+    const { code, out } = await program("--url", foreign.url, "--token", "x").finally(foreign.stop);
+    assert.equal(code, 2, out);
+    assert.match(out, said);
+    assert.match(out, /The run could not begin/);
+  });
+}
+
+test("nothing at the address, or a server that is silent, ends with 2", async () => {
+  const closed = await listen(() => {});
+  await closed.stop();
+  const refused = await program("--url", closed.url, "--token", "x");
+  assert.equal(refused.code, 2);
+  assert.match(refused.out, /had no answer: .*ECONNREFUSED/);
+  const silent = await listen(() => {});
+  const late = await program("--url", silent.url, "--token", "x", "--timeout", "1").finally(silent.stop);
+  assert.equal(late.code, 2);
+  assert.match(late.out, /no answer within 1 s/);
+});
+
+test("wrong arguments end with 2, and say which", async () => {
+  for (const [args, said] of [
+    [[], /Give --url for a server, or --adapter/],
+    [["--url", "example.com", "--token", "x"], /--url example\.com: give an address/],
+    [["--url", server.url], /--token is missing/],
+    [["--url", server.url, "--token", "x", "--only", "pages"], /--only pages: there is no such chapter/],
+    [["--adapter", "missing.mjs"], /--adapter missing\.mjs: the module cannot be loaded/],
+    [["--url", server.url, "--token", "x", "--fields", "a"], /--fields a: give two names/],
+  ]) {
+    const { code, err } = await program(...args);
+    assert.equal(code, 2, err);
+    assert.match(err, said);
+  }
+});
+
+test("answers that get lost are asked for again, and that is said", async () => {
+  let count = 0;
+  const lossy = (body, send) => send(body).then((answer) => (++count % 10 === 0 ? Promise.reject(new Error("lost")) : answer));
+  const proxy = await startProxy(server.url, { pull: lossy, push: lossy, cuts: true });
+  const report = await check(proxy.url).finally(proxy.stop);
+  assert.deepEqual([report.passed, report.rowsLeft], [true, 0], report.text);
+  assert.ok(report.lostAnswers > 20, String(report.lostAnswers));
+  assert.match(report.summary, /\d+ answers got lost and were asked for again/);
+});
+
+test("a server that is closed in the middle ends the run with what was found", async () => {
+  let stopped;
+  let count = 0;
+  const proxy = await startProxy(server.url, { push: (body, send) => (++count === 40 ? ((stopped = proxy.stop()), new Promise(() => {})) : send(body)) });
+  const report = await check(proxy.url);
+  await stopped;
+  assert.match(report.stopped, /The backend stopped answering at \w+\.\w+/);
+  assert.equal(report.passed, false);
+  assert.ok(report.results.some(({ outcome }) => outcome === "passed") && report.results.some(({ outcome }) => outcome === "notRun"));
+  assert.equal(report.results.length, kit.CHECK_IDS.length);
+  assert.ok(report.rowsLeft > 0);
+});
+
+test("a run ends at its limit, tidies up, and says so", async () => {
+  const slow = (body, send) => new Promise((resolve) => setTimeout(resolve, 20)).then(() => send(body));
+  const proxy = await startProxy(server.url, { pull: slow, push: slow });
+  const report = await check(proxy.url, { limit: 1_500 }).finally(proxy.stop);
+  assert.match(report.stopped, /longer than 1\.5 s in all/);
+  assert.equal(report.rowsLeft, 0);
+});
