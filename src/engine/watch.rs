@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::database::read::Include;
 use crate::engine::database::{Listener, Source};
 use crate::engine::events::{EventHub, Topic};
 use crate::engine::{Backing, Entities, User};
@@ -35,7 +36,7 @@ pub struct Watch<S, H> {
     user: Rc<User<S, H>>,
     entity: String,
     only: Option<String>,
-    include_deleted: bool,
+    include: Include,
     seen: Cell<Option<u64>>,
     ended: Cell<bool>,
 }
@@ -54,7 +55,10 @@ impl<S: Store, H: Host> Watch<S, H> {
             }
             let now = journal.next.get();
             let seen = self.seen.replace(Some(now));
-            let ids = seen.and_then(|seen| journal.since(seen, &self.entity, self.only.as_deref()));
+            let ids = seen.and_then(|seen| {
+                let only = self.only.as_deref();
+                journal.since(seen, &self.entity, only, self.include.states)
+            });
             if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
                 let delta = self.read(ids).await;
                 if delta.is_err() {
@@ -82,19 +86,16 @@ impl<S: Store, H: Host> Watch<S, H> {
             }),
         };
         let mut items = Items::new(ids.len().saturating_mul(400));
-        db.read_selected(
-            &self.entity,
-            Some(&ids),
-            self.include_deleted,
-            &mut |text| items.open().push_str(text),
-        )
+        db.read_selected(&self.entity, Some(&ids), self.include, &mut |text| {
+            items.open().push_str(text)
+        })
         .await?;
         let is_gone = |id: &String| {
             let view = db.read(|replica| {
                 let table = tables::find(replica, &self.entity, id)?;
                 replica.view(&Key::new(table, id)).map(|view| view.deleted)
             });
-            view.is_none_or(|deleted| deleted && !self.include_deleted)
+            view.is_none_or(|deleted| deleted && !self.include.deleted)
         };
         let gone = if whole {
             Vec::new()
@@ -132,8 +133,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         user_id: &str,
         entity: &str,
         only: Option<String>,
-        include_deleted: bool,
+        include: impl Into<Include>,
     ) -> Result<Watch<B::Store, H>> {
+        let include = include.into();
         self.engine.check_entity(entity)?;
         if let Some(id) = &only {
             check_entity_id(entity, id)?;
@@ -147,7 +149,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             user,
             entity: entity.to_owned(),
             only,
-            include_deleted,
+            include,
             seen: Cell::new(None),
             ended: Cell::new(false),
         })

@@ -1,9 +1,9 @@
 // The package's main module: loads the engine, and adds to its classes what only JavaScript can
-// express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
+// express. What it wraps costs a call of JavaScript more. It must work unchanged under
 // every bundler.
 
 import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
-import { loadEngine, loadOthers } from "./load.js";
+import { loadEngine, loadOthers, whenWhole } from "./load.js";
 import { makeReport, noteConfig } from "./report.js";
 
 export { DatumError, Manager };
@@ -141,6 +141,16 @@ function extendManager(prototype) {
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
   };
+  for (const [name, at] of [["read", 1], ["readAll", 0], ["readPage", 1], ["watchAll", 0], ["watchById", 1]]) {
+    const plain = prototype[name];
+    prototype[name] = function (...given) {
+      const call = () => plain.apply(this, given);
+      if (!Object.hasOwn(given[at] ?? {}, "withSyncState")) return call();
+      if (name.startsWith("read")) return whenWhole(call);
+      check.call(this);
+      return feedOf(Promise.resolve(whenWhole(() => [call()])), 0);
+    };
+  }
   prototype.watchQuery = function (query, options) {
     check.call(this);
     const feeds = watchResult.call(this, query, options, false);

@@ -1,7 +1,7 @@
 // Loads the engine's module, which comes in parts (see parts.js): from the files beside this one, or from
 // the inline fallback where they are unavailable.
 
-import init, { DatumError, beginParts, followParts, getImports, loadParts } from "./datum_sync.js";
+import init, { DatumError, beginParts, followParts, getImports, loadParts, whenLoaded } from "./datum_sync.js";
 
 /** How long a file may not answer, in milliseconds, before the inline fallback is loaded. */
 const SILENCE_MS = 8_000;
@@ -51,6 +51,9 @@ export function loadOthers() {
   clearTimeout(others);
   others = setTimeout(followParts, FIRST_READ_MS);
 }
+
+/** Calls a function when all parts are there. */
+export const whenWhole = (call) => whenLoaded(COUNT - 1, call);
 
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
 async function get(part, link) {

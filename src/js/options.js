@@ -305,7 +305,7 @@ const WATCHED = {
 const OPTIONS = {
   user: ["The options", USER],
   space: ["The options", SPACE],
-  read: ["The options", { ...SPACE, includeDeleted: flag }],
+  read: ["The options", { ...SPACE, includeDeleted: flag, withSyncState: flag }],
   query: ["The options", { ...SPACE, withSyncState: flag }],
   write: ["The options", WRITE],
   patch: [

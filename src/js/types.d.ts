@@ -1364,11 +1364,11 @@ export class Manager<T extends Entity = AnyEntity> {
   patchWhere(filter: Filter, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>[]>;
 
   /** Returns one entity; null if there is none. */
-  read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
+  read<O extends ReadOptions = ReadOptions>(id: string, options?: O): Promise<Found<T, O> | null>;
   /** Returns all of them, ordered by id. */
-  readAll(options?: ReadOptions): Promise<Readonly<T>[]>;
+  readAll<O extends ReadOptions = ReadOptions>(options?: O): Promise<Found<T, O>[]>;
   /** Returns one page of them, ordered by id. */
-  readPage(page?: PageRequest & { query?: undefined }, options?: SpaceOption): Promise<Page<Readonly<T>> & { total: number }>;
+  readPage<O extends QueryOptions = QueryOptions>(page?: PageRequest & { query?: undefined }, options?: O): Promise<Page<Found<T, O>> & { total: number }>;
   /**
    * Returns one page of a query. The pages of one list have the same query, without `limit`, `offset` and `after`; what is written
    * between two pages neither repeats nor skips other entities.
@@ -1398,9 +1398,9 @@ export class Manager<T extends Entity = AnyEntity> {
    * @example
    * for await (const tasks of datum.manager<Task>("tasks").watchAll()) render(tasks);
    */
-  watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
+  watchAll<O extends ReadOptions = ReadOptions>(options?: O): AsyncIterable<Found<T, O>[]>;
   /** Yields one entity, or null: at once, then after every change of it. */
-  watchById(id: string, options?: SpaceOption): AsyncIterable<Readonly<T> | null>;
+  watchById<O extends QueryOptions = QueryOptions>(id: string, options?: O): AsyncIterable<Found<T, O> | null>;
 
   /**
    * Yields the entities that a query asks for: at once, then after every change of this list by this tab, another tab or a cycle. As with
@@ -1534,7 +1534,7 @@ export interface DeleteOptions extends WriteOptions {
 }
 
 /** Options of a read. */
-export interface ReadOptions extends SpaceOption {
+export interface ReadOptions extends QueryOptions {
   /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
 }
@@ -1624,7 +1624,7 @@ export interface Query {
 /** A query, or a builder of one, such as that of `datum-sync/query`. */
 export type QuerySource = Query | { toJSON(): Query };
 
-/** Options of a query. */
+/** Options of a query, and of reads. */
 export interface QueryOptions extends SpaceOption {
   /**
    * Gives each entity `$syncState`, which is never stored: a write leaves it out. It changes live, and is a field in conditions and orders, with this
@@ -1639,7 +1639,7 @@ export interface QueryOptions extends SpaceOption {
  */
 export type EntitySyncState = "synced" | "pending" | "conflict" | "rejected";
 
-/** An entity that a query with these options has found. */
+/** An entity as a read or a query with these options returns it. */
 export type Found<T extends Entity, O extends QueryOptions> = Readonly<T> & (O extends { withSyncState: true } ? { readonly $syncState: EntitySyncState } : unknown);
 
 /** The entities of a live query. */

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
+use crate::engine::database::read::Include;
 use crate::js::convert::error_to_js;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
@@ -107,7 +108,7 @@ pub(crate) async fn patch(
             &target.user,
             &Table::name(entity, target.space.as_deref()),
             &id,
-            false,
+            Include::default(),
         )
         .await
         .map_err(threw)?;

@@ -153,6 +153,40 @@ for (const engine of engines()) {
     assert.deepEqual(seen, { found: "p3,p2", first: ["p3", null, "p3"], count: 2, page: "p3", passed: "p1,p2", unbound: "TypeError" });
   });
 
+  test(`${engine}: reads and watches say how far writes have come, where that is asked for`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.createMany([1, 2].map((n) => ({ id: `s${n}`, n })));
+      await datum.synchronize("ada");
+      await tasks.patch("s2", { n: 3 });
+      const states = { withSyncState: true };
+      const told = (list) => list.map(({ id, $syncState }) => `${id} ${$syncState}`).join();
+      const all = tasks.watchAll(states)[Symbol.asyncIterator]();
+      const one = tasks.watchById("s2", states)[Symbol.asyncIterator]();
+      const before = [(await all.next()).value, (await one.next()).value];
+      const page = await tasks.readPage({ size: 1 }, states);
+      const reads = [told([await tasks.read("s2", states)]), told(await tasks.readAll({ includeDeleted: true, ...states })), told(page.items), page.total];
+      await datum.synchronize("ada");
+      const after = [(await all.next()).value, (await one.next()).value];
+      const plain = [await tasks.read("s2"), (await tasks.readAll({ withSyncState: false }))[1], (await tasks.watchAll()[Symbol.asyncIterator]().next()).value[1]];
+      await tasks.update({ ...after[1], n: 4 });
+      return {
+        reads,
+        told: [told(before[0]), told([before[1]]), told(after[0]), told([after[1]])],
+        same: before[0][0] === after[0][0] && Object.isFrozen(after[0][1]),
+        without: plain.some((task) => "$syncState" in task),
+        stored: (await tasks.query({ where: { field: "n", equals: 4 } }))[0],
+        wrong: (await code(tasks.readAll({ withSyncState: 1 }))).message,
+        left: (await all.return()).done,
+      };
+    });
+    assert.deepEqual(seen.reads, ["s2 pending", "s1 synced,s2 pending", "s1 synced", 2]);
+    assert.deepEqual(seen.told, ["s1 synced,s2 pending", "s2 pending", "s1 synced,s2 synced", "s2 synced"]);
+    assert.deepEqual([seen.same, seen.without, "$syncState" in seen.stored, seen.left], [true, false, false, true]);
+    assert.match(seen.wrong, /`withSyncState` must be true or false/);
+  });
+
   test(`${engine}: all that match are changed in one commit, and afterRead sees what a query has found`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }) => {
       const datum = await Datum.initialize(config({ entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));

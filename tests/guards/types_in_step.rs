@@ -320,7 +320,8 @@ fn options_have_the_keys_that_are_read() {
     equal("UserOption", &interface("UserOption"), &read("user"));
     let with_user = |name: &str| &interface(name) | &interface("UserOption");
     let placed = |name: &str| &with_user(name) | &interface("SpaceOption");
-    equal("ReadOptions", &placed("ReadOptions"), &read("read"));
+    let types = &placed("ReadOptions") | &interface("QueryOptions");
+    equal("ReadOptions", &types, &read("read"));
     equal("SpaceOption", &with_user("SpaceOption"), &read("space"));
     equal("QueryOptions", &placed("QueryOptions"), &read("query"));
     equal("PageRequest", &interface("PageRequest"), &read("page"));

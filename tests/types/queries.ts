@@ -1,5 +1,5 @@
 // The builder of queries: what its types take, and what they refuse.
-import type { AnyEntity, Entity, Manager, Query } from "datum-sync";
+import type { AnyEntity, Entity, EntitySyncState, Manager, Query } from "datum-sync";
 import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/builder.js";
 
 interface Task extends Entity {
@@ -75,3 +75,22 @@ async function watched(): Promise<void> {
   (await manager.explain({ where: { field: "due", isNull: true } })).reason.trim();
 }
 void watched;
+
+const states = { withSyncState: true } as const;
+async function withStates(): Promise<void> {
+  const read = await manager.read("t", { withSyncState: true, includeDeleted: true });
+  const all = await manager.readAll({ withSyncState: true });
+  const page = await manager.readPage({ size: 5 }, states);
+  page.total.toFixed();
+  const shown: (EntitySyncState | undefined)[] = [read?.$syncState, all[0]?.$syncState, page.items[0]?.$syncState];
+  void shown;
+  for await (const list of manager.watchAll(states)) void list[0]?.$syncState.trim();
+  for await (const task of manager.watchById("t", states)) void task?.$syncState.trim();
+  const plain = await manager.readAll({ includeDeleted: true });
+  isExactly<typeof plain, Readonly<Task>[]>(true);
+  // @ts-expect-error: the state was not asked for.
+  void plain[0]?.$syncState;
+  // @ts-expect-error: a count has no entities.
+  await manager.count({}, states);
+}
+void withStates;

@@ -12,10 +12,7 @@ export type EntitySource<T extends Entity> = string | Manager<T>;
 export type QuerySource = (Manager extends { watchQuery: (query: infer Q, ...more: any[]) => unknown } ? Q : { readonly [part: string]: unknown }) | { toJSON(): unknown };
 
 /** Which entities `useQuery` reads, besides its query. */
-export interface QueryReadOptions extends ReadOptions {
-  /** Gives each entity `$syncState`, as `watchQuery` does: how far its writes have come. Default false. */
-  withSyncState?: boolean;
-}
+export interface QueryReadOptions extends ReadOptions {}
 
 /** What is known of a query, an entity or a list. */
 export interface Result<T> {

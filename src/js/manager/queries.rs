@@ -6,7 +6,7 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
-use crate::js::convert::{decode, encode, promise, read_options};
+use crate::js::convert::{decode, encode, promise};
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::Manager;
@@ -168,12 +168,8 @@ type ChangeOf = Box<dyn Fn(String) -> Write>;
 impl Manager {
     /// Reads `QueryOptions`: whose entities, of which spaces, and whether with their sync state.
     fn query_place(&self, options: &JsValue) -> Result<(String, Rc<str>, bool)> {
-        let given = read_options(options, "query")?;
-        let given = given.data();
-        let user = self.instance.engine.user_or_current(given.text("userId"))?;
-        let selection = Table::name(&self.entity, given.space("spaceId").as_deref());
-        let states = given.flag("withSyncState").unwrap_or_default();
-        Ok((user, Rc::from(selection), states))
+        let (user, selection, include) = self.read_options(options, "query")?;
+        Ok((user, selection, include.states))
     }
 
     /// Writes each entity that satisfies a condition.
