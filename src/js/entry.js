@@ -4,9 +4,10 @@
 
 import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
 import { loadEngine, loadOthers, whenWhole } from "./load.js";
+import { QueryBuilder } from "./query-builder.js";
 import { makeReport, noteConfig } from "./report.js";
 
-export { DatumError, Manager };
+export { DatumError, Manager, QueryBuilder };
 
 // Assigned here, not only re-exported: a bundler that assumes no side effects would otherwise take
 // the class from the generated module and leave this one out.
@@ -129,7 +130,7 @@ function instance() {
   throw new DatumError("notInitialized", "`Datum.initialize(config)` has not finished; await it first.");
 }
 
-/** Adds to managers the methods that need the engine's last part. */
+/** Adds to managers the methods that begin a query, and those that need the engine's last part. */
 function extendManager(prototype) {
   const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
@@ -140,6 +141,19 @@ function extendManager(prototype) {
   };
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
+  };
+  const begin = (manager) => {
+    check.call(manager);
+    return new QueryBuilder({}, [], { manager });
+  };
+  prototype.where = function (field) {
+    return begin(this).where(field);
+  };
+  prototype.orderBy = function (...key) {
+    return begin(this).orderBy(...key);
+  };
+  prototype.limit = function (limit) {
+    return begin(this).limit(limit);
   };
   for (const [name, at] of [["read", 1], ["readAll", 0], ["readPage", 1], ["watchAll", 0], ["watchById", 1]]) {
     const plain = prototype[name];

@@ -1387,6 +1387,17 @@ export class Manager<T extends Entity = AnyEntity> {
    * await tasks.query({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
    */
   query<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): Promise<Found<T, O>[]>;
+  /**
+   * Begins a query of these entities with a condition on a field. All conditions of a query must hold.
+   *
+   * @example
+   * await tasks.where("priority").greaterThan(2).orderBy("createdAt", "desc").limit(50).query();
+   */
+  where<P extends FieldPath<T>>(field: P): Operators<T, ValueAt<T, P>>;
+  /** Begins a query of these entities with their order. */
+  orderBy(field: FieldPath<T>, direction?: "asc" | "desc", options?: { nulls?: "first" | "last" }): QueryBuilder<T>;
+  /** Begins a query of the first of these entities. */
+  limit(limit: number): QueryBuilder<T>;
   /** Returns how a query is read, for people: by which index, or why it looks at every entity. */
   explain(query: QuerySource, options?: SpaceOption): Promise<QueryExplanation>;
 
@@ -1621,8 +1632,122 @@ export interface Query {
   includeDeleted?: boolean;
 }
 
-/** A query, or a builder of one, such as that of `datum-sync/query`. */
+/** A query, or a builder of one, such as {@link QueryBuilder}. */
 export type QuerySource = Query | { toJSON(): Query };
+
+/** A value that has no parts to name. */
+type Leaf = string | number | boolean | null | undefined;
+
+/** How deep paths go that are checked by type. */
+type Deeper = { 4: 3; 3: 2; 2: 1; 1: 0; 0: never };
+type Depth = keyof Deeper;
+
+/** The paths into a value: `"project.owner.name"`, `"tags.0"`. */
+export type FieldPath<T, D extends Depth = 4> = D extends 0
+  ? never
+  : T extends Leaf
+    ? never
+    : T extends readonly (infer Item)[]
+      ? `${number}` | `${number}.${FieldPath<Item, Deeper[D]>}`
+      : string extends keyof T
+        ? string
+        : { [K in keyof T & string]: K | `${K}.${FieldPath<NonNullable<T[K]>, Deeper[D]>}` }[keyof T & string];
+
+/** The type of the value at a path. */
+export type ValueAt<T, P extends string> = T extends readonly (infer Item)[]
+  ? P extends `${number}.${infer Rest}`
+    ? ValueAt<NonNullable<Item>, Rest>
+    : Item
+  : P extends keyof T
+    ? T[P]
+    : P extends `${infer First}.${infer Rest}`
+      ? First extends keyof T
+        ? ValueAt<NonNullable<T[First]>, Rest>
+        : Json
+      : Json;
+
+/** A value that has a place among others of its type. */
+type Ranged<V> = Exclude<V, null | undefined>;
+
+/** The item of an array; nothing can be asked of anything else. */
+type ItemOf<V> = Ranged<V> extends readonly (infer Item)[] ? Item : Json extends V ? Json : never;
+
+/** A string; nothing can be asked of anything else. */
+type TextOf<V> = Extract<Ranged<V>, string> extends never ? never : string;
+
+/** The operators of one field. Each returns the query with that condition added. */
+export interface Operators<T extends Entity, V> {
+  equals(value: V): QueryBuilder<T>;
+  notEquals(value: V): QueryBuilder<T>;
+  greaterThan(value: Ranged<V>): QueryBuilder<T>;
+  greaterThanOrEqual(value: Ranged<V>): QueryBuilder<T>;
+  lessThan(value: Ranged<V>): QueryBuilder<T>;
+  lessThanOrEqual(value: Ranged<V>): QueryBuilder<T>;
+  between(least: Ranged<V>, most: Ranged<V>): QueryBuilder<T>;
+  isIn(values: readonly V[]): QueryBuilder<T>;
+  isNotIn(values: readonly V[]): QueryBuilder<T>;
+  /** Null or missing; with `false`, neither. */
+  isNull(is?: boolean): QueryBuilder<T>;
+  contains(part: TextOf<V>): QueryBuilder<T>;
+  containsIgnoreCase(part: TextOf<V>): QueryBuilder<T>;
+  startsWith(part: TextOf<V>): QueryBuilder<T>;
+  endsWith(part: TextOf<V>): QueryBuilder<T>;
+  /** The source of a regular expression, or one whose only flags are `i` and `u`. */
+  matches(pattern: TextOf<V> | (TextOf<V> extends never ? never : RegExp)): QueryBuilder<T>;
+  arrayContains(item: ItemOf<V>): QueryBuilder<T>;
+  arrayContainsAny(items: readonly ItemOf<V>[]): QueryBuilder<T>;
+  withinDistance(circle: Circle): QueryBuilder<T>;
+}
+
+/**
+ * A query in the making. Every method returns a new one, so that parts can be shared. It can stand wherever a query can. Made by
+ * {@link Manager.where}, {@link Manager.orderBy} and {@link Manager.limit}, and by `from` and `query` of `datum-sync/query`.
+ *
+ * @example
+ * const open = tasks.where("done").equals(false).orderBy("due").limit(50);
+ * for await (const list of open.watch()) render(list);
+ */
+export class QueryBuilder<T extends Entity> {
+  private constructor();
+
+  /** Begins a condition on a field; all conditions must hold. */
+  where<P extends FieldPath<T>>(field: P): Operators<T, ValueAt<T, P>>;
+  /** Adds a condition that is written as an object. */
+  filter(filter: Filter): QueryBuilder<T>;
+  /** Adds a condition that holds if one of these does. */
+  any(...choices: ((query: QueryBuilder<T>) => QueryBuilder<T>)[]): QueryBuilder<T>;
+  /** Adds a condition that holds if this one does not. */
+  not(choice: (query: QueryBuilder<T>) => QueryBuilder<T>): QueryBuilder<T>;
+  /** Sorts by a field, after the fields before it. */
+  orderBy(field: FieldPath<T>, direction?: "asc" | "desc", options?: { nulls?: "first" | "last" }): QueryBuilder<T>;
+  limit(limit: number): QueryBuilder<T>;
+  offset(offset: number): QueryBuilder<T>;
+  /** Begins behind the page that returned this cursor. */
+  after(after: string): QueryBuilder<T>;
+  /** Reads relations along. */
+  with(...relations: string[]): QueryBuilder<T>;
+  includeDeleted(includeDeleted?: boolean): QueryBuilder<T>;
+
+  /** Returns the query as a plain object. */
+  build(): Query;
+  /** Returns the query as a plain object. */
+  toJSON(): Query;
+
+  // These ask a manager, and throw a TypeError if the query has none: if it was begun by `query()`.
+
+  /** Returns the entities. */
+  query(): Promise<Readonly<T>[]>;
+  /** Returns the first entity; null if there is none. */
+  first(): Promise<Readonly<T> | null>;
+  /** Returns the number of entities, whatever the limit. */
+  count(): Promise<number>;
+  /** Returns one page of the entities. */
+  page(page?: Omit<PageRequest, "query">): Promise<Page<Readonly<T>>>;
+  /** Yields the entities: at once, then after every change of the list. */
+  watch(): QueryFeed<Readonly<T>>;
+  /** Yields the number of entities: at once, then whenever it is another. */
+  watchCount(): AsyncIterable<number>;
+}
 
 /** Options of a query, and of reads. */
 export interface QueryOptions extends SpaceOption {

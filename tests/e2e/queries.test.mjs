@@ -153,6 +153,50 @@ for (const engine of engines()) {
     assert.deepEqual(seen, { found: "p3,p2", first: ["p3", null, "p3"], count: 2, page: "p3", passed: "p1,p2", unbound: "TypeError" });
   });
 
+  test(`${engine}: a manager begins queries itself, and refuses to for anything else`, async () => {
+    const seen = await pages.run(async ({ Datum, Manager, QueryBuilder, config }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.createMany([1, 2, 3].map((n) => ({ id: `m${n}`, priority: n })));
+      const ids = (list) => list.map(({ id }) => id).join();
+      const urgent = tasks.where("priority").greaterThan(1);
+      const loop = urgent.orderBy("priority", "desc").limit(1).watch()[Symbol.asyncIterator]();
+      const lists = [ids((await loop.next()).value)];
+      await tasks.create({ id: "m4", priority: 4 });
+      lists.push(ids((await loop.next()).value));
+      await loop.return();
+      const refused = ["where", "orderBy", "limit"].map((name) => {
+        try {
+          return String(Manager.prototype[name].call({ entity: "tasks" }, "priority"));
+        } catch (error) {
+          return error instanceof QueryBuilder || error.code || error.name;
+        }
+      });
+      return {
+        found: ids(await urgent.query()),
+        passed: ids(await tasks.query(urgent.limit(1))),
+        first: [(await tasks.orderBy("priority", "desc").first()).id, ids(await tasks.limit(2).query())],
+        count: await urgent.count(),
+        plain: JSON.stringify(urgent),
+        isOne: urgent instanceof QueryBuilder,
+        lists,
+        refused,
+      };
+    });
+    const { refused, ...rest } = seen;
+    assert.deepEqual(rest, {
+      found: "m2,m3,m4",
+      passed: "m2",
+      first: ["m4", "m1,m2"],
+      count: 3,
+      plain: '{"where":{"field":"priority","greaterThan":1}}',
+      isOne: true,
+      lists: ["m3", "m4"],
+    });
+    assert.equal(new Set(refused).size, 1);
+    assert.match(refused[0], /^(invalidArgument|TypeError)$/);
+  });
+
   test(`${engine}: reads and watches say how far writes have come, where that is asked for`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }) => {
       const datum = await Datum.initialize(config());

@@ -30,11 +30,16 @@ fn classes_have_the_members_that_are_exported() {
         );
         assert!(entry.contains(&format!("\"{internal}\"")), "{internal}");
     }
-    for made in ["watchQuery", "watchCount"] {
+    for made in ["watchQuery", "watchCount", "where", "orderBy", "limit"] {
         assert!(entry.contains(&format!("prototype.{made} =")), "{made}");
         manager.insert(made.to_owned());
     }
     equal("class Manager", &class("Manager"), &manager);
+    let builder = without_comments(&file("src/js/query-builder.js"));
+    let methods = own_methods(block(&builder, "class QueryBuilder"));
+    equal("class QueryBuilder", &class("QueryBuilder"), &methods);
+    let operators = constant("src/js/query-builder.js", "OPERATORS", 0);
+    equal("Operators", &interface("Operators"), &operators);
     let mut feed = interface("StatusFeed");
     feed.insert("[Symbol.asyncIterator]".to_owned());
     equal("StatusFeed", &feed, &exported("Feed"));
@@ -46,6 +51,15 @@ fn classes_have_the_members_that_are_exported() {
         let body = block(declared(&types, "class", "Manager"), member);
         equal(member, &member_names(body), &exported(exported_class));
     }
+}
+
+/// The public methods of a class in a script: what opens a bracket at its first level.
+fn own_methods(body: &str) -> Names {
+    let lines = body.lines().filter_map(|line| line.strip_prefix("  "));
+    let opened = lines.filter(|line| line.ends_with(") {") && !line.starts_with([' ', '#']));
+    let names = opened.filter_map(|line| line.split('(').next());
+    let names = names.map(|name| name.trim_start_matches("async ").to_owned());
+    names.filter(|name| name != "constructor").collect()
 }
 
 /// What the package's entry adds to the class: `initialize: { value: … }`.

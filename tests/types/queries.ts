@@ -1,6 +1,6 @@
 // The builder of queries: what its types take, and what they refuse.
 import type { AnyEntity, Entity, EntitySyncState, Manager, Query } from "datum-sync";
-import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/builder.js";
+import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/index.js";
 
 interface Task extends Entity {
   title: string;
@@ -61,6 +61,16 @@ tasks.where("title").build();
 
 declare const manager: Manager<Task>;
 const found: Promise<Readonly<Task>[]> = from(manager).where("priority").greaterThan(2).query();
+const begun: Promise<Readonly<Task>[]>[] = [
+  manager.where("priority").greaterThan(2).orderBy("createdAt", "desc").limit(50).query(),
+  manager.orderBy("due", "desc", { nulls: "last" }).query(),
+  manager.limit(3).query(),
+];
+void begun;
+// @ts-expect-error: no such field.
+manager.where("prioritaet");
+// @ts-expect-error: the field has another type.
+manager.where("priority").equals("high");
 const first: Promise<Readonly<Task> | null> = from(manager, { spaceId: null }).orderBy("due").first();
 void [found, first, from(manager).where("done").equals(true).count(), manager.count(tasks.where("done").equals(true))];
 async function watched(): Promise<void> {

@@ -37,7 +37,7 @@ const MIGRATIONS: &str = "migrations.js";
 const MIGRATIONS_TYPES: &str = "migrations.d.ts";
 const INLINE: &str = "inline.js";
 /// What the entry imports.
-const ENTRY_PARTS: [&str; 2] = ["report.js", "load.js"];
+const ENTRY_PARTS: [&str; 3] = ["report.js", "load.js", "query-builder.js"];
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 7] = [
     "node.js",
