@@ -75,8 +75,13 @@ export function readRemote(given) {
 }
 
 function checked(read) {
+  return blamed(() => within("remote", read));
+}
+
+/** Names the config in what is wrong with it. */
+function blamed(read) {
   try {
-    return within("remote", read);
+    return read();
   } catch (fault) {
     throw blame(fault, CODE, "The config");
   }
@@ -109,14 +114,10 @@ class Config {
     }
     this.json = encode(data, CODE, "The config");
     this.data = JSON.parse(this.json);
-    try {
-      check(Object.assign(new Bag(), this.data, live), CONFIG);
-    } catch (fault) {
-      throw blame(fault, CODE, "The config");
-    }
+    blamed(() => check(Object.assign(new Bag(), this.data, live), CONFIG));
     this.resolver = live.defaultConflictResolver;
     this.initialUserId = live.initialUserId;
-    this.migrations = live.migrations;
+    this.migrations = Array.isArray(live.migrations) ? [...live.migrations] : live.migrations;
     this.onMigrationError = live.onMigrationError;
     this.audience = new Audience(live.observers, live.logger, live.logLevel);
     this.remote = readRemote(live.remote);
@@ -127,6 +128,12 @@ class Config {
       this.remote.fetch = this.audience.fetch(this.remote.fetch);
     }
     this.data.defaultConflictResolver ??= "merge";
+  }
+
+  /** Makes a checked chain of migrations that are a bare array. */
+  setChain({ chainOf }) {
+    this.migrations = chainOf(this.migrations, DatumError);
+    blamed(() => within("migrations", () => CONFIG.migrations(this.migrations, this.data)));
   }
 
   /** Returns the data of a type, and keeps its functions. */

@@ -3,7 +3,7 @@
 // every bundler.
 
 import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
-import { loadEngine, loadOthers, whenWhole } from "./load.js";
+import { loadChain, loadEngine, loadOthers, whenWhole } from "./load.js";
 import { QueryBuilder } from "./query-builder.js";
 import { makeReport, noteConfig } from "./report.js";
 
@@ -62,6 +62,7 @@ function extend(Class) {
  */
 async function initialize(engine, given, calledAt) {
   const config = readConfig(given);
+  if (Array.isArray(config.migrations)) config.setChain(await loadChain());
   const name = config.data.name ?? "datum";
   for (;;) {
     const known = instances.get(name);

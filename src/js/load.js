@@ -55,6 +55,17 @@ export function loadOthers() {
 /** Calls a function when all parts are there. */
 export const whenWhole = (call) => whenLoaded(COUNT - 1, call);
 
+/** Loads what checks migrations. */
+export async function loadChain() {
+  try {
+    // As for the fallback, below.
+    return await (import.meta.env?.PROD ? import(new URL("migration-chain.js", import.meta.url).href) : import("./migration-chain.js"));
+  } catch (cause) {
+    // A service worker cannot import while it runs.
+    throw new DatumError("network", "The package's `migration-chain.js` could not be loaded. Serve it, or pass what `migrations` of \"datum-sync/migrations\" returns.", { cause });
+  }
+}
+
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
 async function get(part, link) {
   const causes = [];

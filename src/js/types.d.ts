@@ -210,10 +210,11 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
    */
   schemaVersion?: number;
   /**
-   * How stored data of earlier versions becomes that of `schemaVersion`: what `migrations` of `datum-sync/migrations` returns. All entities of a user change at
-   * once, with their pending operations, or none. Without it, they are taken as they are.
+   * How stored data of earlier versions becomes that of `schemaVersion`: each begins where the one before it ends, and the last leads to `schemaVersion`. All
+   * entities of a user change at once, with their pending operations, or none. Without it, they are taken as they are. The code that checks an array is loaded by
+   * `initialize`, which a service worker cannot do: there, and in tests, use `migrations` of `datum-sync/migrations`.
    */
-  migrations?: Migrations;
+  migrations?: readonly Migration[] | Migrations;
   /**
    * The name of a field in which every entity says which `schemaVersion` its form has. The engine writes it into what it sends, and migrates what it pulls from devices
    * whose app is older; a server stores it as any other field. An entity without it counts as one of the earliest version. Without `schemaField`, pulled entities
@@ -252,7 +253,43 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   logLevel?: LogLevel;
 }
 
-/** The app's migrations. Made by `migrations` of `datum-sync/migrations`. */
+/**
+ * One step of the way to the app's schema version: what happens to the entities of one type, or of all, when stored data of the version
+ * `from` is brought to the version `to`.
+ */
+export type Migration = {
+  /** The version of the stored data. A whole number from 0 to 4,294,967,295. */
+  readonly from: number;
+  /** The version after it. Greater than `from`. */
+  readonly to: number;
+  /** The entity type; all types if it is left out. */
+  readonly entity?: string;
+} & (
+  | {
+      /**
+       * Returns the entity in its new form. It gets plain JSON, which it may change, with the fields that the engine owns. It must be
+       * synchronous and must leave `id` and `userId` as they are; changes of the engine's other fields are ignored.
+       */
+      readonly migrate: (entity: MigratedFields) => MigratedFields;
+      readonly operations?: never;
+    }
+  | { readonly operations: readonly FieldOperation[]; readonly migrate?: never }
+);
+
+/** An entity in a migration: the engine's fields, and whatever the app has stored. */
+export type MigratedFields = { [field: string]: any } & { readonly id: string };
+
+/**
+ * One change of a top-level field. `add` sets a field that an entity does not have; `rename` replaces what is under the new name;
+ * `remove` and `transform` do nothing for entities without the field.
+ */
+export type FieldOperation =
+  | { readonly add: string; readonly value: Json }
+  | { readonly rename: string; readonly to: string }
+  | { readonly remove: string }
+  | { readonly transform: string; readonly with: (value: any) => Json };
+
+/** The app's migrations as a checked chain. Made by `migrations` of `datum-sync/migrations`. */
 export interface Migrations {
   /** The earliest version that can be migrated. */
   readonly from: number;
