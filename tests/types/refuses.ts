@@ -200,6 +200,13 @@ migrations([{ from: 1, to: 2, operations: [{ add: "tags" }] }]);
 // @ts-expect-error: an operation does one thing.
 export const bareMigrations: DatumConfig = { entities: {}, remote: { url: "/" }, schemaVersion: 2, migrations: [{ from: 1, to: 2, operations: [{ drop: "old" }] }] };
 
+// @ts-expect-error: what is here is kept, overwritten, or a reason to fail.
+void datum.importUser("", { existing: "replace" });
+// @ts-expect-error: an export is of one user, which is the first argument.
+datum.exportUser("ada", { userId: "bob" });
+// @ts-expect-error: a file is no plain object.
+void datum.importUser({ lines: [] });
+
 // @ts-expect-error: on or off.
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
 // @ts-expect-error: `subscribe` returns a function that ends the subscription.
