@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::engine::database::read::Include;
 use crate::engine::database::{Listener, Source};
 use crate::engine::events::{EventHub, Topic};
+use crate::engine::journal::Noting;
 use crate::engine::{Backing, Entities, User};
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
@@ -39,6 +40,7 @@ pub struct Watch<S, H> {
     include: Include,
     seen: Cell<Option<u64>>,
     ended: Cell<bool>,
+    _noting: Noting,
 }
 
 impl<S: Store, H: Host> Watch<S, H> {
@@ -116,13 +118,6 @@ impl<S: Store, H: Host> Watch<S, H> {
     }
 }
 
-impl<S, H> Drop for Watch<S, H> {
-    fn drop(&mut self) {
-        let watching = &self.user.journal.watching;
-        watching.set(watching.get().saturating_sub(1));
-    }
-}
-
 impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Watches the entities of a type, or one of them.
     ///
@@ -141,11 +136,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             check_entity_id(entity, id)?;
         }
         let user = self.engine.user(user_id).await?;
-        user.journal
-            .watching
-            .set(user.journal.watching.get().saturating_add(1));
         listen(&user, &self.engine.events, &self.engine.host);
         Ok(Watch {
+            _noting: Noting::new(&user.journal),
             user,
             entity: entity.to_owned(),
             only,

@@ -75,13 +75,8 @@ export function readRemote(given) {
 }
 
 function checked(read) {
-  return blamed(() => within("remote", read));
-}
-
-/** Names the config in what is wrong with it. */
-function blamed(read) {
   try {
-    return read();
+    return within("remote", read);
   } catch (fault) {
     throw blame(fault, CODE, "The config");
   }
@@ -114,10 +109,14 @@ class Config {
     }
     this.json = encode(data, CODE, "The config");
     this.data = JSON.parse(this.json);
-    blamed(() => check(Object.assign(new Bag(), this.data, live), CONFIG));
+    try {
+      check(Object.assign(new Bag(), this.data, live), CONFIG);
+    } catch (fault) {
+      throw blame(fault, CODE, "The config");
+    }
     this.resolver = live.defaultConflictResolver;
     this.initialUserId = live.initialUserId;
-    this.migrations = Array.isArray(live.migrations) ? [...live.migrations] : live.migrations;
+    this.migrations = live.migrations;
     this.onMigrationError = live.onMigrationError;
     this.audience = new Audience(live.observers, live.logger, live.logLevel);
     this.remote = readRemote(live.remote);
@@ -128,12 +127,6 @@ class Config {
       this.remote.fetch = this.audience.fetch(this.remote.fetch);
     }
     this.data.defaultConflictResolver ??= "merge";
-  }
-
-  /** Makes a checked chain of migrations that are a bare array. */
-  setChain({ chainOf }) {
-    this.migrations = chainOf(this.migrations, DatumError);
-    blamed(() => within("migrations", () => CONFIG.migrations(this.migrations, this.data)));
   }
 
   /** Returns the data of a type, and keeps its functions. */

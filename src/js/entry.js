@@ -62,7 +62,7 @@ function extend(Class) {
  */
 async function initialize(engine, given, calledAt) {
   const config = readConfig(given);
-  if (Array.isArray(config.migrations)) config.setChain(await loadChain());
+  if (Array.isArray(config.migrations)) config.migrations = (await loadChain()).chainOf(config.migrations, DatumError, config.data.schemaVersion ?? 0);
   const name = config.data.name ?? "datum";
   for (;;) {
     const known = instances.get(name);
@@ -143,19 +143,12 @@ function extendManager(prototype) {
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
   };
-  const begin = (manager) => {
-    check.call(manager);
-    return new QueryBuilder({}, [], { manager });
-  };
-  prototype.where = function (field) {
-    return begin(this).where(field);
-  };
-  prototype.orderBy = function (...key) {
-    return begin(this).orderBy(...key);
-  };
-  prototype.limit = function (limit) {
-    return begin(this).limit(limit);
-  };
+  for (const name of ["where", "orderBy", "limit"]) {
+    prototype[name] = function (...given) {
+      check.call(this);
+      return new QueryBuilder({}, [], { manager: this })[name](...given);
+    };
+  }
   for (const [name, at] of [["read", 1], ["readAll", 0], ["readPage", 1], ["watchAll", 0], ["watchById", 1]]) {
     const plain = prototype[name];
     prototype[name] = function (...given) {

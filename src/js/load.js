@@ -62,7 +62,7 @@ export async function loadChain() {
     return await (import.meta.env?.PROD ? import(new URL("migration-chain.js", import.meta.url).href) : import("./migration-chain.js"));
   } catch (cause) {
     // A service worker cannot import while it runs.
-    throw new DatumError("network", "The package's `migration-chain.js` could not be loaded. Serve it, or pass what `migrations` of \"datum-sync/migrations\" returns.", { cause });
+    throw new DatumError("network", "The package's `migration-chain.js` could not be loaded; serve it, or use \"datum-sync/migrations\".", { cause });
   }
 }
 

@@ -10,10 +10,13 @@ const KINDS = { add: ["value"], rename: ["to"], remove: [], transform: ["with"] 
 /** The package's class of errors. */
 let DatumError;
 
-/** Returns the migrations of a config, checked. `errors` is the package's class of errors. */
-export function chainOf(list, errors) {
+/** Returns migrations, checked, and also against the schema version of a config. `errors` is the package's class of errors. */
+export function chainOf(list, errors, version) {
   DatumError = errors;
-  return new Migrations(list);
+  const chain = new Migrations(list);
+  const fault = version === undefined ? undefined : chain.check(version);
+  if (fault !== undefined) refuse("The config: `migrations`", fault);
+  return chain;
 }
 
 class Migrations {
