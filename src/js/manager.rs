@@ -29,6 +29,7 @@ use crate::web::interop::set_member;
 
 pub mod adapters;
 pub mod options;
+mod patches;
 mod queries;
 
 /// The entities of one type: the class `Manager` of the package.

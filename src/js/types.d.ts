@@ -1382,6 +1382,13 @@ export class Manager<T extends Entity = AnyEntity> {
   createMany(drafts: readonly Draft<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Replaces many in one atomic commit. */
   updateMany(entities: readonly Readonly<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
+  /**
+   * Patches many in one atomic commit, each as {@link Manager.patch} does.
+   *
+   * @example
+   * await tasks.patchMany(order.map((id, position) => ({ id, changes: { position } })));
+   */
+  patchMany(patches: readonly EntityPatch<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Deletes many in one atomic commit. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
@@ -1571,6 +1578,14 @@ export interface WriteOptions extends SpaceOption {
 
 /** Options of a patch. */
 export interface PatchOptions<T extends Entity = AnyEntity> extends WriteOptions {
+  /** The fields to remove, here and on the server. */
+  remove?: readonly OptionalField<T>[];
+}
+
+/** One of the patches of {@link Manager.patchMany}. */
+export interface EntityPatch<T extends Entity = AnyEntity> {
+  id: string;
+  changes: Changes<T>;
   /** The fields to remove, here and on the server. */
   remove?: readonly OptionalField<T>[];
 }

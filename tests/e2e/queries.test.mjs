@@ -257,6 +257,47 @@ for (const engine of engines()) {
     });
   });
 
+  test(`${engine}: many patches are one commit, or none, and a wrong one names its place`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const heard = [];
+      const observers = [{ beforeWrite: (entity, kind, draft) => heard.push([kind, draft.id]) }];
+      const shout = ({ title, ...rest }) => ({ ...rest, ...(title && { title: title.toUpperCase() }) });
+      const datum = await Datum.initialize(config({ observers, entities: { tasks: {}, loud: { beforeSave: shout } } }));
+      const [tasks, loud] = [datum.manager("tasks"), datum.manager("loud")];
+      await tasks.createMany([1, 2].map((n) => ({ id: `p${n}`, n, old: true })));
+      await loud.create({ id: "l", title: "x", n: 1 });
+      const before = datum.metrics.commits;
+      heard.length = 0;
+      const patched = await tasks.patchMany([{ id: "p1", changes: { n: 10 }, remove: ["old"] }, { id: "p2", changes: { n: 20 } }]);
+      const commits = datum.metrics.commits - before;
+      const saved = await loud.patchMany([{ id: "l", changes: { title: "new" } }]);
+      let reads = 0;
+      const getter = { get id() { reads += 1; return "p1"; }, changes: { n: 1 } };
+      await tasks.patchMany([getter]);
+      const cases = [
+        [{}, "must be an array"],
+        [[7], "Patch 0 must be an object"],
+        [[{ id: "p1", changes: {} }, { id: 7, changes: {} }], "`id` of patch 1 must be a string"],
+        [[{ id: "p1" }], "`changes` of patch 0"],
+        [[{ id: "p1", changes: { n: NaN } }], "`changes` of patch 0"],
+        [[{ id: "p1", changes: {}, remove: ["version"] }], "which every entity has"],
+        [[{ id: "p1", change: {} }], "`change` of patch 0 is not known"],
+        [[{ id: "p1", get changes() { throw new Error("mine"); } }], "Patch 0 could not be read"],
+        [[{ id: "p2", changes: { n: 0 } }, { id: "nobody", changes: {} }], "no such entity"],
+      ];
+      const faults = [];
+      for (const [patches, words] of cases) {
+        const { code: got, message } = await code(tasks.patchMany(patches));
+        if (!["invalidArgument", "invalidEntity", "notFound"].includes(got) || !message.includes(words)) faults.push([words, got, message]);
+      }
+      return { heard, commits, patched: patched.map(({ id, n, old }) => [id, n, old]), saved: saved[0], reads, faults, kept: (await tasks.read("p2")).n, none: await tasks.patchMany([]) };
+    });
+    assert.deepEqual(seen.faults, []);
+    assert.deepEqual(seen.patched, [["p1", 10, undefined], ["p2", 20, true]]);
+    assert.deepEqual([seen.heard.slice(0, 2), seen.commits], [[["patch", "p1"], ["patch", "p2"]], 1]);
+    assert.deepEqual([seen.saved.title, seen.saved.n, seen.reads, seen.kept, seen.none], ["NEW", 1, 1, 20, []]);
+  });
+
   test(`${engine}: a wrong query is refused by the path of what is wrong with it`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }) => {
       const datum = await Datum.initialize(config());

@@ -89,6 +89,32 @@ test("an update sends only what it changes, and removes a field that is deleted"
   assert.deepEqual([Object.hasOwn(await manager.read("1"), "due"), Object.hasOwn(tasks.get("1"), "due"), titles(tasks)], [false, false, ["b"]]);
 });
 
+test("an update of several is a patch of each, so that what another commit changes meanwhile stays", async (t) => {
+  const { datum, manager, remote, tasks } = await open(t);
+  await tasks.insert([{ id: "1", title: "a", done: false, due: "x" }, { id: "2", title: "b", done: false, due: "y" }]).isPersisted.promise;
+  await datum.synchronize("ada");
+  const commits = datum.metrics.commits;
+  // Another commit lands while the collection's write is under way.
+  const { patchMany } = manager;
+  Object.defineProperty(manager, "patchMany", {
+    value: async (...given) => {
+      await manager.patch("2", { title: "theirs" });
+      return patchMany.apply(manager, given);
+    },
+  });
+  await tasks.update(["1", "2"], ([one, two]) => {
+    one.title = "mine";
+    delete one.due;
+    two.done = true;
+  }).isPersisted.promise;
+  assert.deepEqual((await manager.readAll()).map(({ title, done, due }) => [title, done, due]), [["mine", false, undefined], ["theirs", true, "y"]]);
+  assert.equal(datum.metrics.commits - commits, 2);
+  remote.requests.length = 0;
+  await datum.synchronize("ada");
+  const sent = remote.requests.filter(({ kind }) => kind === "push").flatMap(({ request }) => request.operations);
+  assert.equal(sent.find(({ id }) => id === "2").kind, "patch");
+});
+
 test("what is refused is rolled back, and says why", async (t) => {
   const validate = (task) => {
     if (task.title === "") throw new Error("a title is needed");

@@ -5,7 +5,7 @@
  */
 
 import type { BaseCollectionConfig, CollectionConfig, DeleteMutationFnParams, InsertMutationFnParams, SyncConfig, UpdateMutationFnParams, UtilsRecord } from "@tanstack/db";
-import type { Draft, Entity, Manager, OptionalField } from "datum-sync";
+import type { Changes, Draft, Entity, Manager, OptionalField } from "datum-sync";
 import { Rows } from "./rows.js";
 
 /** The argument of {@link datumCollectionOptions}. */
@@ -72,21 +72,8 @@ export function datumCollectionOptions<T extends Entity>({ manager, userId, spac
       await seen(await manager.createMany(drafts, selected));
     },
     async onUpdate({ transaction }: UpdateMutationFnParams<T, string>) {
-      const { mutations } = transaction;
-      const [first, ...more] = mutations;
-      if (more.length === 0) {
-        const remove = missing(first.original, first.modified) as OptionalField<T>[];
-        await seen([await manager.patch(first.key, first.changes as Partial<T>, { ...selected, remove })]);
-        return;
-      }
-      // What has arrived since stays: each change is made on the entity as it is now.
-      const now = await Promise.all(mutations.map(({ key }) => manager.read(key, selected)));
-      const changed = mutations.map(({ changes, modified, original }, at) => {
-        const entity: Record<string, unknown> = { ...(now[at] ?? modified), ...changes };
-        for (const name of missing(original, modified)) delete entity[name];
-        return entity as T;
-      });
-      await seen(await manager.updateMany(changed, selected));
+      const patches = transaction.mutations.map(({ key, changes, original, modified }) => ({ id: key, changes: changes as Changes<T>, remove: missing(original, modified) as OptionalField<T>[] }));
+      await seen(await manager.patchMany(patches, selected));
     },
     async onDelete({ transaction }: DeleteMutationFnParams<T, string>) {
       const ids = transaction.mutations.map(({ key }) => key);
