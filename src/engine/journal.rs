@@ -61,7 +61,7 @@ impl Journal {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
         let skip = items.len().checked_sub(missed)?;
-        let concerned = items.range(skip..).filter(|((of, id), is_seen)| {
+        let concerned = items.iter().skip(skip).filter(|((of, id), is_seen)| {
             (*is_seen || states)
                 && tables::selects(entity, of)
                 && only.is_none_or(|only| only == &**id)
@@ -84,7 +84,7 @@ impl Journal {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
         let skip = items.len().checked_sub(missed)?;
-        let concerned = items.range(skip..);
+        let concerned = items.iter().skip(skip);
         let mut rows: Vec<ChangedRow> = concerned
             .filter(|((of, _), is_seen)| (*is_seen || states) && tables::selects(selection, of))
             .map(|(row, _)| row.clone())

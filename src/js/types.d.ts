@@ -1394,8 +1394,8 @@ export class Manager<T extends Entity = AnyEntity> {
 
   /**
    * Deletes each entity that satisfies a condition, in one atomic commit, and returns their ids. The condition is that of a query
-   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers does
-   * not hear of it.
+   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers hears
+   * of each entity; where another tab was first, perhaps of one that is not changed in the end.
    *
    * @example
    * await tasks.deleteWhere({ and: [{ field: "done", equals: true }, { field: "doneAt", lessThan: lastMonth }] });

@@ -233,14 +233,19 @@ for (const engine of engines()) {
 
   test(`${engine}: all that match are changed in one commit, and afterRead sees what a query has found`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }) => {
-      const datum = await Datum.initialize(config({ entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));
+      const heard = [];
+      const observers = [{ beforeWrite: (entity, kind, draft) => heard.push([kind, draft]) }];
+      const datum = await Datum.initialize(config({ observers, entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));
       const [tasks, shouted] = [datum.manager("tasks"), datum.manager("seen")];
       await tasks.createMany([1, 2, 3].map((n) => ({ id: `t${n}`, n, old: true })));
       const before = datum.metrics.commits;
+      heard.length = 0;
       const patched = await tasks.patchWhere({ field: "n", greaterThan: 1 }, { done: true }, { remove: ["old"] });
+      const told = heard.splice(0);
       await shouted.create({ id: "a", title: "loud" });
       const update = await shouted.watchQuery({ where: { field: "title", equals: "loud" } })[Symbol.asyncIterator]().next();
       return {
+        told,
         patched: patched.map(({ id, done, old }) => [id, done, old]),
         commits: datum.metrics.commits - before - 1,
         shouted: [(await shouted.query({ where: { field: "title", equals: "loud" } }))[0].title, update.value[0].title, await shouted.count({ where: { field: "title", equals: "LOUD" } })],
@@ -249,6 +254,7 @@ for (const engine of engines()) {
       };
     });
     assert.deepEqual(seen, {
+      told: ["t2", "t3"].map((id) => ["patch", { done: true, id }]),
       patched: [["t2", true, undefined], ["t3", true, undefined]],
       commits: 1,
       shouted: ["LOUD", "LOUD", 0],

@@ -13,7 +13,7 @@ use crate::js::manager::Manager;
 use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
 use crate::js::middleware::decoded_many;
 use crate::js::waiting;
-use crate::js::write::{WriteOutput, many, patch_of};
+use crate::js::write::{WriteOutput, many, patch_of, tell};
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
@@ -188,9 +188,12 @@ impl Manager {
             let selection = Table::name(&entity, target.space.as_deref());
             let queries = instance.engine.queries();
             let (user, after) = (&target.user, target.after);
-            let written = queries
-                .change(user, &selection, &filter, after, &*write)
-                .await?;
+            let audience = instance.audience();
+            let tells = audience.hears_writes();
+            let tell = |writes: &[Write]| tell(&audience, &entity, writes);
+            let tell: Option<&dyn Fn(&[Write])> = if tells { Some(&tell) } else { None };
+            let change = queries.change(user, &selection, &filter, after, &*write, tell);
+            let written = change.await?;
             instance.compact_later(user);
             waiting::watch(&instance, user);
             output(written, middleware.as_ref())
