@@ -115,6 +115,28 @@ test("an update of several is a patch of each, so that what another commit chang
   assert.equal(sent.find(({ id }) => id === "2").kind, "patch");
 });
 
+test("a collection of a query has what it finds, and a write of anything else is stored and leaves", async (t) => {
+  const { manager, datum } = await open(t, { entities: { tasks: { indexes: ["due"] }, projects: {} } });
+  await manager.createMany([1, 2, 3, 4].map((due) => ({ id: `${due}`, title: `task ${due}`, done: due === 2, due })));
+  const query = manager.where("done").equals(false).orderBy("due").limit(2);
+  const first = createCollection(datumCollectionOptions({ manager, id: `first-${opened}`, query }));
+  await first.preload();
+  assert.deepEqual(titles(first), ["task 1", "task 3"]);
+  const within = (transaction) => Promise.race([transaction.isPersisted.promise.then(() => "stored"), new Promise((resolve) => setTimeout(resolve, 10_000, "pending"))]);
+  assert.equal(await within(first.insert({ id: "9", title: "task 9", done: false, due: 9 })), "stored", "beyond the limit");
+  assert.equal(await within(first.insert({ id: "8", title: "task 8", done: true, due: 0 })), "stored", "not matching");
+  assert.deepEqual([titles(first), await manager.count()], [["task 1", "task 3"], 6]);
+  assert.equal(await within(first.insert({ id: "0", title: "task 0", done: false, due: 0 })), "stored");
+  await until(() => titles(first).join() === "task 0,task 1");
+  assert.equal(await within(first.update("0", (draft) => void (draft.done = true))), "stored");
+  await until(() => titles(first).join() === "task 1,task 3");
+  assert.equal(await within(first.delete("1")), "stored");
+  await until(() => titles(first).join() === "task 3,task 4");
+  const wrong = createCollection(datumCollectionOptions({ manager, id: `wrong-${opened}`, query: { where: { field: "due", below: 3 } } }));
+  await assert.rejects(wrong.preload());
+  await datum.close();
+});
+
 test("what is refused is rolled back, and says why", async (t) => {
   const validate = (task) => {
     if (task.title === "") throw new Error("a title is needed");

@@ -5,7 +5,7 @@
  */
 
 import type { BaseCollectionConfig, CollectionConfig, DeleteMutationFnParams, InsertMutationFnParams, SyncConfig, UpdateMutationFnParams, UtilsRecord } from "@tanstack/db";
-import type { Changes, Draft, Entity, Manager, OptionalField } from "datum-sync";
+import type { Changes, Draft, Entity, Manager, OptionalField, QuerySource } from "datum-sync";
 import { Rows } from "./rows.js";
 
 /** The argument of {@link datumCollectionOptions}. */
@@ -16,6 +16,11 @@ export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollec
   userId?: string;
   /** The entities of one space; null for the user's personal one. Default: all, and new ones in the personal one. */
   spaceId?: string | null;
+  /**
+   * Which of them: a query, or a builder of one. The collection has what it finds, and follows it; with a limit, the first ones. Without it, all. What
+   * is inserted and does not match is stored, and leaves the collection once it is.
+   */
+  query?: QuerySource;
 }
 
 /**
@@ -27,13 +32,15 @@ export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollec
  * const tasks = createCollection(datumCollectionOptions({ manager: datum.manager("tasks") }));
  * await tasks.insert({ id: crypto.randomUUID(), title: "Buy milk", done: false }).isPersisted.promise;
  */
-export function datumCollectionOptions<T extends Entity>({ manager, userId, spaceId, ...options }: DatumCollectionConfig<T>): CollectionConfig<T, string, never, UtilsRecord> & { utils: UtilsRecord } {
+export function datumCollectionOptions<T extends Entity>({ manager, userId, spaceId, query, ...options }: DatumCollectionConfig<T>): CollectionConfig<T, string, never, UtilsRecord> & { utils: UtilsRecord } {
   const selected = { ...(userId !== undefined && { userId }), ...(spaceId !== undefined && { spaceId }) };
   const rows = new Rows<T>();
-  const seen = (entities: readonly Readonly<T>[]) => rows.seen(entities, (id) => manager.exists(id, selected));
+  const found = async (id: string) => (query === undefined ? manager.exists(id, selected) : (await manager.query(query, selected)).some((entity) => entity.id === id));
+  const seen = (entities: readonly Readonly<T>[]) => rows.seen(entities, found);
 
   const sync: SyncConfig<T, string>["sync"] = ({ begin, write, commit, markReady, markError }) => {
-    const loop = manager.watchAll(selected)[Symbol.asyncIterator]();
+    const feed: AsyncIterable<readonly Readonly<T>[]> = query === undefined ? manager.watchAll(selected) : manager.watchQuery(query, selected);
+    const loop = feed[Symbol.asyncIterator]();
     let isReady = false;
     let isOver = false;
     rows.begin();
