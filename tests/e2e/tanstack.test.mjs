@@ -5,7 +5,7 @@ import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { transform } from "esbuild";
-import { createCollection, createLiveQueryCollection, eq } from "@tanstack/db";
+import { and, createCollection, createLiveQueryCollection, eq, gt, inArray, like, or } from "@tanstack/db";
 import { after, before, test } from "./lib/test.mjs";
 import { FakeFeed, rest } from "./lib/fake-datum.mjs";
 import { run } from "./lib/files.mjs";
@@ -134,6 +134,47 @@ test("a collection of a query has what it finds, and a write of anything else is
   await until(() => titles(first).join() === "task 3,task 4");
   const wrong = createCollection(datumCollectionOptions({ manager, id: `wrong-${opened}`, query: { where: { field: "due", below: 3 } } }));
   await assert.rejects(wrong.preload());
+  await datum.close();
+});
+
+test("a collection that loads on demand has what its live queries ask for, by an index, and follows it", async (t) => {
+  const { manager, datum } = await open(t, { entities: { tasks: { indexes: ["group"] }, projects: {} } });
+  await manager.createMany(Array.from({ length: 60 }, (_, n) => ({ id: `t${String(n).padStart(2, "0")}`, title: `task ${n}`, group: n % 6, n, done: n % 2 === 0 })));
+  const asked = [];
+  const { watchQuery } = manager;
+  Object.defineProperty(manager, "watchQuery", {
+    value: (query, ...more) => {
+      asked.push(query);
+      return watchQuery.call(manager, query, ...more);
+    },
+  });
+  const tasks = createCollection(datumCollectionOptions({ manager, id: `demand-${opened}`, syncMode: "on-demand" }));
+  await tasks.preload();
+  assert.deepEqual([asked, tasks.size], [[], 0], "nothing is loaded before it is asked for");
+  const live = (where) => createLiveQueryCollection((q) => where(q.from({ task: tasks })));
+  const twos = live((q) => q.where(({ task }) => and(eq(task.group, 2), eq(task.done, true))).orderBy(({ task }) => task.n, "desc").limit(3));
+  await twos.preload();
+  assert.deepEqual(twos.toArray.map(({ n }) => n), [56, 50, 44]);
+  assert.deepEqual(asked, [{ where: { and: [{ field: "group", equals: 2 }, { field: "done", equals: true }] } }]);
+  assert.equal((await manager.explain(asked[0])).index?.[0], "group");
+  assert.equal(tasks.size, 10);
+  const some = live((q) => q.where(({ task }) => or(inArray(task.group, [2, 3]), gt(task.n, 58))));
+  await some.preload();
+  assert.deepEqual([some.size, tasks.size], [21, 21]);
+  // What cannot be said to the engine is chosen by TanStack DB.
+  const odd = live((q) => q.where(({ task }) => and(eq(task.group, 1), like(task.title, "%3%"))));
+  await odd.preload();
+  assert.deepEqual([odd.toArray.map(({ n }) => n).sort(), asked.at(-1)], [[13, 31, 37, 43].filter((n) => n % 6 === 1), { where: { field: "group", equals: 1 } }]);
+  await tasks.insert({ id: "new", title: "new", group: 2, n: 99, done: true }).isPersisted.promise;
+  await tasks.insert({ id: "beside", title: "beside", group: 5, n: 9, done: true }).isPersisted.promise;
+  await until(() => twos.toArray[0].n === 99);
+  await manager.patch("new", { group: 3 });
+  await until(() => twos.toArray[0].n === 56);
+  assert.deepEqual([some.size, tasks.has("beside"), tasks.has("new")], [22, false, true]);
+  await some.cleanup();
+  await until(() => !tasks.has("new"));
+  assert.equal(tasks.has("t02"), true, "another live query has it");
+  assert.throws(() => datumCollectionOptions({ manager, syncMode: "on-demand", query: {} }), /leave `query` out/);
   await datum.close();
 });
 
