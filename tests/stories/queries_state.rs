@@ -233,3 +233,20 @@ fn a_watch_of_everything_does_not_hear_of_a_state() {
     b.run(b.engine.dead_letters().discard(&letter)).unwrap();
     assert!(watching.next().now_or_never().is_none());
 }
+
+#[test]
+fn an_entity_before_the_window_that_changes_its_place_moves_the_window() {
+    let world = World::new();
+    let b = world.device("phone").open();
+    b.create(r#"{"id":"a"}"#);
+    b.sync();
+    b.create(r#"{"id":"b"}"#);
+    let query = r#"{"orderBy":[{"field":"$syncState"},{"field":"id"}],"limit":5,"offset":1}"#;
+    let watching = watch_states(&b, query);
+    let mut shown = List::default();
+    follow(&b, &watching, &mut shown);
+    assert_eq!(shown.ids(), ["a"]);
+    b.sync();
+    follow(&b, &watching, &mut shown);
+    assert_eq!(shown.ids(), ["b"]);
+}
