@@ -30,8 +30,8 @@ const MOST_ATTEMPTS: u32 = 5;
 /// Returns the write of an entity, given its id.
 type WriteOf<'a> = &'a dyn Fn(String) -> Write;
 
-/// Hears of writes before they are made.
-type Told<'a> = Option<&'a dyn Fn(&[Write])>;
+/// Hears of writes before they are made, if somebody does.
+pub type Told<'a> = Option<&'a dyn Fn(&[Write])>;
 
 /// Returns the group for writes of a table.
 type GroupOf<'a> = &'a dyn Fn(&str, Vec<Write>) -> Group;

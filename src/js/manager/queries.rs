@@ -5,6 +5,7 @@ use std::rc::Rc;
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::engine::queries::change::Told;
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
 use crate::js::convert::{decode, encode, promise};
 use crate::js::feed::{Feed, LoopReader, Next};
@@ -191,7 +192,7 @@ impl Manager {
             let audience = instance.audience();
             let tells = audience.hears_writes();
             let tell = |writes: &[Write]| tell(&audience, &entity, writes);
-            let tell: Option<&dyn Fn(&[Write])> = if tells { Some(&tell) } else { None };
+            let tell: Told<'_> = if tells { Some(&tell) } else { None };
             let change = queries.change(user, &selection, &filter, after, &*write, tell);
             let written = change.await?;
             instance.compact_later(user);
