@@ -22,6 +22,7 @@ import { b1, b2 } from "./suites/pull.mjs";
 import { b3, b4 } from "./suites/writes.mjs";
 import { b5, b9 } from "./suites/remote.mjs";
 import { b6 } from "./suites/open.mjs";
+import { b7, b8 } from "./suites/queries.mjs";
 import { b10 } from "./suites/size.mjs";
 import { b11 } from "./suites/server.mjs";
 import { b12 } from "./suites/kit.mjs";
@@ -29,7 +30,7 @@ import { b12 } from "./suites/kit.mjs";
 // Goes through "exit", where all child processes are ended.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) process.on(signal, () => process.exit(code));
 
-const SUITES = [b1, b2, b3, b4, b5, b6, b9, b10, b11, b12];
+const SUITES = [b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12];
 /** Measured only if it is named. */
 const ON_REQUEST = new Set([b12.id]);
 const text = { type: "string" };

@@ -33,6 +33,7 @@ use crate::util::local_sync::Notify;
 
 mod adoption;
 pub mod auto_sync;
+mod breaks;
 pub mod conflicts;
 pub mod cycle;
 pub mod database;

@@ -42,6 +42,8 @@ mod ports;
 mod pull_checks;
 #[path = "simulation/push_checks.rs"]
 mod push_checks;
+#[path = "simulation/queries.rs"]
+mod queries;
 #[path = "simulation/roaming.rs"]
 mod roaming;
 #[path = "simulation/server_checks.rs"]

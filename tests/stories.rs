@@ -140,6 +140,8 @@ mod transfer_files;
 mod transfer_random;
 #[path = "stories/transfer_support.rs"]
 mod transfer_support;
+#[path = "stories/transfer_waits.rs"]
+mod transfer_waits;
 #[path = "stories/unchanged.rs"]
 mod unchanged;
 #[path = "stories/user_support.rs"]

@@ -11,10 +11,12 @@ const HERE = fileURLToPath(new URL("..", import.meta.url));
 const OURS = dirname(process.env.DATUM_TARBALL ?? "");
 /** The parts of the module; one that is not split has the first only. */
 const PARTS = ["datum_sync_bg.wasm", "datum_sync_cycle.wasm", "datum_sync_rest.wasm"].filter((name) => existsSync(join(OURS, name)));
-const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js"), "datum-sync/supabase": join(OURS, "supabase", "index.js"), "@supabase/supabase-js": join(HERE, "..", "tests", "backends", "node_modules", "@supabase", "supabase-js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
+const settings = { absWorkingDir: HERE, bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", legalComments: "none", alias: { "datum-sync": join(OURS, "index.js"), "datum-sync/supabase": join(OURS, "supabase", "index.js"), "@tanstack/db": join(HERE, "..", "tests", "e2e", "node_modules", "@tanstack", "db"), "@supabase/supabase-js": join(HERE, "..", "tests", "backends", "node_modules", "@supabase", "supabase-js") }, logLevel: "error", define: { "process.env.NODE_ENV": '"production"', global: "globalThis" } };
 
 /** `pouchdbready` is PouchDB against a server that has its responses ready. */
-export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase"];
+export const contestants = ["datum", "bare", "raw", "dexie", "rxdb", "pouchdb", "pouchdbready", "watermelondb", "replicache", "tinybase", "tanstack"];
+/** Those that are asked for queries: their modules are in a folder of their own. */
+const QUERIED = ["datum", "dexie", "rxdb", "tinybase", "tanstack"];
 
 /** Builds the page and the wanted contestants into `dist`. */
 export async function buildPages(dist, wanted) {
@@ -22,7 +24,10 @@ export async function buildPages(dist, wanted) {
   await cp(join(HERE, "page", "index.html"), join(dist, "index.html"));
   await build({ ...settings, entryPoints: ["page/page.js"], outdir: dist });
   if (wanted.has("pouchdbready")) wanted.add("pouchdb");
-  for (const who of [...contestants, "kit"].filter((who) => wanted.has(who) && who !== "pouchdbready")) {
+  for (const who of QUERIED.filter((who) => wanted.has(who))) {
+    await build({ ...settings, entryPoints: { [`queries-${who}`]: `contestants/queries/${who}.js` }, outdir: dist, splitting: true, chunkNames: `queries-${who}-[hash]` });
+  }
+  for (const who of [...contestants, "kit"].filter((who) => wanted.has(who) && !["pouchdbready", "tanstack"].includes(who))) {
     // With splitting, because the engine's inlined copy is loaded only if the wasm files are missing.
     await build({ ...settings, entryPoints: [`contestants/${who}.js`], outdir: dist, splitting: true, chunkNames: `${who}-[hash]` });
   }
@@ -64,5 +69,6 @@ export async function versions() {
   const read = async (folder) => JSON.parse(await readFile(join(folder, "package.json"), "utf8")).version;
   const found = { datum: await read(OURS) };
   for (const [who, name] of Object.entries(packages)) found[who] = await read(join(HERE, "node_modules", name));
+  found.tanstack = await read(join(HERE, "..", "tests", "e2e", "node_modules", "@tanstack", "db"));
   return found;
 }

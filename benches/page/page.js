@@ -1,6 +1,7 @@
 // The page side of the benchmark: opens a contestant, measures one operation, checks its result. A contestant is a module
 // with `open(name, options)`, which resolves with its operations.
-import { factsOf, tasks } from "../lib/data.mjs";
+import { factsOf, idOf, taskOf, tasks } from "../lib/data.mjs";
+import { median } from "../lib/stats.mjs";
 
 const transactions = { readwrite: 0, readonly: 0 };
 const open = IDBDatabase.prototype.transaction;
@@ -35,6 +36,17 @@ async function withLongTasks(work) {
   long.push(...observer.takeRecords());
   observer.disconnect();
   return { ms, longest: Math.max(0, ...long.map((task) => task.duration)) };
+}
+
+/** Gives entities other titles, one after another. Returns the median time of one. */
+async function titled(ids, count, word, work) {
+  const all = [];
+  for (let turn = -3; turn < count; turn += 1) {
+    const started = performance.now();
+    await work(ids[(turn + 3) % ids.length], `${word} ${turn}`);
+    if (turn >= 0) all.push(performance.now() - started);
+  }
+  return median(all);
 }
 
 window.bench = {
@@ -124,6 +136,70 @@ window.bench = {
       answer = what === "all" ? await database.readAll() : await database.readOne(id);
     });
     return { ms, facts: factsOf(what === "all" ? answer : [answer]) };
+  },
+
+  /** Fills a database for queries, and keeps it open. */
+  async fillQueries({ who, count, options }) {
+    const { open } = await load(`queries-${who}`);
+    database = await open("bench", options);
+    await database.fill(count);
+  },
+
+  /**
+   * Measures queries of each kind; times are medians of calls that come one after another. Each call asks for something else, since some
+   * contestants keep results of queries.
+   */
+  async queries({ who, count, options, priority, text, places }) {
+    await window.bench.fillQueries({ who, count, options });
+    const facts = {};
+    const repeated = async (name, times, work) => {
+      const all = [];
+      for (let turn = -3; turn < times; turn += 1) {
+        const started = performance.now();
+        const rows = await work(turn + 3);
+        if (turn >= 0) all.push(performance.now() - started);
+        facts[name] = factsOf(rows);
+      }
+      return median(all);
+    };
+    await collectGarbage();
+    const indexed = await repeated("indexed", 20, (turn) => database.newest(priority, taskOf(count - 1 - 7 * turn).createdAt));
+    let found = await database.holding("number 66");
+    await collectGarbage();
+    const scan = await withLongTasks(async () => (found = await database.holding(text)));
+    facts.scan = factsOf(found);
+    const early = await repeated("early", 10, (turn) => database.pageAfter(idOf(places.early + turn)));
+    const late = await repeated("late", 10, (turn) => database.pageAfter(idOf(places.late + turn)));
+    const ids = (await database.newest(priority, "9")).map(({ id }) => id);
+    await collectGarbage();
+    const write = await titled(ids, 20, "plain", (id, title) => database.retitle(id, title));
+    let shown = [];
+    let look = () => {};
+    const stop = await database.watchNewest(priority, "9", (rows) => look((shown = rows)));
+    /** Resolves once the list is right. */
+    const shows = (isRight) =>
+      new Promise((resolve) => {
+        look = () => isRight() && resolve();
+        look();
+      });
+    await shows(() => shown.length === ids.length);
+    const watched = await titled(ids, 20, "live", async (id, title) => {
+      const seen = shows(() => shown.some((task) => task.id === id && task.title === title));
+      await Promise.all([database.retitle(id, title), seen]);
+    });
+    await stop();
+    return { indexed, scan: scan.ms, scanLongest: scan.longest, early, late, write, watched, facts };
+  },
+
+  /** Measures how long an updated app opens, which calls `title` `name`. */
+  async migrate({ who, options }) {
+    const { openNext } = await load(`queries-${who}`);
+    const result = await withLongTasks(async () => (database = await openNext("bench", options)));
+    const rows = await database.readAll();
+    if (rows.some(({ title }) => title !== undefined)) throw new Error("a row has its former name");
+    const facts = factsOf(rows.map(({ id, name, done, priority, tags, createdAt }) => ({ id, title: name, done, priority, tags, createdAt })));
+    await database.close();
+    return { ...result, facts };
   },
 
   /** Cycles until there is nothing to do. */

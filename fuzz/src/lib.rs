@@ -12,12 +12,13 @@ pub mod record;
 pub mod replies;
 pub mod scan;
 pub mod sse;
+pub mod transfer;
 
 /// A property. It panics if the bytes break it.
 pub type Property = fn(&[u8]);
 
 /// The targets and their properties. Program and seed folder have the target's name.
-pub const TARGETS: [(&str, Property); 8] = [
+pub const TARGETS: [(&str, Property); 9] = [
     ("config", config::holds),
     ("entity", entity::holds),
     ("log", log::holds),
@@ -26,4 +27,5 @@ pub const TARGETS: [(&str, Property); 8] = [
     ("replies", replies::holds),
     ("scan", scan::holds),
     ("sse", sse::holds),
+    ("transfer", transfer::holds),
 ];

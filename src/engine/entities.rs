@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::engine::auto_sync::Signal;
+use crate::engine::database::read::Include;
 use crate::engine::{Backing, Entities};
 use crate::model::entity::{Key, OwnedKey, check_entity_id};
 use crate::model::error::{Code, Error, Result};
@@ -111,19 +112,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         user_id: &str,
         entity: &str,
         id: &str,
-        include_deleted: bool,
+        include: impl Into<Include>,
     ) -> Result<Option<String>> {
+        let include = include.into();
         self.engine.check_entity(entity)?;
         check_entity_id(entity, id)?;
         let user = self.engine.user_for_question(user_id).await?;
         let mut found = None;
         user.db
-            .read_selected(
-                entity,
-                Some(&[id.to_owned()]),
-                include_deleted,
-                &mut |text| found = Some(text.to_owned()),
-            )
+            .read_selected(entity, Some(&[id.to_owned()]), include, &mut |text| {
+                found = Some(text.to_owned())
+            })
             .await?;
         Ok(found)
     }
@@ -136,11 +135,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         self,
         user_id: &str,
         entity: &str,
-        include_deleted: bool,
+        include: impl Into<Include>,
     ) -> Result<String> {
+        let include = include.into();
         self.engine.check_entity(entity)?;
         let user = self.engine.user_for_question(user_id).await?;
-        user.db.read_all(entity, include_deleted).await
+        user.db.read_all(entity, include).await
     }
 
     /// Returns one page of entities, in order of id.
@@ -153,7 +153,12 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         entity: &str,
         size: usize,
         after: Option<&str>,
+        states: bool,
     ) -> Result<Page> {
+        let include = Include {
+            deleted: false,
+            states,
+        };
         self.engine.check_entity(entity)?;
         if size == 0 || size > crate::model::limits::MAX_BATCH {
             return Err(Error::new(
@@ -184,7 +189,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         ids.truncate(size);
         let mut items = Items::new(ids.len().saturating_mul(400));
         user.db
-            .read_selected(entity, Some(&ids), false, &mut |text| {
+            .read_selected(entity, Some(&ids), include, &mut |text| {
                 items.open().push_str(text)
             })
             .await?;

@@ -49,13 +49,22 @@ impl Journal {
     }
 
     /// Returns the changed ids of a type from item `seen` on; `None` if those items have been
-    /// dropped.
-    pub(super) fn since(&self, seen: u64, entity: &str, only: Option<&str>) -> Option<Vec<String>> {
+    /// dropped. Those of which nothing but the sync state has changed are among them if `states` is
+    /// true.
+    pub(super) fn since(
+        &self,
+        seen: u64,
+        entity: &str,
+        only: Option<&str>,
+        states: bool,
+    ) -> Option<Vec<String>> {
         let items = self.items.borrow();
         let missed = usize::try_from(self.next.get().saturating_sub(seen)).unwrap_or(usize::MAX);
         let skip = items.len().checked_sub(missed)?;
         let concerned = items.iter().skip(skip).filter(|((of, id), is_seen)| {
-            *is_seen && tables::selects(entity, of) && only.is_none_or(|only| only == &**id)
+            (*is_seen || states)
+                && tables::selects(entity, of)
+                && only.is_none_or(|only| only == &**id)
         });
         let mut ids: Vec<String> = concerned.map(|((_, id), _)| id.to_string()).collect();
         sort(&mut ids);

@@ -18,7 +18,7 @@ use crate::query::read::Query;
 use crate::util::json::write::{Items, put, put_texts};
 
 mod bodies;
-mod change;
+pub mod change;
 pub mod indexes;
 mod result;
 mod rows;

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::database::read::Include;
 use crate::engine::{Backing, SharedSpaces, User};
 use crate::log::address::Seq;
 use crate::model::entity::{Fields, Key, check_id, check_space_id};
@@ -112,7 +113,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
                 members.push((member.to_owned(), role.into_owned()));
             }
         };
-        user.db.read_selected(&table, None, false, &mut add).await?;
+        user.db
+            .read_selected(&table, None, Include::default(), &mut add)
+            .await?;
         // The server makes its maker a member, and tells it in the next pull.
         let own = own_role(&user, id);
         if let Some(role) = own
@@ -275,9 +278,14 @@ async fn list<S: Store, H: Host>(user: &User<S, H>) -> Result<String> {
         let (table, id) = (Table::name(SPACE, Some(&joined.space)), &joined.space);
         let mut row = None;
         user.db
-            .read_entities(&table, std::slice::from_ref(id), false, &mut |_, text| {
-                row = Some(text.to_owned());
-            })
+            .read_entities(
+                &table,
+                std::slice::from_ref(id),
+                Include::default(),
+                &mut |_, text| {
+                    row = Some(text.to_owned());
+                },
+            )
             .await?;
         let fields = row.as_deref().map(Fields::parse).transpose()?;
         let out = items.open();

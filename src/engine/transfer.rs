@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::engine::auto_sync::Signal;
+use crate::engine::cycle::cancel::Cancel;
 use crate::engine::{Backing, Transfer, User};
 use crate::log::address::BodyId;
 use crate::model::error::{Code, Error, Result};
@@ -131,7 +132,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         Ok(target)
     }
 
-    /// Imports a file in one commit: all of it, or nothing. `is_cancelled` is asked until then.
+    /// Imports a file in one commit: all of it, or nothing. `cancel` stops it until then, also
+    /// while it waits for a cycle.
     ///
     /// # Errors
     /// As for [`Self::check`]; [`Code::AlreadyExists`] if the options say so,
@@ -140,7 +142,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         self,
         file: &UserFile,
         options: &ImportOptions,
-        is_cancelled: &dyn Fn() -> bool,
+        cancel: &Cancel,
     ) -> Result<ImportResult> {
         let target = self.check(&file.header, options)?;
         let types = file.rows.iter().chain(&file.local_only);
@@ -158,14 +160,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
             self.engine.user(&target).await?
         };
         // A cycle plans its pages against what was here when it asked for them.
-        let turn = user.cycle.turn.lock().await;
+        let turn = cancel.run(async { Ok(user.cycle.turn.lock().await) });
+        let turn = turn.await.map_err(|_| stopped())?;
         user.db.catch_up().await?;
-        if is_cancelled() {
-            return Err(Error::new(
-                Code::Cancelled,
-                "The import was stopped by its signal; nothing was imported.",
-            ));
-        }
+        cancel.check().map_err(|_| stopped())?;
         let mut planner = ImportPlanner {
             file,
             existing: options.existing,
@@ -199,6 +197,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         }
         Ok(())
     }
+}
+
+fn stopped() -> Error {
+    Error::new(
+        Code::Cancelled,
+        "The import was stopped by its signal; nothing was imported.",
+    )
 }
 
 fn gone_error(gone: BodyGone) -> Error {

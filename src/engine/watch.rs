@@ -5,8 +5,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::database::read::Include;
 use crate::engine::database::{Listener, Source};
 use crate::engine::events::{EventHub, Topic};
+use crate::engine::journal::Noting;
 use crate::engine::{Backing, Entities, User};
 use crate::model::entity::{Key, check_entity_id};
 use crate::model::error::Result;
@@ -35,9 +37,10 @@ pub struct Watch<S, H> {
     user: Rc<User<S, H>>,
     entity: String,
     only: Option<String>,
-    include_deleted: bool,
+    include: Include,
     seen: Cell<Option<u64>>,
     ended: Cell<bool>,
+    _noting: Noting,
 }
 
 impl<S: Store, H: Host> Watch<S, H> {
@@ -54,7 +57,10 @@ impl<S: Store, H: Host> Watch<S, H> {
             }
             let now = journal.next.get();
             let seen = self.seen.replace(Some(now));
-            let ids = seen.and_then(|seen| journal.since(seen, &self.entity, self.only.as_deref()));
+            let ids = seen.and_then(|seen| {
+                let only = self.only.as_deref();
+                journal.since(seen, &self.entity, only, self.include.states)
+            });
             if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
                 let delta = self.read(ids).await;
                 if delta.is_err() {
@@ -82,19 +88,16 @@ impl<S: Store, H: Host> Watch<S, H> {
             }),
         };
         let mut items = Items::new(ids.len().saturating_mul(400));
-        db.read_selected(
-            &self.entity,
-            Some(&ids),
-            self.include_deleted,
-            &mut |text| items.open().push_str(text),
-        )
+        db.read_selected(&self.entity, Some(&ids), self.include, &mut |text| {
+            items.open().push_str(text)
+        })
         .await?;
         let is_gone = |id: &String| {
             let view = db.read(|replica| {
                 let table = tables::find(replica, &self.entity, id)?;
                 replica.view(&Key::new(table, id)).map(|view| view.deleted)
             });
-            view.is_none_or(|deleted| deleted && !self.include_deleted)
+            view.is_none_or(|deleted| deleted && !self.include.deleted)
         };
         let gone = if whole {
             Vec::new()
@@ -115,13 +118,6 @@ impl<S: Store, H: Host> Watch<S, H> {
     }
 }
 
-impl<S, H> Drop for Watch<S, H> {
-    fn drop(&mut self) {
-        let watching = &self.user.journal.watching;
-        watching.set(watching.get().saturating_sub(1));
-    }
-}
-
 impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
     /// Watches the entities of a type, or one of them.
     ///
@@ -132,22 +128,21 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         user_id: &str,
         entity: &str,
         only: Option<String>,
-        include_deleted: bool,
+        include: impl Into<Include>,
     ) -> Result<Watch<B::Store, H>> {
+        let include = include.into();
         self.engine.check_entity(entity)?;
         if let Some(id) = &only {
             check_entity_id(entity, id)?;
         }
         let user = self.engine.user(user_id).await?;
-        user.journal
-            .watching
-            .set(user.journal.watching.get().saturating_add(1));
         listen(&user, &self.engine.events, &self.engine.host);
         Ok(Watch {
+            _noting: Noting::new(&user.journal),
             user,
             entity: entity.to_owned(),
             only,
-            include_deleted,
+            include,
             seen: Cell::new(None),
             ended: Cell::new(false),
         })

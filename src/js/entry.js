@@ -1,12 +1,13 @@
 // The package's main module: loads the engine, and adds to its classes what only JavaScript can
-// express. It wraps only `close` and `report`, so other calls cost nothing more. It must work unchanged under
+// express. What it wraps costs a call of JavaScript more. It must work unchanged under
 // every bundler.
 
 import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
-import { loadEngine, loadOthers } from "./load.js";
+import { loadChain, loadEngine, loadOthers, whenWhole } from "./load.js";
+import { QueryBuilder } from "./query-builder.js";
 import { makeReport, noteConfig } from "./report.js";
 
-export { DatumError, Manager };
+export { DatumError, Manager, QueryBuilder };
 
 // Assigned here, not only re-exported: a bundler that assumes no side effects would otherwise take
 // the class from the generated module and leave this one out.
@@ -61,6 +62,7 @@ function extend(Class) {
  */
 async function initialize(engine, given, calledAt) {
   const config = readConfig(given);
+  if (Array.isArray(config.migrations)) config.migrations = (await loadChain()).chainOf(config.migrations, DatumError, config.data.schemaVersion ?? 0);
   const name = config.data.name ?? "datum";
   for (;;) {
     const known = instances.get(name);
@@ -129,7 +131,7 @@ function instance() {
   throw new DatumError("notInitialized", "`Datum.initialize(config)` has not finished; await it first.");
 }
 
-/** Adds to managers the methods that need the engine's last part. */
+/** Adds to managers the methods that begin a query, and those that need the engine's last part. */
 function extendManager(prototype) {
   const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
@@ -141,6 +143,22 @@ function extendManager(prototype) {
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
   };
+  for (const name of ["where", "orderBy", "limit"]) {
+    prototype[name] = function (...given) {
+      check.call(this);
+      return new QueryBuilder({}, [], { manager: this })[name](...given);
+    };
+  }
+  for (const [name, at] of [["read", 1], ["readAll", 0], ["readPage", 1], ["watchAll", 0], ["watchById", 1]]) {
+    const plain = prototype[name];
+    prototype[name] = function (...given) {
+      const call = () => plain.apply(this, given);
+      if (!Object.hasOwn(given[at] ?? {}, "withSyncState")) return call();
+      if (name.startsWith("read")) return whenWhole(call);
+      check.call(this);
+      return feedOf(Promise.resolve(whenWhole(() => [call()])), 0);
+    };
+  }
   prototype.watchQuery = function (query, options) {
     check.call(this);
     const feeds = watchResult.call(this, query, options, false);

@@ -16,28 +16,25 @@ export class Live {
     const stored = JSON.parse(text);
     const changed = middleware === undefined ? stored : middleware.readMany(text);
     if (changed !== stored) for (let i = 0; i < changed.length; i++) this.#stored.set(changed[i], stored[i]);
-    // Middleware has frozen its result already, which may be of any class.
-    const own = (entity) => (middleware === undefined ? freeze(entity) : entity);
     const old = this.#items;
+    // Middleware has frozen its result already, which may be of any class.
+    const kept = (index, known) =>
+      known !== undefined && isSame(this.#stored.get(known) ?? known, stored[index]) ? known : middleware === undefined ? freeze(changed[index]) : changed[index];
     if (whole) {
       const before = new Map(old.map((entity) => [entity.id, entity]));
-      this.#items = changed.map((entity, index) => {
-        const known = before.get(entity.id);
-        return known !== undefined && isSame(this.#stored.get(known) ?? known, stored[index]) ? known : own(entity);
-      });
+      this.#items = changed.map((entity, index) => kept(index, before.get(entity.id)));
       return this.#items.slice();
     }
-    for (const entity of changed) own(entity);
     const removed = new Set(gone);
     const items = [];
     // Both are in order of id: one pass merges them.
     let at = 0;
     for (const entity of old) {
-      while (at < changed.length && order(changed[at].id, entity.id) < 0) items.push(changed[at++]);
-      if (at < changed.length && changed[at].id === entity.id) items.push(changed[at++]);
+      while (at < changed.length && order(changed[at].id, entity.id) < 0) items.push(kept(at++));
+      if (at < changed.length && changed[at].id === entity.id) items.push(kept(at++, entity));
       else if (!removed.has(entity.id)) items.push(entity);
     }
-    while (at < changed.length) items.push(changed[at++]);
+    while (at < changed.length) items.push(kept(at++));
     this.#items = items;
     return items.slice();
   }

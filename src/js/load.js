@@ -1,7 +1,7 @@
 // Loads the engine's module, which comes in parts (see parts.js): from the files beside this one, or from
 // the inline fallback where they are unavailable.
 
-import init, { DatumError, beginParts, followParts, getImports, loadParts } from "./datum_sync.js";
+import init, { DatumError, beginParts, followParts, getImports, loadParts, whenLoaded } from "./datum_sync.js";
 
 /** How long a file may not answer, in milliseconds, before the inline fallback is loaded. */
 const SILENCE_MS = 8_000;
@@ -50,6 +50,20 @@ export function loadOthers() {
   if (others === undefined) return;
   clearTimeout(others);
   others = setTimeout(followParts, FIRST_READ_MS);
+}
+
+/** Calls a function when all parts are there. */
+export const whenWhole = (call) => whenLoaded(COUNT - 1, call);
+
+/** Loads what checks migrations. */
+export async function loadChain() {
+  try {
+    // As for the fallback, below.
+    return await (import.meta.env?.PROD ? import(new URL("migration-chain.js", import.meta.url).href) : import("./migration-chain.js"));
+  } catch (cause) {
+    // A service worker cannot import while it runs.
+    throw new DatumError("network", "The package's `migration-chain.js` could not be loaded; serve it, or use \"datum-sync/migrations\".", { cause });
+  }
 }
 
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::engine::database::read::Include;
 use crate::js::arguments::{read_string, read_strings};
 use crate::js::convert::{
     encode_entities, encode_entity, error_to_js, lines, promise, promise_as_is,
@@ -28,6 +29,7 @@ use crate::web::interop::set_member;
 
 pub mod adapters;
 pub mod options;
+mod patches;
 mod queries;
 
 /// The entities of one type: the class `Manager` of the package.
@@ -88,12 +90,12 @@ impl Manager {
     }
 
     /// Reads the options of a read: whose entities (by default of the user who is current at the
-    /// call), of which spaces, and whether deleted ones too.
-    fn read_options(&self, value: &JsValue) -> Result<(String, Rc<str>, bool)> {
-        let options = ReadOptions::read(value)?;
+    /// call), of which spaces, and what else. `kind` is `read` or `query`.
+    fn read_options(&self, value: &JsValue, kind: &str) -> Result<(String, Rc<str>, Include)> {
+        let options = ReadOptions::read(value, kind)?;
         let user = self.instance.engine.user_or_current(options.user_id)?;
         let selection = Table::name(&self.entity, options.space.as_deref());
-        Ok((user, Rc::from(selection), options.include_deleted))
+        Ok((user, Rc::from(selection), options.include))
     }
 
     /// Reads the options of a read that has no others: whose entities, of which spaces.
@@ -264,13 +266,13 @@ impl Manager {
     /// One entity, or null.
     pub fn read(&self, id: &JsValue, options: &JsValue) -> Promise {
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
-        let (id, options) = (read_string(id, "`id`"), self.read_options(options));
+        let (id, options) = (read_string(id, "`id`"), self.read_options(options, "read"));
         promise(async move {
-            let (user, entity, include_deleted) = options?;
+            let (user, entity, include) = options?;
             match instance
                 .engine
                 .entities()
-                .read(&user, &entity, &id?, include_deleted)
+                .read(&user, &entity, &id?, include)
                 .await?
             {
                 Some(text) => decoded(&text, middleware.as_ref()),
@@ -283,14 +285,14 @@ impl Manager {
     #[wasm_bindgen(js_name = readAll)]
     pub fn read_all(&self, options: &JsValue) -> Promise {
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
-        let options = self.read_options(options);
+        let options = self.read_options(options, "read");
         promise(async move {
-            let (user, entity, include_deleted) = options?;
+            let (user, entity, include) = options?;
             decoded_many(
                 &instance
                     .engine
                     .entities()
-                    .read_all(&user, &entity, include_deleted)
+                    .read_all(&user, &entity, include)
                     .await?,
                 middleware.as_ref(),
             )
@@ -301,13 +303,19 @@ impl Manager {
     #[wasm_bindgen(js_name = readPage)]
     pub fn read_page(&self, page: &JsValue, options: &JsValue) -> Promise {
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
-        let (page, place) = (PageOptions::read(page), self.place(options));
+        let (page, options) = (PageOptions::read(page), self.read_options(options, "query"));
         promise(async move {
-            let (page, (user, entity)) = (page?, place?);
+            let (page, (user, entity, include)) = (page?, options?);
             let page = instance
                 .engine
                 .entities()
-                .read_page(&user, &entity, page.size, page.after.as_deref())
+                .read_page(
+                    &user,
+                    &entity,
+                    page.size,
+                    page.after.as_deref(),
+                    include.states,
+                )
                 .await?;
             let object = Object::new();
             set_member(
@@ -328,12 +336,12 @@ impl Manager {
     #[wasm_bindgen(js_name = watchAll)]
     pub fn watch_all(&self, options: &JsValue) -> Feed {
         let target = self
-            .read_options(options)
-            .map(|(user_id, entity, include_deleted)| WatchTarget {
+            .read_options(options, "read")
+            .map(|(user_id, entity, include)| WatchTarget {
                 user_id,
                 entity,
                 only: None,
-                include_deleted,
+                include,
             });
         watch(Rc::clone(&self.instance), target)
     }
@@ -342,12 +350,12 @@ impl Manager {
     #[wasm_bindgen(js_name = watchById)]
     pub fn watch_by_id(&self, id: &JsValue, options: &JsValue) -> Feed {
         let target = read_string(id, "`id`")
-            .and_then(|id| Ok((id, self.place(options)?)))
-            .map(|(id, (user_id, entity))| WatchTarget {
+            .and_then(|id| Ok((id, self.read_options(options, "query")?)))
+            .map(|(id, (user_id, entity, include))| WatchTarget {
                 user_id,
                 entity,
                 only: Some(id),
-                include_deleted: false,
+                include,
             });
         watch(Rc::clone(&self.instance), target)
     }

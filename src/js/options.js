@@ -249,7 +249,9 @@ export const CONFIG = {
   persist: (value) => typeof value === "boolean" || value === "ask" || refuse('must be true, false or "ask".'),
   schemaVersion: whole(0, 4_294_967_295),
   migrations: live((value, config) => {
-    const fault = typeof value?.check === "function" ? value.check(config.schemaVersion ?? 0) : 'must be what `migrations` of "datum-sync/migrations" returns.';
+    // A bare array becomes a chain first.
+    if (Array.isArray(value)) return;
+    const fault = typeof value?.check === "function" ? value.check(config.schemaVersion ?? 0) : 'must be an array of migrations, or what `migrations` of "datum-sync/migrations" returns.';
     if (fault) refuse(fault);
   }),
   schemaField: (value, config) => {
@@ -305,7 +307,7 @@ const WATCHED = {
 const OPTIONS = {
   user: ["The options", USER],
   space: ["The options", SPACE],
-  read: ["The options", { ...SPACE, includeDeleted: flag }],
+  read: ["The options", { ...SPACE, includeDeleted: flag, withSyncState: flag }],
   query: ["The options", { ...SPACE, withSyncState: flag }],
   write: ["The options", WRITE],
   patch: [

@@ -7,11 +7,12 @@ use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::transfer::ImportOptions;
 use crate::js::arguments::read_optional_user;
 use crate::js::convert::{from_js, promise, read_options, to_js};
 use crate::js::engine::WebExport;
-use crate::js::feed::{Feed, LoopReader, Next};
+use crate::js::feed::{AbortWatch, Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::model::error::{Code, Result};
 use crate::plan::import::Existing;
@@ -86,11 +87,12 @@ pub(super) fn import(instance: &Rc<Instance>, source: &JsValue, options: &JsValu
         if read.is_err() {
             let _ = await_value(&source.end()).await;
         }
-        let is_cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
+        let cancel = Rc::new(Cancel::default());
+        let _watch = signal.map(|signal| AbortWatch::new(signal, &cancel, Stop::Abort));
         let result = instance
             .engine
             .transfer()
-            .import(&read?, &options, &is_cancelled)
+            .import(&read?, &options, &cancel)
             .await?;
         if !result.dry_run {
             instance.compact_later(&result.user_id);

@@ -210,10 +210,11 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
    */
   schemaVersion?: number;
   /**
-   * How stored data of earlier versions becomes that of `schemaVersion`: what `migrations` of `datum-sync/migrations` returns. All entities of a user change at
-   * once, with their pending operations, or none. Without it, they are taken as they are.
+   * How stored data of earlier versions becomes that of `schemaVersion`: each begins where the one before it ends, and the last leads to `schemaVersion`. All
+   * entities of a user change at once, with their pending operations, or none. Without it, they are taken as they are. The code that checks an array is loaded by
+   * `initialize`, which a service worker cannot do: there, and in tests, use `migrations` of `datum-sync/migrations`.
    */
-  migrations?: Migrations;
+  migrations?: readonly Migration[] | Migrations;
   /**
    * The name of a field in which every entity says which `schemaVersion` its form has. The engine writes it into what it sends, and migrates what it pulls from devices
    * whose app is older; a server stores it as any other field. An entity without it counts as one of the earliest version. Without `schemaField`, pulled entities
@@ -252,7 +253,43 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   logLevel?: LogLevel;
 }
 
-/** The app's migrations. Made by `migrations` of `datum-sync/migrations`. */
+/**
+ * One step of the way to the app's schema version: what happens to the entities of one type, or of all, when stored data of the version
+ * `from` is brought to the version `to`.
+ */
+export type Migration = {
+  /** The version of the stored data. A whole number from 0 to 4,294,967,295. */
+  readonly from: number;
+  /** The version after it. Greater than `from`. */
+  readonly to: number;
+  /** The entity type; all types if it is left out. */
+  readonly entity?: string;
+} & (
+  | {
+      /**
+       * Returns the entity in its new form. It gets plain JSON, which it may change, with the fields that the engine owns. It must be
+       * synchronous and must leave `id` and `userId` as they are; changes of the engine's other fields are ignored.
+       */
+      readonly migrate: (entity: MigratedFields) => MigratedFields;
+      readonly operations?: never;
+    }
+  | { readonly operations: readonly FieldOperation[]; readonly migrate?: never }
+);
+
+/** An entity in a migration: the engine's fields, and whatever the app has stored. */
+export type MigratedFields = { [field: string]: any } & { readonly id: string };
+
+/**
+ * One change of a top-level field. `add` sets a field that an entity does not have; `rename` replaces what is under the new name;
+ * `remove` and `transform` do nothing for entities without the field.
+ */
+export type FieldOperation =
+  | { readonly add: string; readonly value: Json }
+  | { readonly rename: string; readonly to: string }
+  | { readonly remove: string }
+  | { readonly transform: string; readonly with: (value: any) => Json };
+
+/** The app's migrations as a checked chain. Made by `migrations` of `datum-sync/migrations`. */
 export interface Migrations {
   /** The earliest version that can be migrated. */
   readonly from: number;
@@ -1345,13 +1382,20 @@ export class Manager<T extends Entity = AnyEntity> {
   createMany(drafts: readonly Draft<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Replaces many in one atomic commit. */
   updateMany(entities: readonly Readonly<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
+  /**
+   * Patches many in one atomic commit, each as {@link Manager.patch} does.
+   *
+   * @example
+   * await tasks.patchMany(order.map((id, position) => ({ id, changes: { position } })));
+   */
+  patchMany(patches: readonly EntityPatch<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
   /** Deletes many in one atomic commit. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
 
   /**
    * Deletes each entity that satisfies a condition, in one atomic commit, and returns their ids. The condition is that of a query
-   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers does
-   * not hear of it.
+   * (`where`), and holds for the state that the commit is made on, whatever other tabs write meanwhile. `beforeWrite` of observers hears
+   * of each entity; where another tab was first, perhaps of one that is not changed in the end.
    *
    * @example
    * await tasks.deleteWhere({ and: [{ field: "done", equals: true }, { field: "doneAt", lessThan: lastMonth }] });
@@ -1364,11 +1408,11 @@ export class Manager<T extends Entity = AnyEntity> {
   patchWhere(filter: Filter, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>[]>;
 
   /** Returns one entity; null if there is none. */
-  read(id: string, options?: ReadOptions): Promise<Readonly<T> | null>;
+  read<O extends ReadOptions = ReadOptions>(id: string, options?: O): Promise<Found<T, O> | null>;
   /** Returns all of them, ordered by id. */
-  readAll(options?: ReadOptions): Promise<Readonly<T>[]>;
+  readAll<O extends ReadOptions = ReadOptions>(options?: O): Promise<Found<T, O>[]>;
   /** Returns one page of them, ordered by id. */
-  readPage(page?: PageRequest & { query?: undefined }, options?: SpaceOption): Promise<Page<Readonly<T>> & { total: number }>;
+  readPage<O extends QueryOptions = QueryOptions>(page?: PageRequest & { query?: undefined }, options?: O): Promise<Page<Found<T, O>> & { total: number }>;
   /**
    * Returns one page of a query. The pages of one list have the same query, without `limit`, `offset` and `after`; what is written
    * between two pages neither repeats nor skips other entities.
@@ -1387,6 +1431,17 @@ export class Manager<T extends Entity = AnyEntity> {
    * await tasks.query({ where: { field: "done", equals: false }, orderBy: [{ field: "due" }], limit: 50 });
    */
   query<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): Promise<Found<T, O>[]>;
+  /**
+   * Begins a query of these entities with a condition on a field. All conditions of a query must hold.
+   *
+   * @example
+   * await tasks.where("priority").greaterThan(2).orderBy("createdAt", "desc").limit(50).query();
+   */
+  where<P extends FieldPath<T>>(field: P): Operators<T, ValueAt<T, P>>;
+  /** Begins a query of these entities with their order. */
+  orderBy(field: FieldPath<T>, direction?: "asc" | "desc", options?: { nulls?: "first" | "last" }): QueryBuilder<T>;
+  /** Begins a query of the first of these entities. */
+  limit(limit: number): QueryBuilder<T>;
   /** Returns how a query is read, for people: by which index, or why it looks at every entity. */
   explain(query: QuerySource, options?: SpaceOption): Promise<QueryExplanation>;
 
@@ -1398,9 +1453,9 @@ export class Manager<T extends Entity = AnyEntity> {
    * @example
    * for await (const tasks of datum.manager<Task>("tasks").watchAll()) render(tasks);
    */
-  watchAll(options?: ReadOptions): AsyncIterable<Readonly<T>[]>;
+  watchAll<O extends ReadOptions = ReadOptions>(options?: O): AsyncIterable<Found<T, O>[]>;
   /** Yields one entity, or null: at once, then after every change of it. */
-  watchById(id: string, options?: SpaceOption): AsyncIterable<Readonly<T> | null>;
+  watchById<O extends QueryOptions = QueryOptions>(id: string, options?: O): AsyncIterable<Found<T, O> | null>;
 
   /**
    * Yields the entities that a query asks for: at once, then after every change of this list by this tab, another tab or a cycle. As with
@@ -1527,6 +1582,14 @@ export interface PatchOptions<T extends Entity = AnyEntity> extends WriteOptions
   remove?: readonly OptionalField<T>[];
 }
 
+/** One of the patches of {@link Manager.patchMany}. */
+export interface EntityPatch<T extends Entity = AnyEntity> {
+  id: string;
+  changes: Changes<T>;
+  /** The fields to remove, here and on the server. */
+  remove?: readonly OptionalField<T>[];
+}
+
 /** Options of a delete. */
 export interface DeleteOptions extends WriteOptions {
   /** Default: `deleteBehavior` of the entity type. */
@@ -1534,7 +1597,7 @@ export interface DeleteOptions extends WriteOptions {
 }
 
 /** Options of a read. */
-export interface ReadOptions extends SpaceOption {
+export interface ReadOptions extends QueryOptions {
   /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
 }
@@ -1621,10 +1684,124 @@ export interface Query {
   includeDeleted?: boolean;
 }
 
-/** A query, or a builder of one, such as that of `datum-sync/query`. */
+/** A query, or a builder of one, such as {@link QueryBuilder}. */
 export type QuerySource = Query | { toJSON(): Query };
 
-/** Options of a query. */
+/** A value that has no parts to name. */
+type Leaf = string | number | boolean | null | undefined;
+
+/** How deep paths go that are checked by type. */
+type Deeper = { 4: 3; 3: 2; 2: 1; 1: 0; 0: never };
+type Depth = keyof Deeper;
+
+/** The paths into a value: `"project.owner.name"`, `"tags.0"`. */
+export type FieldPath<T, D extends Depth = 4> = D extends 0
+  ? never
+  : T extends Leaf
+    ? never
+    : T extends readonly (infer Item)[]
+      ? `${number}` | `${number}.${FieldPath<Item, Deeper[D]>}`
+      : string extends keyof T
+        ? string
+        : { [K in keyof T & string]: K | `${K}.${FieldPath<NonNullable<T[K]>, Deeper[D]>}` }[keyof T & string];
+
+/** The type of the value at a path. */
+export type ValueAt<T, P extends string> = T extends readonly (infer Item)[]
+  ? P extends `${number}.${infer Rest}`
+    ? ValueAt<NonNullable<Item>, Rest>
+    : Item
+  : P extends keyof T
+    ? T[P]
+    : P extends `${infer First}.${infer Rest}`
+      ? First extends keyof T
+        ? ValueAt<NonNullable<T[First]>, Rest>
+        : Json
+      : Json;
+
+/** A value that has a place among others of its type. */
+type Ranged<V> = Exclude<V, null | undefined>;
+
+/** The item of an array; nothing can be asked of anything else. */
+type ItemOf<V> = Ranged<V> extends readonly (infer Item)[] ? Item : Json extends V ? Json : never;
+
+/** A string; nothing can be asked of anything else. */
+type TextOf<V> = Extract<Ranged<V>, string> extends never ? never : string;
+
+/** The operators of one field. Each returns the query with that condition added. */
+export interface Operators<T extends Entity, V> {
+  equals(value: V): QueryBuilder<T>;
+  notEquals(value: V): QueryBuilder<T>;
+  greaterThan(value: Ranged<V>): QueryBuilder<T>;
+  greaterThanOrEqual(value: Ranged<V>): QueryBuilder<T>;
+  lessThan(value: Ranged<V>): QueryBuilder<T>;
+  lessThanOrEqual(value: Ranged<V>): QueryBuilder<T>;
+  between(least: Ranged<V>, most: Ranged<V>): QueryBuilder<T>;
+  isIn(values: readonly V[]): QueryBuilder<T>;
+  isNotIn(values: readonly V[]): QueryBuilder<T>;
+  /** Null or missing; with `false`, neither. */
+  isNull(is?: boolean): QueryBuilder<T>;
+  contains(part: TextOf<V>): QueryBuilder<T>;
+  containsIgnoreCase(part: TextOf<V>): QueryBuilder<T>;
+  startsWith(part: TextOf<V>): QueryBuilder<T>;
+  endsWith(part: TextOf<V>): QueryBuilder<T>;
+  /** The source of a regular expression, or one whose only flags are `i` and `u`. */
+  matches(pattern: TextOf<V> | (TextOf<V> extends never ? never : RegExp)): QueryBuilder<T>;
+  arrayContains(item: ItemOf<V>): QueryBuilder<T>;
+  arrayContainsAny(items: readonly ItemOf<V>[]): QueryBuilder<T>;
+  withinDistance(circle: Circle): QueryBuilder<T>;
+}
+
+/**
+ * A query in the making. Every method returns a new one, so that parts can be shared. It can stand wherever a query can. Made by
+ * {@link Manager.where}, {@link Manager.orderBy} and {@link Manager.limit}, and by `from` and `query` of `datum-sync/query`.
+ *
+ * @example
+ * const open = tasks.where("done").equals(false).orderBy("due").limit(50);
+ * for await (const list of open.watch()) render(list);
+ */
+export class QueryBuilder<T extends Entity> {
+  private constructor();
+
+  /** Begins a condition on a field; all conditions must hold. */
+  where<P extends FieldPath<T>>(field: P): Operators<T, ValueAt<T, P>>;
+  /** Adds a condition that is written as an object. */
+  filter(filter: Filter): QueryBuilder<T>;
+  /** Adds a condition that holds if one of these does. */
+  any(...choices: ((query: QueryBuilder<T>) => QueryBuilder<T>)[]): QueryBuilder<T>;
+  /** Adds a condition that holds if this one does not. */
+  not(choice: (query: QueryBuilder<T>) => QueryBuilder<T>): QueryBuilder<T>;
+  /** Sorts by a field, after the fields before it. */
+  orderBy(field: FieldPath<T>, direction?: "asc" | "desc", options?: { nulls?: "first" | "last" }): QueryBuilder<T>;
+  limit(limit: number): QueryBuilder<T>;
+  offset(offset: number): QueryBuilder<T>;
+  /** Begins behind the page that returned this cursor. */
+  after(after: string): QueryBuilder<T>;
+  /** Reads relations along. */
+  with(...relations: string[]): QueryBuilder<T>;
+  includeDeleted(includeDeleted?: boolean): QueryBuilder<T>;
+
+  /** Returns the query as a plain object. */
+  build(): Query;
+  /** Returns the query as a plain object. */
+  toJSON(): Query;
+
+  // These ask a manager, and throw a TypeError if the query has none: if it was begun by `query()`.
+
+  /** Returns the entities. */
+  query(): Promise<Readonly<T>[]>;
+  /** Returns the first entity; null if there is none. */
+  first(): Promise<Readonly<T> | null>;
+  /** Returns the number of entities, whatever the limit. */
+  count(): Promise<number>;
+  /** Returns one page of the entities. */
+  page(page?: Omit<PageRequest, "query">): Promise<Page<Readonly<T>>>;
+  /** Yields the entities: at once, then after every change of the list. */
+  watch(): QueryFeed<Readonly<T>>;
+  /** Yields the number of entities: at once, then whenever it is another. */
+  watchCount(): AsyncIterable<number>;
+}
+
+/** Options of a query, and of reads. */
 export interface QueryOptions extends SpaceOption {
   /**
    * Gives each entity `$syncState`, which is never stored: a write leaves it out. It changes live, and is a field in conditions and orders, with this
@@ -1639,7 +1816,7 @@ export interface QueryOptions extends SpaceOption {
  */
 export type EntitySyncState = "synced" | "pending" | "conflict" | "rejected";
 
-/** An entity that a query with these options has found. */
+/** An entity as a read or a query with these options returns it. */
 export type Found<T extends Entity, O extends QueryOptions> = Readonly<T> & (O extends { withSyncState: true } ? { readonly $syncState: EntitySyncState } : unknown);
 
 /** The entities of a live query. */

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
+use crate::engine::database::read::Include;
 use crate::engine::watch::{Delta, Watch};
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
@@ -37,7 +38,7 @@ pub(crate) struct WatchTarget {
     pub(crate) user_id: String,
     pub(crate) entity: Rc<str>,
     pub(crate) only: Option<String>,
-    pub(crate) include_deleted: bool,
+    pub(crate) include: Include,
 }
 
 /// Returns the entities as a feed.
@@ -79,12 +80,7 @@ impl WatchCursor {
             .instance
             .engine
             .entities()
-            .watch(
-                &target.user_id,
-                &target.entity,
-                target.only,
-                target.include_deleted,
-            )
+            .watch(&target.user_id, &target.entity, target.only, target.include)
             .await?;
         // Another call of `next` may have made one meanwhile: the end of the loop ends one.
         let mut state = self.state.borrow_mut();

@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
+use crate::engine::database::read::Include;
 use crate::js::convert::error_to_js;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
+use crate::js::observe::Audience;
 use crate::js::waiting;
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
@@ -41,18 +43,7 @@ pub(crate) async fn write(
 ) -> Result<Vec<Written>> {
     let audience = instance.audience();
     if audience.hears_writes() {
-        for write in &writes {
-            let (kind, draft) = match write {
-                Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
-                Write::Update { entity } => ("update", Cow::Borrowed(entity.as_str())),
-                Write::Patch { id, changes } | Write::PatchAndRemove { id, changes, .. } => {
-                    ("patch", Cow::Owned(named(changes, id)))
-                }
-                Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
-                Write::Move { id, .. } => ("move", Cow::Owned(named("{}", id))),
-            };
-            audience.before_write(entity, kind, &draft);
-        }
+        tell(&audience, entity, &writes);
     }
     let selection = Table::name(entity, target.space.as_deref());
     let written = instance
@@ -63,6 +54,22 @@ pub(crate) async fn write(
     instance.compact_later(&target.user);
     waiting::watch(instance, &target.user);
     Ok(written)
+}
+
+/// Tells observers of writes that are about to be made.
+pub(crate) fn tell(audience: &Audience, entity: &str, writes: &[Write]) {
+    for write in writes {
+        let (kind, draft) = match write {
+            Write::Create { draft } => ("create", Cow::Borrowed(draft.as_str())),
+            Write::Update { entity } => ("update", Cow::Borrowed(entity.as_str())),
+            Write::Patch { id, changes } | Write::PatchAndRemove { id, changes, .. } => {
+                ("patch", Cow::Owned(named(changes, id)))
+            }
+            Write::Delete { id, .. } => ("delete", Cow::Owned(named("{}", id))),
+            Write::Move { id, .. } => ("move", Cow::Owned(named("{}", id))),
+        };
+        audience.before_write(entity, kind, &draft);
+    }
 }
 
 /// Returns an object's JSON text with the entity's id added.
@@ -107,7 +114,7 @@ pub(crate) async fn patch(
             &target.user,
             &Table::name(entity, target.space.as_deref()),
             &id,
-            false,
+            Include::default(),
         )
         .await
         .map_err(threw)?;

@@ -121,6 +121,13 @@ pub const OWN_FIELDS: [&str; 7] = [
 /// stored.
 pub const SYNC_STATE: &str = "$syncState";
 
+/// Adds that member to the text of an entity.
+pub fn push_sync_state(entity: &mut String, state: &str) {
+    entity.pop();
+    put_text(entity, SYNC_STATE, state);
+    entity.push('}');
+}
+
 /// Returns true if the engine sets this field of a body: `createdAt` or `modifiedAt`.
 #[must_use]
 pub fn is_time(field: &str) -> bool {

@@ -5,21 +5,19 @@
 //! that change nothing; the checkpoint then refers to them. If another tab has written meanwhile,
 //! only what it has changed is made again.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::log::address::{BodyId, Seq, Superseded, body_id};
 use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
 use crate::log::segment::INLINE_BYTES;
 use crate::log::segment_writer::Packing;
-use crate::model::entity::Key;
 use crate::model::error::Result;
 use crate::model::schema_field::SchemaField;
 use crate::plan::checkpoint::CheckpointWriter;
 pub use crate::plan::migration::batch::MigrationBatch;
-use crate::plan::migration::batch::{
-    Destination, Item, Part, entry, item, part_of, type_of, whole,
-};
-use crate::plan::migration::pending::{Migrated, texts};
+use crate::plan::migration::batch::{Destination, Part, entry, item, part_of, type_of};
+use crate::plan::migration::pending::{Migrated, WaitingBody, waiting};
 pub use crate::plan::migration::tables::count;
 use crate::plan::migration::tables::{absent, rows_of, table_after};
 use crate::state::replica::Replica;
@@ -89,17 +87,21 @@ enum MigrationPass {
         after: Option<String>,
         ended: bool,
     },
-    Waiting,
+    /// The bodies beside the rows that are left.
+    Waiting(VecDeque<WaitingBody>),
 }
 
 impl MigrationPass {
     /// Begins with a table; without one, all of them were walked.
-    fn of(table: Option<String>) -> Self {
-        table.map_or(Self::Waiting, |name| Self::Table {
-            name,
-            after: None,
-            ended: false,
-        })
+    fn of(replica: &Replica, table: Option<String>) -> Self {
+        match table {
+            Some(name) => Self::Table {
+                name,
+                after: None,
+                ended: false,
+            },
+            None => Self::Waiting(waiting(replica)),
+        }
     }
 }
 
@@ -163,19 +165,22 @@ impl MigrationDraft {
     pub fn next(&mut self, replica: &Replica, rules: &MigrationRules<'_>) -> MigrationStep {
         loop {
             match std::mem::take(&mut self.walk) {
-                MigrationPass::Start => self.walk = MigrationPass::of(table_after(replica, None)),
+                MigrationPass::Start => {
+                    self.walk = MigrationPass::of(replica, table_after(replica, None));
+                }
                 MigrationPass::Table {
                     name, ended: true, ..
                 } => {
                     self.close(&name);
-                    self.walk = MigrationPass::of(table_after(replica, Some(&name)));
+                    self.walk = MigrationPass::of(replica, table_after(replica, Some(&name)));
                 }
                 MigrationPass::Table { name, after, .. } => {
                     return self.rows(replica, rules, name, after);
                 }
-                MigrationPass::Waiting => {
-                    self.walk = MigrationPass::Waiting;
-                    return self.waiting(replica, rules);
+                MigrationPass::Waiting(mut left) => {
+                    let step = self.waiting(replica, rules, &mut left);
+                    self.walk = MigrationPass::Waiting(left);
+                    return step;
                 }
             }
         }
@@ -287,51 +292,6 @@ impl MigrationDraft {
                 body: SegmentBody::Kept(segment),
             });
         }
-    }
-
-    /// Looks at the bodies beside the rows: operations, dead letters, parked conflicts.
-    fn waiting(&self, replica: &Replica, rules: &MigrationRules<'_>) -> MigrationStep {
-        let mut batch: Option<MigrationBatch> = None;
-        let mut bytes = 0_usize;
-        for text in texts(replica) {
-            let entity = type_of(text.table);
-            if self.migrated.has(&text.name) || !(rules.changes)(entity, rules.from) {
-                continue;
-            }
-            let key = Key::new(text.table, text.id);
-            let local = match replica.local_only_fields(&key) {
-                Some(ViewBody::Absent { segment, .. }) => {
-                    return MigrationStep::Fetch(vec![segment]);
-                }
-                Some(ViewBody::Text(fields)) => Some(fields),
-                None => None,
-            };
-            let version = replica.row_version(&key).unwrap_or_default();
-            let whole = whole(replica, &key, text.body, local, (version, false));
-            let from = rules.version_of(&whole);
-            if !rules.concerns(entity, from) {
-                continue;
-            }
-            let batch = batch.get_or_insert_with(|| MigrationBatch {
-                table: text.table.to_owned(),
-                local_only: (rules.local_only)(entity),
-                from,
-                items: Vec::new(),
-            });
-            if batch.entity() != entity || batch.from != from {
-                continue;
-            }
-            if bytes >= BATCH_BYTES {
-                break;
-            }
-            bytes = bytes.saturating_add(whole.len());
-            batch.items.push(Item {
-                whole: Some(whole),
-                part: local.map_or(Part::Whole, |_| Part::Sent),
-                place: Destination::Waiting(text.name),
-            });
-        }
-        batch.map_or(MigrationStep::Done, MigrationStep::Migrate)
     }
 
     /// Takes what the app's migrations have made of a batch, in its order.

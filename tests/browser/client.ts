@@ -60,6 +60,8 @@ export async function every_form_of_writing_and_reading_does_what_it_says({ open
   equal(await tasks.exists("x"), false);
   const changed = await tasks.updateMany(three.map((t) => ({ ...t, n: t.n * 10 })));
   equal(changed.map((t) => t.n), [10, 20, 30]);
+  const patched = await tasks.patchMany(three.map((t) => ({ id: t.id, changes: { n: t.n * 10 } })));
+  equal(patched.map((t) => t.n), [10, 20, 30]);
   const page = await tasks.readPage({ size: 2 });
   equal([page.items.length, page.hasMore, page.total], [2, true, 3]);
   const rest = await tasks.readPage({ size: 2, after: page.after! });

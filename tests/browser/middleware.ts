@@ -91,6 +91,7 @@ export async function what_validate_throws_refuses_the_write_and_is_its_cause(
     () => t.update(bad),
     () => t.updateMany([{ ...one, title: "better" }, bad]),
     () => t.patch(one.id, { title: "bad" }),
+    () => t.patchMany([{ id: one.id, changes: { n: 2 } }, { id: one.id, changes: { title: "bad" } }]),
     () => t.pushAndSync({ title: "bad" }),
   ];
   const words = "`entities.tasks.validate` refused the entity: no title";

@@ -57,6 +57,16 @@ test("a query and a list get the options that they take", () => {
   ]);
 });
 
+test("an entity gets the options that it takes, and one with its sync state is another topic", () => {
+  const datum = new FakeDatum();
+  const connection = core.connectionOf(datum);
+  for (const options of [undefined, { withSyncState: true, spaceId: null, select: () => 1 }]) component(connection, core.entityTopic("tasks", "a", options));
+  assert.deepEqual(datum.calls, [
+    ["watchById", "tasks", "a", { userId: "ada" }],
+    ["watchById", "tasks", "a", { spaceId: null, withSyncState: true, userId: "ada" }],
+  ]);
+});
+
 test("a watch goes on while a component is mounted again, and ends a while after the last one", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const datum = new FakeDatum();

@@ -151,7 +151,7 @@ for (const engine of engines()) {
       const refused = await Datum.initialize({ ...config, migrations: fails }).then(() => "none", ({ code, entity, entityId }) => [code, entity, entityId]);
       const events = [];
       const observers = [{ onEvent: (event) => event.type === "migrationProgress" && events.push([event.from, event.to]) }];
-      const datum = await Datum.initialize({ ...config, observers, migrations: migrations([{ from: 1, to: 2, entity: "tasks", operations: [{ rename: "text", to: "title" }] }]) });
+      const datum = await Datum.initialize({ ...config, observers, migrations: [{ from: 1, to: 2, entity: "tasks", operations: [{ rename: "text", to: "title" }] }] });
       const tasks = datum.manager("tasks");
       await tasks.create({ id: "new", title: "new" });
       const result = { refused, failures, one: await tasks.read("t7"), count: (await tasks.readAll()).length, pending: await datum.pendingCount("ann"), events };

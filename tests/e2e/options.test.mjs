@@ -77,7 +77,10 @@ const MEMBERS = [
   [{ memoryBudget: 1e21 }, "`memoryBudget`", "a whole number"],
   [{ persist: "yes" }, "`persist`", "true, false"],
   [{ schemaVersion: 4294967296 }, "`schemaVersion`", "to 4294967295"],
-  [{ migrations: [{ from: 0, to: 1 }] }, "`migrations`", '"datum-sync/migrations"'],
+  [{ migrations: 7 }, "`migrations`", "an array of migrations", '"datum-sync/migrations"'],
+  [{ migrations: [] }, "The migrations", "at least one"],
+  [{ migrations: [{ from: 0, to: 1 }] }, "`migrations[0]`", "either `migrate` or `operations`"],
+  [{ schemaVersion: 3, migrations: [{ from: 1, to: 2, operations: [{ remove: "old" }] }] }, "The config", "`migrations` lead to version 2", "is 3"],
   [{ onMigrationError: "console" }, "`onMigrationError`", "must be a function"],
   [{ schemaField: "" }, "`schemaField`", "a field of the app's own"],
   [{ schemaField: "version" }, "`schemaField`", "a field of the app's own"],
@@ -113,6 +116,24 @@ const SYNC_OPTIONS = [
   [{ conflictResolver: "mine" }, "`conflictResolver`", '"merge"'],
 ];
 
+const EXPORT = [
+  [{ localOnly: "no" }, "`localOnly`", "must be true or false"],
+  [{ userId: "ann" }, "`userId`", "known are localOnly, signal, onProgress"],
+  [{ signal: { aborted: false } }, "`signal`", "an AbortSignal"],
+  [{ onProgress: 1 }, "`onProgress`", "a function"],
+  [7, "The options of `exportUser`", "must be an object"],
+];
+
+const IMPORT = [
+  [{ existing: "replace" }, "`existing`", '"keep", "overwrite", "fail"'],
+  [{ asNew: 1 }, "`asNew`", "must be true or false"],
+  [{ dryrun: true }, "`dryrun`", "known are userId, existing, asNew, dryRun, signal, onProgress"],
+  [{ userId: 7 }, "`userId`", "must be a string"],
+  [{ signal: "stop" }, "`signal`", "an AbortSignal"],
+  [{ onProgress: {} }, "`onProgress`", "a function"],
+  [[], "The options of `importUser`", "must be an object"],
+];
+
 test("a wrong config is refused, and the message names the field and the fix", async () => {
   const refuses = (config, words) => refused(() => Datum.initialize(config), "invalidConfig", words, JSON.stringify(config));
   for (const [wrong, ...words] of CONFIGS) await refuses(Array.isArray(wrong) ? wrong : { remote: REMOTE, ...wrong }, words);
@@ -124,5 +145,7 @@ test("wrong options are refused, and the message names the field and the fix", a
   for (const [wrong, ...words] of SYNC_OPTIONS) {
     await refused(() => datum.synchronize("ann", wrong), "invalidArgument", words, JSON.stringify(wrong));
   }
+  for (const [wrong, ...words] of EXPORT) await refused(() => datum.exportUser("ann", wrong), "invalidArgument", words, JSON.stringify(wrong));
+  for (const [wrong, ...words] of IMPORT) await refused(() => datum.importUser("", wrong), "invalidArgument", words, JSON.stringify(wrong));
   await datum.close();
 });

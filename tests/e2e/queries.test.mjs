@@ -153,16 +153,99 @@ for (const engine of engines()) {
     assert.deepEqual(seen, { found: "p3,p2", first: ["p3", null, "p3"], count: 2, page: "p3", passed: "p1,p2", unbound: "TypeError" });
   });
 
+  test(`${engine}: a manager begins queries itself, and refuses to for anything else`, async () => {
+    const seen = await pages.run(async ({ Datum, Manager, QueryBuilder, config }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.createMany([1, 2, 3].map((n) => ({ id: `m${n}`, priority: n })));
+      const ids = (list) => list.map(({ id }) => id).join();
+      const urgent = tasks.where("priority").greaterThan(1);
+      const loop = urgent.orderBy("priority", "desc").limit(1).watch()[Symbol.asyncIterator]();
+      const lists = [ids((await loop.next()).value)];
+      await tasks.create({ id: "m4", priority: 4 });
+      lists.push(ids((await loop.next()).value));
+      await loop.return();
+      const refused = ["where", "orderBy", "limit"].map((name) => {
+        try {
+          return String(Manager.prototype[name].call({ entity: "tasks" }, "priority"));
+        } catch (error) {
+          return error instanceof QueryBuilder || error.code || error.name;
+        }
+      });
+      return {
+        found: ids(await urgent.query()),
+        passed: ids(await tasks.query(urgent.limit(1))),
+        first: [(await tasks.orderBy("priority", "desc").first()).id, ids(await tasks.limit(2).query())],
+        count: await urgent.count(),
+        plain: JSON.stringify(urgent),
+        isOne: urgent instanceof QueryBuilder,
+        lists,
+        refused,
+      };
+    });
+    const { refused, ...rest } = seen;
+    assert.deepEqual(rest, {
+      found: "m2,m3,m4",
+      passed: "m2",
+      first: ["m4", "m1,m2"],
+      count: 3,
+      plain: '{"where":{"field":"priority","greaterThan":1}}',
+      isOne: true,
+      lists: ["m3", "m4"],
+    });
+    assert.equal(new Set(refused).size, 1);
+    assert.match(refused[0], /^(invalidArgument|TypeError)$/);
+  });
+
+  test(`${engine}: reads and watches say how far writes have come, where that is asked for`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const datum = await Datum.initialize(config());
+      const tasks = datum.manager("tasks");
+      await tasks.createMany([1, 2].map((n) => ({ id: `s${n}`, n })));
+      await datum.synchronize("ada");
+      await tasks.patch("s2", { n: 3 });
+      const states = { withSyncState: true };
+      const told = (list) => list.map(({ id, $syncState }) => `${id} ${$syncState}`).join();
+      const all = tasks.watchAll(states)[Symbol.asyncIterator]();
+      const one = tasks.watchById("s2", states)[Symbol.asyncIterator]();
+      const before = [(await all.next()).value, (await one.next()).value];
+      const page = await tasks.readPage({ size: 1 }, states);
+      const reads = [told([await tasks.read("s2", states)]), told(await tasks.readAll({ includeDeleted: true, ...states })), told(page.items), page.total];
+      await datum.synchronize("ada");
+      const after = [(await all.next()).value, (await one.next()).value];
+      const plain = [await tasks.read("s2"), (await tasks.readAll({ withSyncState: false }))[1], (await tasks.watchAll()[Symbol.asyncIterator]().next()).value[1]];
+      await tasks.update({ ...after[1], n: 4 });
+      return {
+        reads,
+        told: [told(before[0]), told([before[1]]), told(after[0]), told([after[1]])],
+        same: before[0][0] === after[0][0] && Object.isFrozen(after[0][1]),
+        without: plain.some((task) => "$syncState" in task),
+        stored: (await tasks.query({ where: { field: "n", equals: 4 } }))[0],
+        wrong: (await code(tasks.readAll({ withSyncState: 1 }))).message,
+        left: (await all.return()).done,
+      };
+    });
+    assert.deepEqual(seen.reads, ["s2 pending", "s1 synced,s2 pending", "s1 synced", 2]);
+    assert.deepEqual(seen.told, ["s1 synced,s2 pending", "s2 pending", "s1 synced,s2 synced", "s2 synced"]);
+    assert.deepEqual([seen.same, seen.without, "$syncState" in seen.stored, seen.left], [true, false, false, true]);
+    assert.match(seen.wrong, /`withSyncState` must be true or false/);
+  });
+
   test(`${engine}: all that match are changed in one commit, and afterRead sees what a query has found`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }) => {
-      const datum = await Datum.initialize(config({ entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));
+      const heard = [];
+      const observers = [{ beforeWrite: (entity, kind, draft) => heard.push([kind, draft]) }];
+      const datum = await Datum.initialize(config({ observers, entities: { tasks: {}, seen: { afterRead: (entity) => ({ ...entity, title: entity.title?.toUpperCase() }) } } }));
       const [tasks, shouted] = [datum.manager("tasks"), datum.manager("seen")];
       await tasks.createMany([1, 2, 3].map((n) => ({ id: `t${n}`, n, old: true })));
       const before = datum.metrics.commits;
+      heard.length = 0;
       const patched = await tasks.patchWhere({ field: "n", greaterThan: 1 }, { done: true }, { remove: ["old"] });
+      const told = heard.splice(0);
       await shouted.create({ id: "a", title: "loud" });
       const update = await shouted.watchQuery({ where: { field: "title", equals: "loud" } })[Symbol.asyncIterator]().next();
       return {
+        told,
         patched: patched.map(({ id, done, old }) => [id, done, old]),
         commits: datum.metrics.commits - before - 1,
         shouted: [(await shouted.query({ where: { field: "title", equals: "loud" } }))[0].title, update.value[0].title, await shouted.count({ where: { field: "title", equals: "LOUD" } })],
@@ -171,12 +254,54 @@ for (const engine of engines()) {
       };
     });
     assert.deepEqual(seen, {
+      told: ["t2", "t3"].map((id) => ["patch", { done: true, id }]),
       patched: [["t2", true, undefined], ["t3", true, undefined]],
       commits: 1,
       shouted: ["LOUD", "LOUD", 0],
       refused: "unsupported",
       none: [[], "invalidArgument", "invalidArgument"],
     });
+  });
+
+  test(`${engine}: many patches are one commit, or none, and a wrong one names its place`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const heard = [];
+      const observers = [{ beforeWrite: (entity, kind, draft) => heard.push([kind, draft.id]) }];
+      const shout = ({ title, ...rest }) => ({ ...rest, ...(title && { title: title.toUpperCase() }) });
+      const datum = await Datum.initialize(config({ observers, entities: { tasks: {}, loud: { beforeSave: shout } } }));
+      const [tasks, loud] = [datum.manager("tasks"), datum.manager("loud")];
+      await tasks.createMany([1, 2].map((n) => ({ id: `p${n}`, n, old: true })));
+      await loud.create({ id: "l", title: "x", n: 1 });
+      const before = datum.metrics.commits;
+      heard.length = 0;
+      const patched = await tasks.patchMany([{ id: "p1", changes: { n: 10 }, remove: ["old"] }, { id: "p2", changes: { n: 20 } }]);
+      const commits = datum.metrics.commits - before;
+      const saved = await loud.patchMany([{ id: "l", changes: { title: "new" } }]);
+      let reads = 0;
+      const getter = { get id() { reads += 1; return "p1"; }, changes: { n: 1 } };
+      await tasks.patchMany([getter]);
+      const cases = [
+        [{}, "must be an array"],
+        [[7], "Patch 0 must be an object"],
+        [[{ id: "p1", changes: {} }, { id: 7, changes: {} }], "`id` of patch 1 must be a string"],
+        [[{ id: "p1" }], "`changes` of patch 0"],
+        [[{ id: "p1", changes: { n: NaN } }], "`changes` of patch 0"],
+        [[{ id: "p1", changes: {}, remove: ["version"] }], "which every entity has"],
+        [[{ id: "p1", change: {} }], "`change` of patch 0 is not known"],
+        [[{ id: "p1", get changes() { throw new Error("mine"); } }], "Patch 0 could not be read"],
+        [[{ id: "p2", changes: { n: 0 } }, { id: "nobody", changes: {} }], "no such entity"],
+      ];
+      const faults = [];
+      for (const [patches, words] of cases) {
+        const { code: got, message } = await code(tasks.patchMany(patches));
+        if (!["invalidArgument", "invalidEntity", "notFound"].includes(got) || !message.includes(words)) faults.push([words, got, message]);
+      }
+      return { heard, commits, patched: patched.map(({ id, n, old }) => [id, n, old]), saved: saved[0], reads, faults, kept: (await tasks.read("p2")).n, none: await tasks.patchMany([]) };
+    });
+    assert.deepEqual(seen.faults, []);
+    assert.deepEqual(seen.patched, [["p1", 10, undefined], ["p2", 20, true]]);
+    assert.deepEqual([seen.heard.slice(0, 2), seen.commits], [[["patch", "p1"], ["patch", "p2"]], 1]);
+    assert.deepEqual([seen.saved.title, seen.saved.n, seen.reads, seen.kept, seen.none], ["NEW", 1, 1, 20, []]);
   });
 
   test(`${engine}: a wrong query is refused by the path of what is wrong with it`, async () => {

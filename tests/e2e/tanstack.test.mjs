@@ -5,7 +5,7 @@ import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { transform } from "esbuild";
-import { createCollection, createLiveQueryCollection, eq } from "@tanstack/db";
+import { and, createCollection, createLiveQueryCollection, eq, gt, inArray, like, or } from "@tanstack/db";
 import { after, before, test } from "./lib/test.mjs";
 import { FakeFeed, rest } from "./lib/fake-datum.mjs";
 import { run } from "./lib/files.mjs";
@@ -87,6 +87,95 @@ test("an update sends only what it changes, and removes a field that is deleted"
   assert.deepEqual(push.request.operations.map(({ kind, data }) => [kind, data.title, "done" in data]), [["patch", "b", false]]);
   await tasks.update("1", (draft) => void delete draft.due).isPersisted.promise;
   assert.deepEqual([Object.hasOwn(await manager.read("1"), "due"), Object.hasOwn(tasks.get("1"), "due"), titles(tasks)], [false, false, ["b"]]);
+});
+
+test("an update of several is a patch of each, so that what another commit changes meanwhile stays", async (t) => {
+  const { datum, manager, remote, tasks } = await open(t);
+  await tasks.insert([{ id: "1", title: "a", done: false, due: "x" }, { id: "2", title: "b", done: false, due: "y" }]).isPersisted.promise;
+  await datum.synchronize("ada");
+  const commits = datum.metrics.commits;
+  // Another commit lands while the collection's write is under way.
+  const { patchMany } = manager;
+  Object.defineProperty(manager, "patchMany", {
+    value: async (...given) => {
+      await manager.patch("2", { title: "theirs" });
+      return patchMany.apply(manager, given);
+    },
+  });
+  await tasks.update(["1", "2"], ([one, two]) => {
+    one.title = "mine";
+    delete one.due;
+    two.done = true;
+  }).isPersisted.promise;
+  assert.deepEqual((await manager.readAll()).map(({ title, done, due }) => [title, done, due]), [["mine", false, undefined], ["theirs", true, "y"]]);
+  assert.equal(datum.metrics.commits - commits, 2);
+  remote.requests.length = 0;
+  await datum.synchronize("ada");
+  const sent = remote.requests.filter(({ kind }) => kind === "push").flatMap(({ request }) => request.operations);
+  assert.equal(sent.find(({ id }) => id === "2").kind, "patch");
+});
+
+test("a collection of a query has what it finds, and a write of anything else is stored and leaves", async (t) => {
+  const { manager, datum } = await open(t, { entities: { tasks: { indexes: ["due"] }, projects: {} } });
+  await manager.createMany([1, 2, 3, 4].map((due) => ({ id: `${due}`, title: `task ${due}`, done: due === 2, due })));
+  const query = manager.where("done").equals(false).orderBy("due").limit(2);
+  const first = createCollection(datumCollectionOptions({ manager, id: `first-${opened}`, query }));
+  await first.preload();
+  assert.deepEqual(titles(first), ["task 1", "task 3"]);
+  const within = (transaction) => Promise.race([transaction.isPersisted.promise.then(() => "stored"), new Promise((resolve) => setTimeout(resolve, 10_000, "pending"))]);
+  assert.equal(await within(first.insert({ id: "9", title: "task 9", done: false, due: 9 })), "stored", "beyond the limit");
+  assert.equal(await within(first.insert({ id: "8", title: "task 8", done: true, due: 0 })), "stored", "not matching");
+  assert.deepEqual([titles(first), await manager.count()], [["task 1", "task 3"], 6]);
+  assert.equal(await within(first.insert({ id: "0", title: "task 0", done: false, due: 0 })), "stored");
+  await until(() => titles(first).join() === "task 0,task 1");
+  assert.equal(await within(first.update("0", (draft) => void (draft.done = true))), "stored");
+  await until(() => titles(first).join() === "task 1,task 3");
+  assert.equal(await within(first.delete("1")), "stored");
+  await until(() => titles(first).join() === "task 3,task 4");
+  const wrong = createCollection(datumCollectionOptions({ manager, id: `wrong-${opened}`, query: { where: { field: "due", below: 3 } } }));
+  await assert.rejects(wrong.preload());
+  await datum.close();
+});
+
+test("a collection that loads on demand has what its live queries ask for, by an index, and follows it", async (t) => {
+  const { manager, datum } = await open(t, { entities: { tasks: { indexes: ["group"] }, projects: {} } });
+  await manager.createMany(Array.from({ length: 60 }, (_, n) => ({ id: `t${String(n).padStart(2, "0")}`, title: `task ${n}`, group: n % 6, n, done: n % 2 === 0 })));
+  const asked = [];
+  const { watchQuery } = manager;
+  Object.defineProperty(manager, "watchQuery", {
+    value: (query, ...more) => {
+      asked.push(query);
+      return watchQuery.call(manager, query, ...more);
+    },
+  });
+  const tasks = createCollection(datumCollectionOptions({ manager, id: `demand-${opened}`, syncMode: "on-demand" }));
+  await tasks.preload();
+  assert.deepEqual([asked, tasks.size], [[], 0], "nothing is loaded before it is asked for");
+  const live = (where) => createLiveQueryCollection((q) => where(q.from({ task: tasks })));
+  const twos = live((q) => q.where(({ task }) => and(eq(task.group, 2), eq(task.done, true))).orderBy(({ task }) => task.n, "desc").limit(3));
+  await twos.preload();
+  assert.deepEqual(twos.toArray.map(({ n }) => n), [56, 50, 44]);
+  assert.deepEqual(asked, [{ where: { and: [{ field: "group", equals: 2 }, { field: "done", equals: true }] } }]);
+  assert.equal((await manager.explain(asked[0])).index?.[0], "group");
+  assert.equal(tasks.size, 10);
+  const some = live((q) => q.where(({ task }) => or(inArray(task.group, [2, 3]), gt(task.n, 58))));
+  await some.preload();
+  assert.deepEqual([some.size, tasks.size], [21, 21]);
+  // What cannot be said to the engine is chosen by TanStack DB.
+  const odd = live((q) => q.where(({ task }) => and(eq(task.group, 1), like(task.title, "%3%"))));
+  await odd.preload();
+  assert.deepEqual([odd.toArray.map(({ n }) => n).sort(), asked.at(-1)], [[13, 31, 37, 43].filter((n) => n % 6 === 1), { where: { field: "group", equals: 1 } }]);
+  await tasks.insert({ id: "new", title: "new", group: 2, n: 99, done: true }).isPersisted.promise;
+  await tasks.insert({ id: "beside", title: "beside", group: 5, n: 9, done: true }).isPersisted.promise;
+  await until(() => twos.toArray[0].n === 99);
+  await manager.patch("new", { group: 3 });
+  await until(() => twos.toArray[0].n === 56);
+  assert.deepEqual([some.size, tasks.has("beside"), tasks.has("new")], [22, false, true]);
+  await some.cleanup();
+  await until(() => !tasks.has("new"));
+  assert.equal(tasks.has("t02"), true, "another live query has it");
+  assert.throws(() => datumCollectionOptions({ manager, syncMode: "on-demand", query: {} }), /leave `query` out/);
+  await datum.close();
 });
 
 test("what is refused is rolled back, and says why", async (t) => {

@@ -1,6 +1,7 @@
 // Export and import through the packed package: a user's data becomes a file, the storage is wiped, the file brings it back, and a sync
 // ends with one state on the server and every device.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "./lib/test.mjs";
 import { makeApp } from "./lib/app.mjs";
 import { device, launch } from "./lib/browser.mjs";
@@ -70,6 +71,32 @@ test("a file brings back what a wipe took, and what was pending is sent once", a
   assert.equal(await synchronize(other.page), true);
   assert.deepEqual(await titles(other.page), ["bread", "milk", "not sent"]);
   assert.equal(await pending(it.page), 0);
+  assert.deepEqual([it.errors, other.errors], [[], []]);
+});
+
+test("the code of docs/backup.md saves and loads, and offers the entities of another user", async () => {
+  const text = await readFile(new URL("../../docs/backup.md", import.meta.url), "utf8");
+  const [saves, offers, ...more] = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
+  assert.deepEqual(more, []);
+  const [it, other] = [await open("documents"), await open("reader")];
+  await create(it.page, "milk", "bread");
+  const run = (page, code, file) =>
+    page.evaluate(
+      async ([code, file]) => {
+        const asked = [];
+        const confirm = (question) => asked.push(question) > 0;
+        const AsyncFunction = (async () => {}).constructor;
+        const given = file === undefined ? ["datum", "confirm"] : ["datum", "confirm", "file"];
+        await new AsyncFunction(...given, code)(window.app.datum, confirm, file);
+        return asked;
+      },
+      [code, file],
+    );
+  const [save, load] = saves.split("// Load");
+  assert.deepEqual(await run(it.page, `${save}\nawait datum.clearUserData(datum.currentUserId);\n// Load${load}`), ["Add 2 entities, and 2 unsent changes?"]);
+  assert.deepEqual([await titles(it.page), await pending(it.page)], [["bread", "milk"], 2]);
+  await run(other.page, offers, await exported(it.page));
+  assert.deepEqual([await titles(other.page), await pending(other.page)], [["bread", "milk"], 2]);
   assert.deepEqual([it.errors, other.errors], [[], []]);
 });
 
@@ -168,5 +195,33 @@ test("a signal ends an import whose source is silent, and a stream is cancelled"
     return [...codes, cancelled];
   });
   assert.deepEqual(codes, ["cancelled", "cancelled", true]);
+  await it.context.close();
+});
+
+test("a signal ends an import that waits for a cycle, and the cycle goes on", async () => {
+  const it = await open("waiting");
+  await create(it.page, "milk");
+  const file = await exported(it.page);
+  let arrive, go;
+  const [arrived, gate] = [new Promise((resolve) => (arrive = resolve)), new Promise((resolve) => (go = resolve))];
+  await it.page.route(/\/sync\/v1\/(pull|push)/, async (route) => {
+    arrive();
+    await gate;
+    await route.continue();
+  });
+  await it.page.evaluate(() => void (window.cycle = window.app.datum.synchronize(window.app.userId)));
+  await arrived;
+  const code = await it.page.evaluate(async (file) => {
+    const stop = new AbortController();
+    let imported;
+    await new Promise((read) => {
+      const onProgress = ({ lines, total }) => lines === total && read();
+      imported = window.app.datum.importUser(file, { signal: stop.signal, onProgress }).catch(({ code }) => code);
+    });
+    stop.abort();
+    return imported;
+  }, file);
+  go();
+  assert.deepEqual([code, await it.page.evaluate(async () => (await window.cycle).isSuccess)], ["cancelled", true]);
   await it.context.close();
 });

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::support::migrations::{at_version, updated};
 use crate::support::world::{Tab, World};
 use datum_sync::plan::write::Write;
 use datum_sync::query::fields::EntityRef;
@@ -168,4 +169,25 @@ fn a_query_allocates_for_the_entities_that_it_returns_and_for_no_others() {
     offer(&bodies[..100]);
     assert_eq!(allocations(|| offer(&bodies[100..])), 0);
     assert!(select.finish().matched > 400);
+}
+
+#[test]
+fn a_migration_takes_as_long_for_each_pending_operation_however_many_there_are() {
+    let migrated = |count: u64| {
+        let world = World::new();
+        let phone = at_version(world.device("phone"), 1);
+        let tab = phone.open();
+        create_many(&tab, 0, count);
+        tab.run(tab.engine.close());
+        let (phone, chain) = updated(phone);
+        let made = allocations(|| assert_eq!(phone.open().pending(), count));
+        assert_eq!(chain.ids.borrow().len() as u64, count);
+        made
+    };
+    let (few, many) = (migrated(TASKS), migrated(4 * TASKS));
+
+    assert!(
+        many < 5 * few,
+        "{few} for {TASKS}, {many} for four times as many"
+    );
 }

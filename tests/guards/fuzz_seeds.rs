@@ -8,7 +8,7 @@ mod properties;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::support::world::{Fault, World};
+use crate::support::world::{Device, Fault, Tab, World};
 use datum_sync::conflict;
 use datum_sync::log::commit::{Commit, Entry, Event, SegmentWrite};
 use datum_sync::log::facts::Parked;
@@ -24,9 +24,32 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Returns the payloads of all records of a device whose history has something of everything.
-fn payloads() -> Vec<Vec<u8>> {
+/// Returns the payloads of all records of two devices, and an export of each.
+fn made_by_devices() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let world = World::new();
+    let [phone, laptop] = devices(&world);
+    let tab = phone.open();
+    let records = [&phone, &laptop]
+        .iter()
+        .flat_map(|device| tab.run(device.store().inner.load()).unwrap())
+        .map(|(_, record)| record[HEADER..].to_vec())
+        .collect();
+    let exports = [&phone, &laptop].map(|device| export(&device.open()));
+    (records, exports.to_vec())
+}
+
+/// Returns an export of a tab's user, behind a byte that says how it is read.
+fn export(tab: &Tab) -> Vec<u8> {
+    let export = tab.run(tab.engine.transfer().export(&tab.user, true));
+    let (export, mut file) = (export.unwrap(), vec![61]);
+    while let Some(lines) = tab.run(export.next()).unwrap() {
+        file.extend_from_slice(lines.as_bytes());
+    }
+    file
+}
+
+/// Makes devices whose histories have something of everything.
+fn devices(world: &World) -> [Device; 2] {
     let config = r#"{"entities":{"tasks":{"localOnly":["draft"]},"notes":{"deleteBehavior":"softDelete","conflictResolver":"ask"}}}"#;
     let (phone, laptop) = (
         world.device("phone").with_config(config),
@@ -73,16 +96,12 @@ fn payloads() -> Vec<Vec<u8>> {
     a.delete(&ids[2]);
     a.sync_with(r#"{"forceFullSync":true}"#).unwrap();
     [phone, laptop]
-        .iter()
-        .flat_map(|device| a.run(device.store().inner.load()).unwrap())
-        .map(|(_, record)| record[HEADER..].to_vec())
-        .collect()
 }
 
 /// Seeds that are made: records and logs from a history, and the answers among the protocol's
 /// vectors.
 fn made() -> Vec<(&'static str, Vec<u8>)> {
-    let payloads = payloads();
+    let (payloads, exports) = made_by_devices();
     assert!(
         payloads.len() > 10,
         "a history of {} records says little",
@@ -99,6 +118,7 @@ fn made() -> Vec<(&'static str, Vec<u8>)> {
         ]
         .concat()
     };
+    seeds.extend(exports.into_iter().map(|file| ("transfer", file)));
     for length in [1, 4, payloads.len()] {
         seeds.push(("log", payloads[..length].iter().flat_map(chunk).collect()));
     }

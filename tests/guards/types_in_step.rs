@@ -34,7 +34,18 @@ fn classes_have_the_members_that_are_exported() {
         assert!(entry.contains(&format!("prototype.{made} =")), "{made}");
         manager.insert(made.to_owned());
     }
+    let begins = entry
+        .split("for (const name of ")
+        .find(|part| part.contains("QueryBuilder("));
+    manager.extend(strings(bracketed(
+        begins.expect("no beginnings of queries"),
+    )));
     equal("class Manager", &class("Manager"), &manager);
+    let builder = without_comments(&file("src/js/query-builder.js"));
+    let methods = own_methods(block(&builder, "class QueryBuilder"));
+    equal("class QueryBuilder", &class("QueryBuilder"), &methods);
+    let operators = constant("src/js/query-builder.js", "OPERATORS", 0);
+    equal("Operators", &interface("Operators"), &operators);
     let mut feed = interface("StatusFeed");
     feed.insert("[Symbol.asyncIterator]".to_owned());
     equal("StatusFeed", &feed, &exported("Feed"));
@@ -46,6 +57,15 @@ fn classes_have_the_members_that_are_exported() {
         let body = block(declared(&types, "class", "Manager"), member);
         equal(member, &member_names(body), &exported(exported_class));
     }
+}
+
+/// The public methods of a class in a script: what opens a bracket at its first level.
+fn own_methods(body: &str) -> Names {
+    let lines = body.lines().filter_map(|line| line.strip_prefix("  "));
+    let opened = lines.filter(|line| line.ends_with(") {") && !line.starts_with([' ', '#']));
+    let names = opened.filter_map(|line| line.split('(').next());
+    let names = names.map(|name| name.trim_start_matches("async ").to_owned());
+    names.filter(|name| name != "constructor").collect()
 }
 
 /// What the package's entry adds to the class: `initialize: { value: … }`.
@@ -320,7 +340,8 @@ fn options_have_the_keys_that_are_read() {
     equal("UserOption", &interface("UserOption"), &read("user"));
     let with_user = |name: &str| &interface(name) | &interface("UserOption");
     let placed = |name: &str| &with_user(name) | &interface("SpaceOption");
-    equal("ReadOptions", &placed("ReadOptions"), &read("read"));
+    let types = &placed("ReadOptions") | &interface("QueryOptions");
+    equal("ReadOptions", &types, &read("read"));
     equal("SpaceOption", &with_user("SpaceOption"), &read("space"));
     equal("QueryOptions", &placed("QueryOptions"), &read("query"));
     equal("PageRequest", &interface("PageRequest"), &read("page"));

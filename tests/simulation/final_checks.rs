@@ -82,6 +82,7 @@ impl World {
     }
 
     pub(super) fn judge(&mut self) -> Result<(), String> {
+        self.judge_lists();
         self.check()?;
         let mut truths = BTreeMap::new();
         for user in USERS {

@@ -21,6 +21,7 @@ use super::model::Model;
 use super::network::SimRemote;
 use super::ports::{Shared, SimBacking, SimHost, Weather};
 use super::push_checks::PushChecker;
+use super::queries::LiveList;
 use super::tasks::{Owner, Tasks};
 use crate::support::clock::Clock;
 use crate::support::cycle_ends::CycleEnds;
@@ -86,6 +87,8 @@ pub struct World {
     pub(super) counter: Cell<u64>,
     pub(super) epochs: Cell<u32>,
     pub(super) broken: Rc<RefCell<Vec<String>>>,
+    /// What apps show, as long as their tabs are there.
+    pub(super) lists: Vec<LiveList>,
 }
 
 impl World {
@@ -128,6 +131,7 @@ impl World {
             counter: Cell::new(0),
             epochs: Cell::new(0),
             broken: Rc::default(),
+            lists: Vec::new(),
         };
         for user in USERS {
             for n in 0..=world.dice.below(3) {
@@ -230,7 +234,8 @@ impl World {
         match what {
             0..=499 if self.shares && what < 400 => self.act_in_space(device, slot),
             0..=499 => self.write(device, slot),
-            500..=719 => self.sync(device, slot),
+            500..=704 => self.sync(device, slot),
+            705..=719 => self.show(device, slot),
             720..=779 => self.open(device, slot),
             780..=829 => self.crash(device, slot),
             830..=859 => self.freeze(device, slot),

@@ -166,7 +166,11 @@ fn what_was_never_there_is_shown_counted_and_deleted_like_anything_else() {
         (3, 3, 1)
     );
     let page = b
-        .run(b.engine.entities().read_page("ann", "tasks", 2, Some("a")))
+        .run(
+            b.engine
+                .entities()
+                .read_page("ann", "tasks", 2, Some("a"), false),
+        )
         .unwrap();
     assert!(
         page.items.find(r#""id":"b""#) < page.items.find(r#""id":"c""#) && !page.has_more,

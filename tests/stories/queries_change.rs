@@ -1,5 +1,6 @@
 //! Changes of all entities that satisfy a condition.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::queries::{INDEXED, create_many, numbered, query};
@@ -13,13 +14,13 @@ fn patch_where(tab: &Tab, filter: &str, changes: &str) -> Result<Vec<Written>> {
         changes: changes.to_owned(),
     };
     let queries = tab.engine.queries();
-    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write))
+    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write, None))
 }
 
 fn delete_where(tab: &Tab, filter: &str) -> Result<Vec<Written>> {
     let write = |id| Write::Delete { id, soft: false };
     let queries = tab.engine.queries();
-    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write))
+    tab.run(queries.change(&tab.user, "tasks", filter, Rc::default(), &write, None))
 }
 
 fn commits(tab: &Tab) -> u64 {
@@ -95,4 +96,39 @@ fn the_condition_holds_for_the_state_that_the_commit_is_made_on() {
             ["t00001", "t00003", "t00004", "t00005", "t00006", "t00007"]
         );
     }
+}
+
+#[test]
+fn each_write_is_told_once_before_it_is_made_also_where_another_tab_was_first() {
+    let world = World::new();
+    let device = world.device("phone").with_config(INDEXED);
+    let (one, two) = (device.open(), device.open());
+    create_many(&one, numbered(0, 8));
+    one.sync();
+    two.run(two.engine.on_head("ann", u64::MAX)).unwrap();
+    two.patch("t00002", r#"{"group":0}"#);
+    two.patch("t00004", r#"{"group":3}"#);
+    let told = RefCell::new(Vec::new());
+    let tell = |writes: &[Write]| {
+        let ids = writes.iter().map(|write| match write {
+            Write::Delete { id, .. } => format!("{id} of {}", query(&one, "{}").len()),
+            _ => unreachable!(),
+        });
+        told.borrow_mut().extend(ids);
+    };
+    let (filter, write) = (r#"{"field":"group","equals":0}"#, |id| Write::Delete {
+        id,
+        soft: false,
+    });
+    let queries = one.engine.queries();
+    let change = queries.change("ann", "tasks", filter, Rc::default(), &write, Some(&tell));
+    let written = one.run(change).unwrap();
+    let deleted = |id: &str| Written::Deleted(id.to_owned());
+    assert_eq!(written, [deleted("t00000"), deleted("t00002")]);
+    let told = told.into_inner();
+    assert_eq!(
+        told,
+        ["t00000 of 8", "t00004 of 8", "t00002 of 8"],
+        "t00004 matched when it was told"
+    );
 }

@@ -2,8 +2,9 @@
 
 use super::transfer_support::{as_new, existing, export, import, import_with, seen};
 use crate::support::conflicts::clash;
-use crate::support::world::{Fault, Tab, World};
+use crate::support::world::{Tab, World};
 use datum_server::MemoryServer;
+use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::engine::transfer::ImportOptions;
 use datum_sync::model::error::Code;
 use datum_sync::plan::import::Existing;
@@ -144,11 +145,32 @@ fn a_backup_brings_back_what_was_deleted_where_the_rest_is_known() {
     let done = import(&a, &file).unwrap();
 
     assert_eq!((done.added, done.kept, done.unchanged), (1, 1, 1));
+    assert_eq!(done.pending_operations, 1, "it is created again");
     assert_eq!(a.titles(), ["after", "goes", "same"]);
     assert!(a.sync().is_success);
     let reader = world.device("reader").open();
     reader.sync();
     assert_eq!(reader.titles(), ["after", "goes", "same"]);
+}
+
+#[test]
+fn what_was_deleted_before_this_device_knew_it_comes_back_as_a_new_write() {
+    let world = World::new();
+    let a = world.device("phone").open();
+    a.create(r#"{"id":"goes","title":"goes"}"#);
+    a.sync();
+    let file = export(&a);
+    a.delete("goes");
+    a.sync();
+    let b = world.device("tablet").open();
+    b.sync();
+
+    let done = import(&b, &file).unwrap();
+
+    assert_eq!((done.added, done.pending_operations), (1, 1));
+    assert!(b.sync().is_success);
+    a.sync();
+    assert_eq!(a.titles(), ["goes"]);
 }
 
 #[test]
@@ -317,7 +339,9 @@ fn an_import_that_is_stopped_has_written_nothing() {
 
     let options = ImportOptions::default();
     let file = reader.finish().unwrap();
-    let error = b.run(b.engine.transfer().import(&file, &options, &|| true));
+    let cancel = Cancel::default();
+    cancel.stop(Stop::Abort);
+    let error = b.run(b.engine.transfer().import(&file, &options, &cancel));
 
     assert_eq!(error.unwrap_err().code(), Code::Cancelled);
     assert_eq!((b.titles().len(), b.pending()), (0, 0));
@@ -364,37 +388,6 @@ fn an_export_is_of_one_state_whatever_is_written_meanwhile() {
             assert!(!file.contains("later"));
         }
     }
-}
-
-#[test]
-fn an_import_waits_for_the_cycle_and_the_cycle_after_it_settles_both() {
-    let world = World::new();
-    let a = world.device("phone").open();
-    a.create(r#"{"id":"n","title":"one"}"#);
-    a.sync();
-    a.patch("n", r#"{"title":"two"}"#);
-    let file = export(&a);
-    let tablet = world.device("tablet");
-    let b = tablet.open();
-    tablet.fault("/pull", Fault::Late(500));
-
-    let options = ImportOptions::default();
-    let mut reader = datum_sync::transfer::read::FileReader::default();
-    reader.push(file.as_bytes()).unwrap();
-    let file = reader.finish().unwrap();
-    let cycle = b
-        .engine
-        .synchronize("ann", Default::default(), None, Default::default());
-    let (cycle, import) = b.run(async {
-        let import = b.engine.transfer().import(&file, &options, &|| false);
-        futures_util::future::join(cycle, import).await
-    });
-
-    assert!(cycle.unwrap().is_success);
-    assert_eq!(import.unwrap().pending_operations, 1);
-    assert!(b.sync().is_success);
-    assert_eq!(b.titles(), ["two"]);
-    assert_eq!(world.server.rows("ann").len(), 1);
 }
 
 #[test]

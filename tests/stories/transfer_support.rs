@@ -1,6 +1,7 @@
 //! Exports and imports, as an app makes them.
 
 use crate::support::world::Tab;
+use datum_sync::engine::cycle::cancel::Cancel;
 use datum_sync::engine::transfer::{ImportOptions, ImportResult};
 use datum_sync::model::error::Result;
 use datum_sync::plan::import::Existing;
@@ -28,7 +29,11 @@ pub fn import_with(tab: &Tab, file: &[u8], options: &ImportOptions) -> Result<Im
         }
     }
     let file = reader.finish()?;
-    tab.run(tab.engine.transfer().import(&file, options, &|| false))
+    tab.run(
+        tab.engine
+            .transfer()
+            .import(&file, options, &Cancel::default()),
+    )
 }
 
 /// Imports a file as it is by default.

@@ -323,6 +323,7 @@ export const titles = async <T extends Entity & { title: string }>(manager: Mana
 async function backups(datum: Datum, response: Response, file: File): Promise<void> {
   const stream: ReadableStream<Uint8Array> = datum.exportUser("ada", { localOnly: false, onProgress: ({ phase, lines, total }) => console.log(phase, lines / total) });
   await new Response(stream).blob();
+  await datum.manager("tasks").patchMany([{ id: "a", changes: { title: "b" } }, { id: "b", changes: {}, remove: [] }], { spaceId: null });
   for await (const chunk of datum.exportUser()) isExactly<typeof chunk, Uint8Array>(true);
   const { added, kept, deadLetters } = await datum.importUser(response, { existing: "overwrite", asNew: true, dryRun: true, signal: AbortSignal.timeout(1) });
   console.log(added + kept + deadLetters);

@@ -1,6 +1,6 @@
 // The builder of queries: what its types take, and what they refuse.
-import type { AnyEntity, Entity, Manager, Query } from "datum-sync";
-import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/builder.js";
+import type { AnyEntity, Entity, EntitySyncState, Manager, Query } from "datum-sync";
+import { from, query, type FieldPath, type ValueAt } from "../../src/js/query/index.js";
 
 interface Task extends Entity {
   title: string;
@@ -61,6 +61,16 @@ tasks.where("title").build();
 
 declare const manager: Manager<Task>;
 const found: Promise<Readonly<Task>[]> = from(manager).where("priority").greaterThan(2).query();
+const begun: Promise<Readonly<Task>[]>[] = [
+  manager.where("priority").greaterThan(2).orderBy("createdAt", "desc").limit(50).query(),
+  manager.orderBy("due", "desc", { nulls: "last" }).query(),
+  manager.limit(3).query(),
+];
+void begun;
+// @ts-expect-error: no such field.
+manager.where("prioritaet");
+// @ts-expect-error: the field has another type.
+manager.where("priority").equals("high");
 const first: Promise<Readonly<Task> | null> = from(manager, { spaceId: null }).orderBy("due").first();
 void [found, first, from(manager).where("done").equals(true).count(), manager.count(tasks.where("done").equals(true))];
 async function watched(): Promise<void> {
@@ -75,3 +85,22 @@ async function watched(): Promise<void> {
   (await manager.explain({ where: { field: "due", isNull: true } })).reason.trim();
 }
 void watched;
+
+const states = { withSyncState: true } as const;
+async function withStates(): Promise<void> {
+  const read = await manager.read("t", { withSyncState: true, includeDeleted: true });
+  const all = await manager.readAll({ withSyncState: true });
+  const page = await manager.readPage({ size: 5 }, states);
+  page.total.toFixed();
+  const shown: (EntitySyncState | undefined)[] = [read?.$syncState, all[0]?.$syncState, page.items[0]?.$syncState];
+  void shown;
+  for await (const list of manager.watchAll(states)) void list[0]?.$syncState.trim();
+  for await (const task of manager.watchById("t", states)) void task?.$syncState.trim();
+  const plain = await manager.readAll({ includeDeleted: true });
+  isExactly<typeof plain, Readonly<Task>[]>(true);
+  // @ts-expect-error: the state was not asked for.
+  void plain[0]?.$syncState;
+  // @ts-expect-error: a count has no entities.
+  await manager.count({}, states);
+}
+void withStates;

@@ -197,8 +197,15 @@ migrations([{ from: 1, to: 2, migrate: async (entity) => entity }]);
 migrations([{ from: 1, to: 2 }]);
 // @ts-expect-error: `add` has a value.
 migrations([{ from: 1, to: 2, operations: [{ add: "tags" }] }]);
-// @ts-expect-error: they are made by `migrations`.
-export const bareMigrations: DatumConfig = { entities: {}, remote: { url: "/" }, schemaVersion: 2, migrations: [{ from: 1, to: 2, operations: [{ remove: "old" }] }] };
+// @ts-expect-error: an operation does one thing.
+export const bareMigrations: DatumConfig = { entities: {}, remote: { url: "/" }, schemaVersion: 2, migrations: [{ from: 1, to: 2, operations: [{ drop: "old" }] }] };
+
+// @ts-expect-error: what is here is kept, overwritten, or a reason to fail.
+void datum.importUser("", { existing: "replace" });
+// @ts-expect-error: an export is of one user, which is the first argument.
+datum.exportUser("ada", { userId: "bob" });
+// @ts-expect-error: a file is no plain object.
+void datum.importUser({ lines: [] });
 
 // @ts-expect-error: on or off.
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };

@@ -28,7 +28,7 @@ struct Folder {
 const QUERY: Folder = Folder {
     name: "query",
     entries: &["index"],
-    types: &["index.d.ts", "builder.d.ts"],
+    types: &["index.d.ts"],
     external: &[],
 };
 

@@ -31,7 +31,7 @@ pub fn open(glue: &str) -> Result<String> {
     let imports = imports.replacen(TABLE, &format!("{TABLE}[BUILD]: {{ load: loadNow }},\n"), 1);
     Ok(format!(
         "import {{ loadNow, when }} from \"{path}\";\n\
-         export {{ begin as beginParts, follow as followParts, load as loadParts }} from \"{path}\";\n\
+         export {{ begin as beginParts, follow as followParts, load as loadParts, when as whenLoaded }} from \"{path}\";\n\
          export {{ __wbg_get_imports as getImports }};\n\
          {before}function __wbg_get_imports({imports}"
     ))

@@ -32,12 +32,13 @@ const TYPES: &str = "index.d.ts";
 /// For apps with a service worker; pages do not load it.
 const WORKER: &str = "service-worker.js";
 const WORKER_TYPES: &str = "service-worker.d.ts";
-/// For apps with migrations; others do not load it.
+/// For apps with migrations; others do not load them.
 const MIGRATIONS: &str = "migrations.js";
+const CHAIN: &str = "migration-chain.js";
 const MIGRATIONS_TYPES: &str = "migrations.d.ts";
 const INLINE: &str = "inline.js";
 /// What the entry imports.
-const ENTRY_PARTS: [&str; 2] = ["report.js", "load.js"];
+const ENTRY_PARTS: [&str; 3] = ["report.js", "load.js", "query-builder.js"];
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 7] = [
     "node.js",
@@ -231,7 +232,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
-    for name in [WORKER, MIGRATIONS] {
+    for name in [WORKER, MIGRATIONS, CHAIN] {
         minify(context, &sources.join(name), &folder.join(name), &[])?;
     }
     for name in UNBUNDLED {
@@ -291,20 +292,24 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
         &[
             "--bundle",
             &format!("--external:./{INLINE}"),
+            &format!("--external:./{CHAIN}"),
             &format!("--inject:{}", microtask.display()),
             &format!("--define:VERSION=\"{}\"", context.version),
             &format!("--define:BUILD=\"{}\"", build.id),
             &format!("--define:PARTS={}", build.parts),
         ],
     )?;
-    // The request of the fallback is an expression, which bundlers warn of.
-    let text = fs::read_to_string(&file).because("reading the bundle")?;
-    let request = format!("import(new URL(\"{INLINE}\"");
-    if text.matches(&request).count() != 1 {
-        return Err(Failure::new(format!("{ENTRY} must have {request} once")));
+    // These requests are expressions, which bundlers warn of.
+    let mut text = fs::read_to_string(&file).because("reading the bundle")?;
+    for name in [INLINE, CHAIN] {
+        let request = format!("import(new URL(\"{name}\"");
+        if text.matches(&request).count() != 1 {
+            return Err(Failure::new(format!("{ENTRY} must have {request} once")));
+        }
+        let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
+        text = text.replace(&request, &quiet);
     }
-    let quiet = request.replacen('(', "(/*webpackIgnore:true*//*@vite-ignore*/", 1);
-    fs::write(&file, text.replace(&request, &quiet)).because("writing the bundle")?;
+    fs::write(&file, text).because("writing the bundle")?;
     for name in [GLUE].iter().chain(&ENTRY_PARTS) {
         fs::remove_file(folder.join(name)).because(format!("removing {name}"))?;
     }

@@ -7,6 +7,7 @@
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::engine::breaks::Breaks;
 use crate::engine::database::{Database, MAX_STALE, Source, load, overtaken};
 use crate::engine::migrations::Migrations;
 use crate::log::commit::{Commit, Event};
@@ -26,9 +27,6 @@ const PATIENCE_MS: u64 = 15_000;
 
 /// How often it looks whether that one is done.
 const POLL_MS: u64 = 50;
-
-/// How long the page may stand still, in milliseconds.
-const AT_ONCE_MS: u64 = 12;
 
 /// Returns true if the log has data of an earlier version of the app's schema.
 pub(super) fn is_due<S: Store, H: Host>(db: &Database<S, H>) -> bool {
@@ -158,7 +156,7 @@ async fn pass<S: Store, H: Host>(
     let progress =
         |done: u64| schema.tell(&user_id, db.host.now_ms(), (from, done.min(total), total));
     progress(0);
-    let (mut done, mut began) = (0_u64, db.host.elapsed_ms());
+    let (mut done, mut breaks) = (0_u64, Breaks::new(&*db.host));
     loop {
         db.check_open()?;
         let step = db.read(|replica| draft.next(replica, &rules));
@@ -178,10 +176,9 @@ async fn pass<S: Store, H: Host>(
             }
             MigrationStep::Done => break,
         }
-        if db.host.elapsed_ms().saturating_sub(began) >= AT_ONCE_MS {
+        if breaks.is_due(&*db.host) {
             progress(done);
-            db.host.breathe().await;
-            began = db.host.elapsed_ms();
+            breaks.take(&*db.host).await;
         }
     }
     progress(total);

@@ -7,19 +7,39 @@ use crate::engine::database::Database;
 use crate::log::address::BodyId;
 use crate::log::directory::Directory;
 use crate::log::segment;
-use crate::model::entity::{Key, Owner, push_entity};
+use crate::model::entity::{Key, Owner, push_entity, push_sync_state};
 use crate::model::error::{Code, Result};
 use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
+use crate::state::sync_states::SyncStates;
 use crate::state::tables;
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::Items;
+
+/// What a read includes, besides entities as they are stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Include {
+    /// Deleted entities.
+    pub deleted: bool,
+    /// The member `$syncState` of each entity.
+    pub states: bool,
+}
+
+/// Whether deleted entities are included.
+impl From<bool> for Include {
+    fn from(deleted: bool) -> Self {
+        Self {
+            deleted,
+            states: false,
+        }
+    }
+}
 
 impl<S: Store, H: Host> Database<S, H> {
     /// Passes the selected entities to `each` in order of id, as JSON: those with these ids, or
@@ -31,7 +51,7 @@ impl<S: Store, H: Host> Database<S, H> {
         &self,
         selection: &str,
         ids: Option<&[String]>,
-        include_deleted: bool,
+        include: Include,
         each: &mut dyn FnMut(&str),
     ) -> Result<()> {
         if let Some(table) = self.peek(|replica| tables::only(replica, selection)) {
@@ -44,9 +64,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 }
             };
             let mut each = |_: &str, text: &str| each(text);
-            return self
-                .read_entities(table, ids, include_deleted, &mut each)
-                .await;
+            return self.read_entities(table, ids, include, &mut each).await;
         }
         let mut by_table: VecMap<Vec<String>> = VecMap::default();
         self.read(|replica| match ids {
@@ -66,8 +84,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (table, ids) in by_table.iter() {
             let mut keep = |id: &str, text: &str| found.push((id.to_owned(), text.to_owned()));
-            self.read_entities(table, ids, include_deleted, &mut keep)
-                .await?;
+            self.read_entities(table, ids, include, &mut keep).await?;
         }
         sort(&mut found);
         for (_, text) in &found {
@@ -85,7 +102,7 @@ impl<S: Store, H: Host> Database<S, H> {
         &self,
         entity: &str,
         ids: &[String],
-        include_deleted: bool,
+        include: Include,
         each: &mut dyn FnMut(&str, &str),
     ) -> Result<()> {
         self.check_open()?;
@@ -119,17 +136,22 @@ impl<S: Store, H: Host> Database<S, H> {
             self.memory.whole()
         };
         let owner = Owner::of(replica.user_id(), Table(entity).space());
+        let states = include.states.then(|| SyncStates::of(&replica));
         for id in ids {
             let key = Key::new(entity, id);
             let Some(view) = replica
                 .view(&key)
-                .filter(|view| include_deleted || !view.deleted)
+                .filter(|view| include.deleted || !view.deleted)
             else {
                 continue;
             };
             text.clear();
-            let mut put =
-                |body: &str| push_entity(&mut text, body, id, &owner, view.version, view.deleted);
+            let mut put = |body: &str| {
+                push_entity(&mut text, body, id, &owner, view.version, view.deleted);
+                if let Some(states) = &states {
+                    push_sync_state(&mut text, states.get(&key).name());
+                }
+            };
             match view.body.as_ref().map(|body| at_hand(body, &held)) {
                 None => put("{}"),
                 Some(None) => continue,
@@ -159,10 +181,10 @@ impl<S: Store, H: Host> Database<S, H> {
     ///
     /// # Errors
     /// As for [`Self::read_entities`].
-    pub async fn read_all(&self, selection: &str, include_deleted: bool) -> Result<String> {
+    pub async fn read_all(&self, selection: &str, include: Include) -> Result<String> {
         self.check_open()?;
         let directories = self.peek(|replica| {
-            let table = tables::only(replica, selection)?;
+            let table = tables::only(replica, selection).filter(|_| !include.states)?;
             Table(table)
                 .space()
                 .map_or_else(|| replica.lazy_in_order(table), |_| None)
@@ -175,7 +197,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let count = self.read(|replica| tables::count(replica, selection));
         let room = usize::try_from(count).unwrap_or_default();
         let mut items = Items::new(room.saturating_mul(400));
-        self.read_selected(selection, None, include_deleted, &mut |text| {
+        self.read_selected(selection, None, include, &mut |text| {
             items.open().push_str(text)
         })
         .await?;

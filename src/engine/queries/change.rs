@@ -19,7 +19,9 @@ use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::ports::store::Store;
+use crate::query::sort_key::SortKey;
 use crate::state::replica::Replica;
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
 /// How often the condition is evaluated from the beginning, because too much has changed meanwhile.
@@ -28,12 +30,16 @@ const MOST_ATTEMPTS: u32 = 5;
 /// Returns the write of an entity, given its id.
 type WriteOf<'a> = &'a dyn Fn(String) -> Write;
 
+/// Hears of writes before they are made, if somebody does.
+pub type Told<'a> = Option<&'a dyn Fn(&[Write])>;
+
 /// Returns the group for writes of a table.
 type GroupOf<'a> = &'a dyn Fn(&str, Vec<Write>) -> Group;
 
 impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     /// Writes each entity that satisfies a condition, all or none. The condition holds for the
-    /// state that the commit is made on, whichever tab was first.
+    /// state that the commit is made on, whichever tab was first. `tell` hears of each write once,
+    /// before the commit.
     ///
     /// # Errors
     /// As for [`Self::query`], and as a write of one entity.
@@ -44,6 +50,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         filter: &str,
         after: Rc<[OwnedKey]>,
         write: WriteOf<'_>,
+        tell: Told<'_>,
     ) -> Result<Vec<Written>> {
         let query = self.read(selection, &["{\"where\":", filter, "}"].concat())?;
         let user = self.engine.user(user_id).await?;
@@ -52,27 +59,34 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
             after: Rc::clone(&after),
             ..self.engine.entities().write_group(table, writes)
         };
+        let mut told = tell.map(|_| OrderedMap::default());
         for _ in 0..MOST_ATTEMPTS {
             result.bring_up().await?;
+            if let (Some(tell), Some(told)) = (tell, &mut told) {
+                tell(&untold(&result, told, write));
+            }
             let mut planner = ChangePlanner {
                 result: &mut result,
                 context: user.db.plan_context(),
                 write,
                 group: &group,
-                has_missed: false,
+                told: told.as_ref(),
+                again: None,
             };
             let durability = self.engine.config.local;
             let written = user.db.commit_write(durability, &mut planner).await;
-            if planner.has_missed {
-                result.forget();
-                continue;
+            match planner.again {
+                Some(Again::Missed) => result.forget(),
+                Some(Again::Untold) => {}
+                None => {
+                    let written = written?;
+                    if user.announces_commit() {
+                        self.engine.after_commit(&user, NoteReason::Wrote);
+                        self.engine.auto_sync().signal(Signal::Wrote(user_id));
+                    }
+                    return Ok(written);
+                }
             }
-            let written = written?;
-            if user.announces_commit() {
-                self.engine.after_commit(&user, NoteReason::Wrote);
-                self.engine.auto_sync().signal(Signal::Wrote(user_id));
-            }
-            return Ok(written);
         }
         Err(overtaken())
     }
@@ -83,8 +97,40 @@ struct ChangePlanner<'a, S, H> {
     context: PlanContext,
     write: WriteOf<'a>,
     group: GroupOf<'a>,
+    /// The entities whose writes were told, if somebody hears of them.
+    told: Option<&'a OrderedMap<()>>,
+    /// Why this is no plan, if it has to be made again.
+    again: Option<Again>,
+}
+
+enum Again {
     /// The journal does not go back to what was evaluated.
-    has_missed: bool,
+    Missed,
+    /// An entity matches that was not told.
+    Untold,
+}
+
+/// Names an entity among those of one type.
+fn name_of(key: &SortKey) -> String {
+    let (id, space) = key.entity();
+    [&id, "\0", space.as_deref().unwrap_or_default()].concat()
+}
+
+/// Returns the writes that are still to be told, and notes that they are.
+fn untold<S: Store, H: Host>(
+    result: &QueryResult<S, H>,
+    told: &mut OrderedMap<()>,
+    write: WriteOf<'_>,
+) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for key in result.live.rows() {
+        let name = name_of(key);
+        if told.get(&name).is_none() {
+            told.insert(&name, ());
+            writes.push(write(key.entity().0));
+        }
+    }
+    writes
 }
 
 impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
@@ -92,7 +138,7 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Vec<Written>>>> {
         let Some(rows) = self.result.changed_rows() else {
-            self.has_missed = true;
+            self.again = Some(Again::Missed);
             return Err(overtaken());
         };
         let live = &mut self.result.live;
@@ -106,6 +152,12 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
             return Ok(Plan::Needs(missing));
         }
         self.result.has_followed();
+        let mut rows = self.result.live.rows();
+        let is_untold = |told: &OrderedMap<()>| rows.any(|key| told.get(&name_of(key)).is_none());
+        if self.told.is_some_and(is_untold) {
+            self.again = Some(Again::Untold);
+            return Err(overtaken());
+        }
         let entity = Table(&self.result.selection).entity();
         let mut by_table: VecMap<Vec<Write>> = VecMap::default();
         for key in self.result.live.rows() {

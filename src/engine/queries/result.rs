@@ -9,7 +9,7 @@ use crate::engine::queries::indexes::Access;
 use crate::engine::queries::rows::{RowReader, RowSink, RowSource};
 use crate::engine::user::User;
 use crate::log::address::BodyId;
-use crate::model::entity::{Key, Owner, SYNC_STATE, push_entity};
+use crate::model::entity::{Key, Owner, push_entity, push_sync_state};
 use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::ports::host::Host;
@@ -19,7 +19,6 @@ use crate::query::live::{ListEdit, LiveQuery};
 use crate::query::read::Query;
 use crate::query::sort_key::{SortKey, first_id};
 use crate::state::tables;
-use crate::util::json::write::put_text;
 
 /// How often a result is loaded again because the journal has run over meanwhile.
 const MOST_LOADS: u32 = 5;
@@ -317,9 +316,7 @@ impl<'a> EntityWriter<'a> {
                 let (body, version) = (&stored.body, stored.version);
                 push_entity(&mut self.text, body, id, owner, version, stored.deleted);
                 if self.shows_states {
-                    self.text.pop();
-                    put_text(&mut self.text, SYNC_STATE, stored.sync_state);
-                    self.text.push('}');
+                    push_sync_state(&mut self.text, stored.sync_state);
                 }
                 true
             }

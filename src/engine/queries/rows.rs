@@ -1,6 +1,7 @@
 //! Passes over the rows of a user: some at a time, so that a page stays usable, and each segment
 //! that is not in memory once.
 
+use crate::engine::breaks::Breaks;
 use crate::engine::database::Database;
 use crate::engine::journal::{ChangedRow, Journal};
 use crate::engine::queries::bodies::{FetchedBodies, Looker, RowLook, StoredEntity};
@@ -19,9 +20,6 @@ use crate::util::collections::seq_map::SeqMap;
 
 /// How many rows are looked at between two looks at the clock.
 const ROWS_AT_ONCE: usize = 256;
-
-/// After how many milliseconds a pass yields.
-const AT_ONCE_MS: u64 = 12;
 
 /// How many segments are fetched at once, each of at most 240 KiB.
 const SEGMENTS_AT_ONCE: usize = 16;
@@ -123,18 +121,6 @@ fn defer(deferred: &mut MissingRows, segment: BodyId, key: &Key<'_>) {
     }
 }
 
-/// Yields when a pass has kept the page for long.
-struct Breaks(u64);
-
-impl Breaks {
-    async fn take<H: Host>(&mut self, host: &H) {
-        if host.elapsed_ms().saturating_sub(self.0) >= AT_ONCE_MS {
-            host.breathe().await;
-            self.0 = host.elapsed_ms();
-        }
-    }
-}
-
 /// Reads the rows of one user.
 pub(super) struct RowReader<'a, S, H> {
     pub(super) db: &'a Database<S, H>,
@@ -157,7 +143,7 @@ impl<S: Store, H: Host> RowReader<'_, S, H> {
         chunk: usize,
         sink: &mut dyn RowSink,
     ) -> Result<bool> {
-        let mut breaks = Breaks(self.host.elapsed_ms());
+        let mut breaks = Breaks::new(self.host);
         let (mut chunk, mut left) = (chunk, chunk);
         let mut deferred = MissingRows::default();
         loop {

@@ -5,15 +5,15 @@
  */
 "use client";
 
-import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SpaceOption, SyncStatus } from "datum-sync";
+import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SyncStatus } from "datum-sync";
 import { createContext, createElement, useCallback, useContext, useEffect, useState, useSyncExternalStore, type ReactElement, type ReactNode } from "react";
 import { connectionOf, type Connection } from "./connection.js";
 import { noUser, notOpen, withoutProvider } from "./errors.js";
 import { LOADING, reader } from "./state.js";
 import { CURRENT_USER, conflictsTopic, deadLettersTopic, entityTopic, queryTopic, statusTopic, type Topic } from "./topics.js";
-import type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
+import type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
 
-export type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
+export type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
 
 /** Whose. */
 export interface UserHookOptions {
@@ -30,7 +30,7 @@ export interface ErrorOptions {
 /** Options of {@link useQuery}. */
 export interface QueryHookOptions<T, R> extends QueryReadOptions, Selection<T, R>, ErrorOptions {}
 /** Options of {@link useEntity}. */
-export interface EntityHookOptions<T, R> extends SpaceOption, Selection<T, R>, ErrorOptions {}
+export interface EntityHookOptions<T, R> extends EntityReadOptions, Selection<T, R>, ErrorOptions {}
 /** Options of {@link useSyncStatus}. */
 export interface StatusHookOptions<R> extends UserHookOptions, Selection<SyncStatus, R> {}
 /** Options of {@link useConflicts} and {@link useDeadLetters}. */

@@ -4,15 +4,15 @@
  * @packageDocumentation
  */
 
-import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SpaceOption, SyncStatus } from "datum-sync";
+import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SyncStatus } from "datum-sync";
 import { createComponent, createContext, createEffect, createMemo, createSignal, on, onCleanup, onMount, untrack, useContext, type Accessor, type JSX, type Signal } from "solid-js";
 import { connectionOf, type Connection } from "./connection.js";
 import { withoutProvider } from "./errors.js";
 import { LOADING, reader } from "./state.js";
 import { CURRENT_USER, conflictsTopic, deadLettersTopic, entityTopic, queryTopic, statusTopic, type Topic } from "./topics.js";
-import type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
+import type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
 
-export type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
+export type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
 
 /** A value, or an accessor of one that changes. */
 export type MaybeAccessor<V> = V | Accessor<V>;
@@ -20,7 +20,7 @@ export type MaybeAccessor<V> = V | Accessor<V>;
 /** Options of {@link useQuery}. */
 export interface QueryOptions<T, R> extends QueryReadOptions, Selection<T, R> {}
 /** Options of {@link useEntity}. */
-export interface EntityOptions<T, R> extends SpaceOption, Selection<T, R> {}
+export interface EntityOptions<T, R> extends EntityReadOptions, Selection<T, R> {}
 /** Options of {@link useSyncStatus}, {@link useConflicts} and {@link useDeadLetters}. */
 export interface UserOptions<T, R> extends Selection<T, R> {
   /** Default: the current user, also after a switch. */

@@ -4,16 +4,16 @@
  * @packageDocumentation
  */
 
-import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SpaceOption, SyncStatus } from "datum-sync";
+import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SyncStatus } from "datum-sync";
 import { getContext, setContext } from "svelte";
 import { createSubscriber } from "svelte/reactivity";
 import { connectionOf, type Connection } from "./connection.js";
 import { withoutProvider } from "./errors.js";
 import { LOADING, reader } from "./state.js";
 import { CURRENT_USER, conflictsTopic, deadLettersTopic, entityTopic, queryTopic, statusTopic, type Topic } from "./topics.js";
-import type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
+import type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
 
-export type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
+export type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
 
 /** A value, or a function that returns it: what is read in the function may change. */
 export type Getter<V> = V | (() => V);
@@ -26,7 +26,7 @@ export interface Current<V> {
 /** Options of {@link useQuery}. */
 export interface QueryOptions<T, R> extends QueryReadOptions, Selection<T, R> {}
 /** Options of {@link useEntity}. */
-export interface EntityOptions<T, R> extends SpaceOption, Selection<T, R> {}
+export interface EntityOptions<T, R> extends EntityReadOptions, Selection<T, R> {}
 /** Options of {@link useSyncStatus}, {@link useConflicts} and {@link useDeadLetters}. */
 export interface UserOptions<T, R> extends Selection<T, R> {
   /** Default: the current user, also after a switch. */

@@ -1,9 +1,9 @@
 /** What can be watched, each with the key by which components share it. */
 
-import type { Conflict, Datum, DeadLetter, Entity, Manager, SpaceOption, SyncStatus } from "datum-sync";
+import type { Conflict, Datum, DeadLetter, Entity, Manager, SyncStatus } from "datum-sync";
 import { follow, followList, type ListSource, type Sink, type Stop } from "./feed.js";
 import { isSameJson } from "./state.js";
-import type { EntitySource, QueryReadOptions, QuerySource } from "./types.js";
+import type { EntityReadOptions, EntitySource, QueryReadOptions, QuerySource } from "./types.js";
 
 /** Something to watch. Topics with one key are the same. */
 export interface Topic<T> {
@@ -56,11 +56,11 @@ export function queryTopic<T extends Entity>(entity: EntitySource<T>, query?: Qu
 }
 
 /** One entity. Without an id there is nothing to watch. */
-export function entityTopic<T extends Entity>(entity: EntitySource<T>, id: string | null | undefined, options?: SpaceOption): Topic<Readonly<T> | null> {
+export function entityTopic<T extends Entity>(entity: EntitySource<T>, id: string | null | undefined, options?: EntityReadOptions): Topic<Readonly<T> | null> {
   const name = nameOf(entity);
-  const read = reads(options, ["userId", "spaceId"]);
+  const read = reads(options, ["userId", "spaceId", "withSyncState"]);
   return {
-    key: JSON.stringify(["entity", name, id ?? null, read.userId, read.spaceId]),
+    key: JSON.stringify(["entity", name, id ?? null, read.userId, read.spaceId, read.withSyncState]),
     userId: read.userId,
     isIdle: id === null || id === undefined,
     start: (datum, userId, sink) => follow((datum.manager(name) as Manager<T>).watchById(id ?? "", { ...read, userId }), sink),

@@ -1,6 +1,6 @@
 /** What the entries for all frameworks take and return. */
 
-import type { Datum, DatumError, Entity, Manager, ReadOptions } from "datum-sync";
+import type { Datum, DatumError, Entity, Manager, QueryOptions, ReadOptions } from "datum-sync";
 
 /** What a provider is given: an instance, a promise of one, or nothing yet, as on a server. */
 export type DatumSource = Datum<any> | PromiseLike<Datum<any>> | null | undefined;
@@ -12,10 +12,10 @@ export type EntitySource<T extends Entity> = string | Manager<T>;
 export type QuerySource = (Manager extends { watchQuery: (query: infer Q, ...more: any[]) => unknown } ? Q : { readonly [part: string]: unknown }) | { toJSON(): unknown };
 
 /** Which entities `useQuery` reads, besides its query. */
-export interface QueryReadOptions extends ReadOptions {
-  /** Gives each entity `$syncState`, as `watchQuery` does: how far its writes have come. Default false. */
-  withSyncState?: boolean;
-}
+export interface QueryReadOptions extends ReadOptions {}
+
+/** How `useEntity` reads its entity. */
+export interface EntityReadOptions extends QueryOptions {}
 
 /** What is known of a query, an entity or a list. */
 export interface Result<T> {

@@ -4,15 +4,15 @@
  * @packageDocumentation
  */
 
-import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SpaceOption, SyncStatus } from "datum-sync";
+import type { AnyEntities, AnyEntity, Conflict, Datum, DeadLetter, Entity, SyncStatus } from "datum-sync";
 import { computed, getCurrentInstance, inject, onMounted, provide, ref, shallowRef, toValue, watch, type App, type ComputedRef, type InjectionKey, type MaybeRefOrGetter, type ShallowRef } from "vue";
 import { connectionOf, type Connection } from "./connection.js";
 import { withoutProvider } from "./errors.js";
 import { LOADING, reader } from "./state.js";
 import { CURRENT_USER, conflictsTopic, deadLettersTopic, entityTopic, queryTopic, statusTopic, type Topic } from "./topics.js";
-import type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
+import type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection } from "./types.js";
 
-export type { DatumSource, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
+export type { DatumSource, EntityReadOptions, EntitySource, QueryReadOptions, QuerySource, Result, Selection };
 
 /** What a composable returns: a {@link Result} as refs. */
 export interface ResultRefs<T> {
@@ -24,7 +24,7 @@ export interface ResultRefs<T> {
 /** Options of {@link useQuery}. */
 export interface QueryOptions<T, R> extends QueryReadOptions, Selection<T, R> {}
 /** Options of {@link useEntity}. */
-export interface EntityOptions<T, R> extends SpaceOption, Selection<T, R> {}
+export interface EntityOptions<T, R> extends EntityReadOptions, Selection<T, R> {}
 /** Options of {@link useSyncStatus}, {@link useConflicts} and {@link useDeadLetters}. */
 export interface UserOptions<T, R> extends Selection<T, R> {
   /** Default: the current user, also after a switch. */

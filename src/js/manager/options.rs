@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
 
+use crate::engine::database::read::Include;
 use crate::engine::entities::DEFAULT_PAGE;
 use crate::js::arguments::read_string;
 use crate::js::convert::read_options;
@@ -13,11 +14,11 @@ use crate::model::entity::{OwnedKey, check_space_id};
 use crate::model::error::Result;
 use crate::plan::write::Write;
 
-/// `ReadOptions`.
+/// `ReadOptions`, or `QueryOptions`.
 pub(super) struct ReadOptions {
     pub(super) user_id: Option<String>,
     pub(super) space: Option<String>,
-    pub(super) include_deleted: bool,
+    pub(super) include: Include,
 }
 
 /// `WriteOptions` and `DeleteOptions`.
@@ -65,13 +66,17 @@ pub(super) fn read_move(id: &JsValue, space: &JsValue) -> Result<Vec<Write>> {
 }
 
 impl ReadOptions {
-    pub(super) fn read(value: &JsValue) -> Result<Self> {
-        let given = read_options(value, "read")?;
+    /// Reads them; `kind` is `read` or `query`.
+    pub(super) fn read(value: &JsValue, kind: &str) -> Result<Self> {
+        let given = read_options(value, kind)?;
         let given = given.data();
         Ok(Self {
             user_id: given.text("userId"),
             space: given.space("spaceId"),
-            include_deleted: given.flag("includeDeleted").unwrap_or_default(),
+            include: Include {
+                deleted: given.flag("includeDeleted").unwrap_or_default(),
+                states: given.flag("withSyncState").unwrap_or_default(),
+            },
         })
     }
 }

@@ -5,15 +5,16 @@ use std::rc::Rc;
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::engine::queries::change::Told;
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
-use crate::js::convert::{decode, encode, promise, read_options};
+use crate::js::convert::{decode, encode, promise};
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::Manager;
 use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
 use crate::js::middleware::decoded_many;
 use crate::js::waiting;
-use crate::js::write::{WriteOutput, many, patch_of};
+use crate::js::write::{WriteOutput, many, patch_of, tell};
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
@@ -168,12 +169,8 @@ type ChangeOf = Box<dyn Fn(String) -> Write>;
 impl Manager {
     /// Reads `QueryOptions`: whose entities, of which spaces, and whether with their sync state.
     fn query_place(&self, options: &JsValue) -> Result<(String, Rc<str>, bool)> {
-        let given = read_options(options, "query")?;
-        let given = given.data();
-        let user = self.instance.engine.user_or_current(given.text("userId"))?;
-        let selection = Table::name(&self.entity, given.space("spaceId").as_deref());
-        let states = given.flag("withSyncState").unwrap_or_default();
-        Ok((user, Rc::from(selection), states))
+        let (user, selection, include) = self.read_options(options, "query")?;
+        Ok((user, selection, include.states))
     }
 
     /// Writes each entity that satisfies a condition.
@@ -192,9 +189,12 @@ impl Manager {
             let selection = Table::name(&entity, target.space.as_deref());
             let queries = instance.engine.queries();
             let (user, after) = (&target.user, target.after);
-            let written = queries
-                .change(user, &selection, &filter, after, &*write)
-                .await?;
+            let audience = instance.audience();
+            let tells = audience.hears_writes();
+            let tell = |writes: &[Write]| tell(&audience, &entity, writes);
+            let tell: Told<'_> = if tells { Some(&tell) } else { None };
+            let change = queries.change(user, &selection, &filter, after, &*write, tell);
+            let written = change.await?;
             instance.compact_later(user);
             waiting::watch(&instance, user);
             output(written, middleware.as_ref())

@@ -1,6 +1,23 @@
 /**
- * A builder of queries, typed by the fields of an entity type.
+ * A builder of queries, typed by the fields of an entity type. Managers have its beginnings as methods; here are those with options, and without a
+ * manager.
  *
  * @packageDocumentation
  */
-export { QueryBuilder, from, query, type FieldPath, type Operators, type ValueAt } from "./builder.js";
+import { QueryBuilder, type Entity, type Manager, type SpaceOption } from "datum-sync";
+
+export { QueryBuilder };
+export type { FieldPath, Operators, ValueAt } from "datum-sync";
+
+/** The constructor, which the types keep from apps. */
+const Builder = QueryBuilder as unknown as new (query?: object, filters?: [], source?: object) => QueryBuilder<any>;
+
+/** Begins a query that asks a manager. */
+export function from<T extends Entity>(manager: Manager<T>, options: SpaceOption = {}): QueryBuilder<T> {
+  return new Builder({}, [], { manager, options });
+}
+
+/** Begins a query of an entity type. */
+export function query<T extends Entity>(): QueryBuilder<T> {
+  return new Builder();
+}

@@ -5,17 +5,23 @@
  */
 
 import type { BaseCollectionConfig, CollectionConfig, DeleteMutationFnParams, InsertMutationFnParams, SyncConfig, UpdateMutationFnParams, UtilsRecord } from "@tanstack/db";
-import type { Draft, Entity, Manager, OptionalField } from "datum-sync";
+import type { Changes, Draft, Entity, Manager, OptionalField, QuerySource } from "datum-sync";
 import { Rows } from "./rows.js";
+import { Subsets } from "./subsets.js";
 
 /** The argument of {@link datumCollectionOptions}. */
-export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollectionConfig<T, string>, "id" | "gcTime" | "startSync" | "autoIndex" | "defaultIndexType" | "compare"> {
+export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollectionConfig<T, string>, "id" | "gcTime" | "startSync" | "autoIndex" | "defaultIndexType" | "compare" | "syncMode"> {
   /** The entities. */
   manager: Manager<T>;
   /** Whose. Default: the current user when the collection starts; a collection does not follow a switch. */
   userId?: string;
   /** The entities of one space; null for the user's personal one. Default: all, and new ones in the personal one. */
   spaceId?: string | null;
+  /**
+   * Which of them: a query, or a builder of one. The collection has what it finds, and follows it; with a limit, the first ones. Without it, all. What
+   * is inserted and does not match is stored, and leaves the collection once it is.
+   */
+  query?: QuerySource;
 }
 
 /**
@@ -27,13 +33,51 @@ export interface DatumCollectionConfig<T extends Entity> extends Pick<BaseCollec
  * const tasks = createCollection(datumCollectionOptions({ manager: datum.manager("tasks") }));
  * await tasks.insert({ id: crypto.randomUUID(), title: "Buy milk", done: false }).isPersisted.promise;
  */
-export function datumCollectionOptions<T extends Entity>({ manager, userId, spaceId, ...options }: DatumCollectionConfig<T>): CollectionConfig<T, string, never, UtilsRecord> & { utils: UtilsRecord } {
+export function datumCollectionOptions<T extends Entity>({ manager, userId, spaceId, query, ...options }: DatumCollectionConfig<T>): CollectionConfig<T, string, never, UtilsRecord> & { utils: UtilsRecord } {
   const selected = { ...(userId !== undefined && { userId }), ...(spaceId !== undefined && { spaceId }) };
   const rows = new Rows<T>();
-  const seen = (entities: readonly Readonly<T>[]) => rows.seen(entities, (id) => manager.exists(id, selected));
+  if (query !== undefined && options.syncMode === "on-demand") throw new TypeError("datumCollectionOptions: with `syncMode: \"on-demand\"`, live queries say what is loaded; leave `query` out.");
+  let subsets: Subsets<T> | undefined;
+  /** Returns whether an entity is among those that the collection has. */
+  const found = async (id: string) => {
+    if (subsets === undefined) return query === undefined ? manager.exists(id, selected) : (await manager.query(query, selected)).some((entity) => entity.id === id);
+    for (const filter of subsets.filters()) {
+      const both = { and: [{ field: "id", equals: id }, ...(filter === undefined ? [] : [filter])] };
+      if ((await manager.count({ where: both }, selected)) > 0) return true;
+    }
+    return false;
+  };
+  const seen = (entities: readonly Readonly<T>[]) => rows.seen(entities, found);
 
   const sync: SyncConfig<T, string>["sync"] = ({ begin, write, commit, markReady, markError }) => {
-    const loop = manager.watchAll(selected)[Symbol.asyncIterator]();
+    const show = (list: readonly Readonly<T>[]) => {
+      begin();
+      rows.apply(list, write);
+      const shown = commit();
+      rows.tell();
+      return shown;
+    };
+    const failed = (error: unknown) => console.error("datum-sync: a collection is not followed any more", error);
+    if (options.syncMode === "on-demand") {
+      rows.begin();
+      const loading = new Subsets<T>({
+        watch: (where) => manager.watchQuery(where === undefined ? {} : { where }, selected),
+        show,
+        ended: (error) => {
+          rows.end();
+          if (error !== undefined) failed(error);
+        },
+      });
+      subsets = loading;
+      markReady();
+      const cleanup = () => {
+        rows.end();
+        loading.end();
+      };
+      return { cleanup, loadSubset: (request) => loading.load(request), unloadSubset: (request) => loading.unload(request) };
+    }
+    const feed: AsyncIterable<readonly Readonly<T>[]> = query === undefined ? manager.watchAll(selected) : manager.watchQuery(query, selected);
+    const loop = feed[Symbol.asyncIterator]();
     let isReady = false;
     let isOver = false;
     rows.begin();
@@ -42,10 +86,7 @@ export function datumCollectionOptions<T extends Entity>({ manager, userId, spac
         const step = await loop.next();
         if (isOver) return;
         if (step.done) return rows.end();
-        begin();
-        rows.apply(step.value, write);
-        commit();
-        rows.tell();
+        void show(step.value);
         if (!isReady) markReady();
         isReady = true;
       }
@@ -53,7 +94,7 @@ export function datumCollectionOptions<T extends Entity>({ manager, userId, spac
     run().catch((error: unknown) => {
       if (isOver) return;
       rows.end();
-      if (isReady) console.error("datum-sync: a collection is not followed any more", error);
+      if (isReady) failed(error);
       else markError(error);
     });
     return () => {
@@ -72,21 +113,8 @@ export function datumCollectionOptions<T extends Entity>({ manager, userId, spac
       await seen(await manager.createMany(drafts, selected));
     },
     async onUpdate({ transaction }: UpdateMutationFnParams<T, string>) {
-      const { mutations } = transaction;
-      const [first, ...more] = mutations;
-      if (more.length === 0) {
-        const remove = missing(first.original, first.modified) as OptionalField<T>[];
-        await seen([await manager.patch(first.key, first.changes as Partial<T>, { ...selected, remove })]);
-        return;
-      }
-      // What has arrived since stays: each change is made on the entity as it is now.
-      const now = await Promise.all(mutations.map(({ key }) => manager.read(key, selected)));
-      const changed = mutations.map(({ changes, modified, original }, at) => {
-        const entity: Record<string, unknown> = { ...(now[at] ?? modified), ...changes };
-        for (const name of missing(original, modified)) delete entity[name];
-        return entity as T;
-      });
-      await seen(await manager.updateMany(changed, selected));
+      const patches = transaction.mutations.map(({ key, changes, original, modified }) => ({ id: key, changes: changes as Changes<T>, remove: missing(original, modified) as OptionalField<T>[] }));
+      await seen(await manager.patchMany(patches, selected));
     },
     async onDelete({ transaction }: DeleteMutationFnParams<T, string>) {
       const ids = transaction.mutations.map(({ key }) => key);

@@ -45,10 +45,10 @@ export class Rows<T extends Entity> {
   }
 
   /**
-   * Resolves once these have arrived, or newer ones: until then, the collection shows what the app has written. One that `exists` does not find has
-   * been deleted by somebody else meanwhile, and may never arrive.
+   * Resolves once these have arrived, or newer ones: until then, the collection shows what the app has written. One that `comes` denies may
+   * never arrive: it is not among those that the collection has, or somebody else has deleted it meanwhile.
    */
-  async seen(entities: readonly Readonly<T>[], exists: (id: string) => Promise<boolean>): Promise<void> {
+  async seen(entities: readonly Readonly<T>[], comes: (id: string) => Promise<boolean>): Promise<void> {
     const isThere = ({ id, modifiedAt }: Readonly<T>) => {
       const known = this.#known.get(id);
       return known !== undefined && known.modifiedAt >= modifiedAt;
@@ -59,7 +59,7 @@ export class Rows<T extends Entity> {
       const [first] = missing;
       if (first === undefined || !this.#isFollowed) return;
       const lists = this.#lists;
-      if (!(await exists(first.id).catch(() => false))) missing.shift();
+      if (!(await comes(first.id).catch(() => false))) missing.shift();
       else await this.#until(() => this.#lists > lists || missing.every(isThere));
     }
   }

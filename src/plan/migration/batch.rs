@@ -17,7 +17,7 @@ use crate::util::json::keep::keep;
 use crate::util::json::scan;
 
 /// Entities of one type, to migrate.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MigrationBatch {
     /// The table; of local-only fields with their prefix.
     pub(super) table: String,
@@ -54,7 +54,7 @@ pub(super) enum Part {
 pub(super) enum Destination {
     /// To a row of the table that is walked.
     Row(Entry),
-    /// To an operation, dead letter or conflict, by its name in [`texts`].
+    /// To an operation, dead letter or conflict, by the name of its text.
     Waiting(String),
 }
 
