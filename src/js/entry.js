@@ -131,15 +131,27 @@ function instance() {
 
 /** Adds to managers the methods that need the engine's last part. */
 function extendManager(prototype) {
-  const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
+  const { count, countMatches, read, readAll, readPage, readQueryPage, readRelated, watchAll, watchById, watchRelated, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
   const check = Object.getOwnPropertyDescriptor(prototype, "entity").get;
-  for (const name of ["countMatches", "readQueryPage", "watchResult"]) delete prototype[name];
+  for (const name of ["countMatches", "readQueryPage", "readRelated", "watchRelated", "watchResult"]) delete prototype[name];
   prototype.count = function (query, options) {
     return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
   };
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
+  };
+  prototype.read = function (id, options) {
+    return hasRelations(options) ? readRelated.call(this, true, id, options) : read.call(this, id, options);
+  };
+  prototype.readAll = function (options) {
+    return hasRelations(options) ? readRelated.call(this, false, undefined, options) : readAll.call(this, options);
+  };
+  prototype.watchAll = function (options) {
+    return hasRelations(options) ? feedOf(watchRelated.call(this, false, undefined, options), 0) : watchAll.call(this, options);
+  };
+  prototype.watchById = function (id, options) {
+    return hasRelations(options) ? feedOf(watchRelated.call(this, true, id, options), 0) : watchById.call(this, id, options);
   };
   prototype.watchQuery = function (query, options) {
     check.call(this);
@@ -150,6 +162,15 @@ function extendManager(prototype) {
     check.call(this);
     return feedOf(watchResult.call(this, query, options, true), 0);
   };
+}
+
+function hasRelations(options) {
+  try {
+    return Object.hasOwn(options ?? {}, "with");
+  } catch {
+    // Reading it says what is wrong.
+    return false;
+  }
 }
 
 /** Returns one of the feeds that are on their way. */

@@ -29,6 +29,7 @@ use crate::web::interop::set_member;
 pub mod adapters;
 pub mod options;
 mod queries;
+mod relations;
 
 /// The entities of one type: the class `Manager` of the package.
 #[wasm_bindgen]
@@ -84,6 +85,8 @@ impl Manager {
             space: options.space,
             after: options.after,
             removed: options.removed,
+            behavior: options.behavior,
+            cascade: options.cascade,
         })
     }
 

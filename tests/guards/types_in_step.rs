@@ -23,7 +23,13 @@ fn classes_have_the_members_that_are_exported() {
     equal("class Datum", &class("Datum"), &datum);
     let mut manager = exported("Manager");
     // The entry makes other methods of these.
-    for internal in ["countMatches", "readQueryPage", "watchResult"] {
+    for internal in [
+        "countMatches",
+        "readQueryPage",
+        "readRelated",
+        "watchRelated",
+        "watchResult",
+    ] {
         assert!(
             manager.remove(internal),
             "`{internal}` is no longer exported"

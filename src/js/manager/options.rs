@@ -18,6 +18,8 @@ pub(super) struct ReadOptions {
     pub(super) user_id: Option<String>,
     pub(super) space: Option<String>,
     pub(super) include_deleted: bool,
+    /// The relations to read along.
+    pub(super) with: Vec<String>,
 }
 
 /// `WriteOptions` and `DeleteOptions`.
@@ -27,6 +29,8 @@ pub(super) struct WriteOptions {
     pub(super) after: Rc<[OwnedKey]>,
     /// Only of a delete.
     pub(super) behavior: Option<DeleteBehavior>,
+    /// Only of a delete: it follows the rules of relations.
+    pub(super) cascade: bool,
     /// Only of a patch: the names of the fields that it removes.
     pub(super) removed: Vec<String>,
 }
@@ -72,6 +76,7 @@ impl ReadOptions {
             user_id: given.text("userId"),
             space: given.space("spaceId"),
             include_deleted: given.flag("includeDeleted").unwrap_or_default(),
+            with: given.texts("with").unwrap_or_default(),
         })
     }
 }
@@ -85,6 +90,7 @@ pub(super) fn read_write_options(value: &JsValue, kind: &str) -> Result<WriteOpt
         space: given.space("spaceId"),
         after: read_depends_on(given),
         behavior: given.choice("behavior", &DeleteBehavior::NAMES),
+        cascade: given.flag("cascade").unwrap_or(true),
         removed: given.texts("remove").unwrap_or_default(),
     })
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::model::checked_object::CheckedObject;
 use crate::model::config::merge_fields::{self, Policies};
-use crate::model::config::relations;
+use crate::model::config::relations::{self, Relation};
 use crate::model::config::resolver::Builtin;
 use crate::model::operation::Parent;
 use crate::util::collections::vec_map::VecMap;
@@ -37,6 +37,7 @@ pub struct EntityConfig {
     pub local_only: Rc<[String]>,
     /// How fields that both sides changed are merged, by path.
     pub merge_fields: Rc<Policies>,
+    pub relations: Rc<[Relation]>,
     /// The types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// The fields of each index.
@@ -46,7 +47,7 @@ pub struct EntityConfig {
 }
 
 pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
-    let mut entities = VecMap::default();
+    let mut entities: VecMap<EntityConfig> = VecMap::default();
     let types = given.object("entities");
     for (name, entity) in types.into_iter().flat_map(CheckedObject::entries) {
         let config = EntityConfig {
@@ -54,13 +55,20 @@ pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
             delete_behavior: entity.choice("deleteBehavior", &DeleteBehavior::NAMES),
             local_only: entity.texts("localOnly").unwrap_or_default().into(),
             merge_fields: merge_fields::read(entity),
-            parents: relations::read_parents(entity),
+            relations: relations::read(entity),
+            parents: Rc::default(),
             indexes: entity.lists("indexes").into(),
             keeps_rejected: entity
                 .choice("onRejected", &[("revert", false), ("keepLocal", true)])
                 .unwrap_or_default(),
         };
         entities.insert(name, config);
+    }
+    let types = entities.iter();
+    for (name, parents) in relations::parents(types.map(|(name, it)| (name, &it.relations))) {
+        if let Some(config) = entities.get_mut(&name) {
+            config.parents = parents.into();
+        }
     }
     entities
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::model::config::relations::Relation;
 use crate::model::entity::OwnedKey;
 use crate::model::operation::Parent;
 use crate::model::schema_field::SchemaField;
@@ -59,6 +60,7 @@ pub struct Group {
     pub sums: bool,
     /// The field in which entities name their version of the app's schema.
     pub schema: Option<Rc<SchemaField>>,
+    pub relations: Rc<[Relation]>,
     /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations are sent first.
