@@ -131,7 +131,7 @@ function instance() {
 
 /** Adds to managers the methods that need the engine's last part. */
 function extendManager(prototype) {
-  const { count, countMatches, read, readAll, readPage, readQueryPage, readRelated, watchAll, watchById, watchRelated, watchResult } = prototype;
+  const { count, countMatches, readPage, readQueryPage, readRelated, watchRelated, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
   const check = Object.getOwnPropertyDescriptor(prototype, "entity").get;
   for (const name of ["countMatches", "readQueryPage", "readRelated", "watchRelated", "watchResult"]) delete prototype[name];
@@ -141,18 +141,16 @@ function extendManager(prototype) {
   prototype.readPage = function (page, options) {
     return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
   };
-  prototype.read = function (id, options) {
-    return hasRelations(options) ? readRelated.call(this, true, id, options) : read.call(this, id, options);
-  };
-  prototype.readAll = function (options) {
-    return hasRelations(options) ? readRelated.call(this, false, undefined, options) : readAll.call(this, options);
-  };
-  prototype.watchAll = function (options) {
-    return hasRelations(options) ? feedOf(watchRelated.call(this, false, undefined, options), 0) : watchAll.call(this, options);
-  };
-  prototype.watchById = function (id, options) {
-    return hasRelations(options) ? feedOf(watchRelated.call(this, true, id, options), 0) : watchById.call(this, id, options);
-  };
+  for (const name of ["read", "readAll", "watchAll", "watchById"]) {
+    const plain = prototype[name];
+    const one = !name.endsWith("All");
+    prototype[name] = function (...given) {
+      const [id, options] = one ? given : [undefined, ...given];
+      if (!hasRelations(options)) return plain.apply(this, given);
+      check.call(this);
+      return name.startsWith("read") ? readRelated.call(this, one, id, options) : feedOf(watchRelated.call(this, one, id, options), 0);
+    };
+  }
   prototype.watchQuery = function (query, options) {
     check.call(this);
     const feeds = watchResult.call(this, query, options, false);

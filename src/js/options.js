@@ -149,10 +149,9 @@ const RELATIONS = {
 RELATIONS.hasMany = RELATIONS.hasOne;
 RELATIONS.manyToMany = { through: text, thisKey: ownField, otherKey: ownField, onDelete: RELATIONS.hasOne.onDelete };
 
-function relations(value, entity) {
+function relations(value) {
   eachOf(value, (name, relation) => {
-    if (!/^[^$.\\"\p{Cc}][^.\\"\p{Cc}]*$/u.test(name) || OWN.includes(name)) refuse("is no name for a relation; it must be none of an entity's own fields, begin with no `$` and have no dots, quotes and backslashes.");
-    if (own(entity, "localOnly")?.includes(name)) refuse("has the name of a field of `localOnly`; give it another name.");
+    if (!/^[^$.\\"\p{Cc}][^.\\"\p{Cc}]*$/u.test(name) || OWN.includes(name)) refuse("is no name for a relation: it must be no field of the engine, begin with no `$` and have no dots, quotes and backslashes.");
     if (relation === undefined) return;
     if (typeof relation !== "object" || Array.isArray(relation)) refuse("must be an object.");
     const kinds = Object.keys(RELATIONS).filter((kind) => own(relation, kind) !== undefined);

@@ -230,11 +230,8 @@ impl Config {
     /// Returns true if the delete of an entity of this type may concern others.
     #[must_use]
     pub fn has_delete_rules(&self, entity: &str) -> bool {
-        let mut relations = self
-            .of(entity)
-            .into_iter()
-            .flat_map(|it| it.relations.iter());
-        relations.any(Relation::has_rule)
+        self.of(entity)
+            .is_some_and(|config| config.relations.iter().any(Relation::has_rule))
     }
 
     /// Returns the merge policies of a type.

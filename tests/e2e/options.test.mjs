@@ -44,7 +44,6 @@ const CONFIGS = [
   [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks", foreignKey: "p", onDelete: "cascade" } } } } }, "`entities.tasks.relations.parent.onDelete`", "is not known"],
   [{ entities: { tasks: { relations: { "a.b": { belongsTo: "tasks", foreignKey: "p" } } } } }, "`entities.tasks.relations.a.b`", "no name for a relation"],
   [{ entities: { tasks: { relations: { version: { belongsTo: "tasks", foreignKey: "p" } } } } }, "`entities.tasks.relations.version`", "no name for a relation"],
-  [{ entities: { tasks: { localOnly: ["parent"], relations: { parent: { belongsTo: "tasks", foreignKey: "p" } } } } }, "`entities.tasks.relations.parent`", "a field of `localOnly`"],
   [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks" } } } } }, "`entities.tasks.relations.parent`", 'foreignKey: "projectId"'],
   [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks", foreignKey: "id" } } } } }, "`entities.tasks.relations.parent.foreignKey`", "of the app's own"],
   [{ entities: { tasks: { onRejected: "keep" } } }, "`entities.tasks.onRejected`", '"revert", "keepLocal"'],

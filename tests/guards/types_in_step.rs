@@ -172,6 +172,7 @@ fn unions_have_the_names_of_their_tables() {
         &table("Builtin"),
     );
     equal("FieldPolicy", &union("FieldPolicy"), &table("Policy"));
+    equal("OnDelete", &union("OnDelete"), &table("OnDelete"));
     equal(
         "UserSwitchStrategy",
         &union("UserSwitchStrategy"),

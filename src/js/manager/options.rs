@@ -18,8 +18,6 @@ pub(super) struct ReadOptions {
     pub(super) user_id: Option<String>,
     pub(super) space: Option<String>,
     pub(super) include_deleted: bool,
-    /// The relations to read along.
-    pub(super) with: Vec<String>,
 }
 
 /// `WriteOptions` and `DeleteOptions`.
@@ -76,7 +74,6 @@ impl ReadOptions {
             user_id: given.text("userId"),
             space: given.space("spaceId"),
             include_deleted: given.flag("includeDeleted").unwrap_or_default(),
-            with: given.texts("with").unwrap_or_default(),
         })
     }
 }

@@ -8,10 +8,9 @@ use wasm_bindgen::prelude::*;
 use crate::engine::queries::relations::SelectedEntities;
 use crate::engine::queries::relations::graph::RelatedGraph;
 use crate::js::arguments::read_string;
-use crate::js::convert::{decode, encode_entity, promise};
+use crate::js::convert::{decode, encode_entity, promise, read_options};
 use crate::js::instance::Instance;
 use crate::js::manager::Manager;
-use crate::js::manager::options::ReadOptions;
 use crate::js::related::Assembler;
 use crate::js::related_feed::{RelatedShows, RelatedTarget, feed};
 use crate::model::entity::Fields;
@@ -113,14 +112,16 @@ impl Manager {
         options: &JsValue,
     ) -> Result<(String, SelectedEntities, Vec<String>)> {
         let id = one.then(|| read_string(id, "`id`")).transpose()?;
-        let options = ReadOptions::read(options)?;
-        let user = self.instance.engine.user_or_current(options.user_id)?;
+        let given = read_options(options, "read")?;
+        let given = given.data();
+        let user = self.instance.engine.user_or_current(given.text("userId"))?;
+        let space = given.space("spaceId");
         let selected = SelectedEntities {
-            selection: Table::name(&self.entity, options.space.as_deref()).into_owned(),
+            selection: Table::name(&self.entity, space.as_deref()).into_owned(),
             only: id,
-            include_deleted: options.include_deleted,
+            include_deleted: given.flag("includeDeleted").unwrap_or_default(),
         };
-        Ok((user, selected, options.with))
+        Ok((user, selected, given.texts("with").unwrap_or_default()))
     }
 
     /// Reads an entity, or its id: the id, and the space if it is in a shared one.

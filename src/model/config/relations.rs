@@ -23,12 +23,15 @@ pub enum OnDelete {
     SetNull,
 }
 
-const ON_DELETE: [(&str, OnDelete); 4] = [
-    ("none", OnDelete::Nothing),
-    ("cascade", OnDelete::Cascade),
-    ("restrict", OnDelete::Restrict),
-    ("setNull", OnDelete::SetNull),
-];
+impl OnDelete {
+    /// Each value with its name in the config.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("none", Self::Nothing),
+        ("cascade", Self::Cascade),
+        ("restrict", Self::Restrict),
+        ("setNull", Self::SetNull),
+    ];
+}
 
 /// Where the ids of a relation are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,23 @@ impl Relation {
         )
     }
 
+    /// Returns which type has ids of which, and in which field, given the type of the relation.
+    fn references<'a>(&'a self, of: &'a str) -> [Option<(&'a str, &'a str, &'a str)>; 2] {
+        let other = self.entity.as_str();
+        match &self.keys {
+            RelationKeys::Own { foreign_key } => [Some((of, other, foreign_key)), None],
+            RelationKeys::Theirs { foreign_key, .. } => [Some((other, of, foreign_key)), None],
+            RelationKeys::Joined {
+                through,
+                this_key,
+                other_key,
+            } => [
+                Some((through, of, this_key)),
+                Some((through, other, other_key)),
+            ],
+        }
+    }
+
     fn read(name: &str, given: CheckedObject<'_>) -> Option<Self> {
         let foreign_key = given.text("foreignKey");
         let (entity, keys) = if let Some(entity) = given.text("belongsTo") {
@@ -95,7 +115,9 @@ impl Relation {
             name: name.to_owned(),
             entity,
             keys,
-            on_delete: given.choice("onDelete", &ON_DELETE).unwrap_or_default(),
+            on_delete: given
+                .choice("onDelete", &OnDelete::NAMES)
+                .unwrap_or_default(),
         })
     }
 
@@ -122,11 +144,13 @@ impl Relation {
 
 /// Reads `relations` of an entity type.
 pub(super) fn read(entity: CheckedObject<'_>) -> Rc<[Relation]> {
-    let given = entity.object("relations");
-    let given = given.into_iter().flat_map(CheckedObject::entries);
-    given
-        .filter_map(|(name, relation)| Relation::read(name, relation))
-        .collect()
+    let mut relations = Vec::new();
+    if let Some(given) = entity.object("relations") {
+        for (name, relation) in given.entries() {
+            relations.extend(Relation::read(name, relation));
+        }
+    }
+    relations.into()
 }
 
 /// Returns the parents of each type that has some: those that it names by `belongsTo`, and those
@@ -135,29 +159,16 @@ pub(super) fn parents<'a>(
     types: impl Iterator<Item = (&'a str, &'a Rc<[Relation]>)>,
 ) -> VecMap<Vec<Parent>> {
     let mut found: VecMap<Vec<Parent>> = VecMap::default();
-    let mut add = |child: &str, entity: &str, key: &str| {
-        let parent = Parent {
-            entity: entity.to_owned(),
-            foreign_key: key.to_owned(),
-        };
-        let parents = found.entry(child);
-        if !parents.contains(&parent) {
-            parents.push(parent);
-        }
-    };
     for (name, relations) in types {
         for relation in relations.iter() {
-            let other = &relation.entity;
-            match &relation.keys {
-                RelationKeys::Own { foreign_key } => add(name, other, foreign_key),
-                RelationKeys::Theirs { foreign_key, .. } => add(other, name, foreign_key),
-                RelationKeys::Joined {
-                    through,
-                    this_key,
-                    other_key,
-                } => {
-                    add(through, name, this_key);
-                    add(through, other, other_key);
+            for (child, entity, key) in relation.references(name).into_iter().flatten() {
+                let parent = Parent {
+                    entity: entity.to_owned(),
+                    foreign_key: key.to_owned(),
+                };
+                let parents = found.entry(child);
+                if !parents.contains(&parent) {
+                    parents.push(parent);
                 }
             }
         }

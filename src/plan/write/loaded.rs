@@ -23,7 +23,7 @@ impl Group {
         let mut fields = Fields::parse(json)?;
         for (name, raw) in fields.0.iter().filter(|(name, _)| self.is_loaded(name)) {
             let is_kept = kept.0.iter().any(|it| it == &(name.clone(), *raw));
-            if !is_kept && !raw.starts_with(['{', '[', 'n']) {
+            if !is_kept && !matches!(raw.as_bytes().first(), Some(b'{' | b'[' | b'n')) {
                 let problem = ["`", name, "` is a relation of this type, which is not stored: leave it out, write the field with its key, or give the relation another name in the config."].concat();
                 return Err(Error::new(Code::InvalidEntity, problem));
             }
@@ -61,7 +61,8 @@ impl Group {
     /// Returns false if no relation is named in a text.
     fn may_name(&self, text: &str) -> bool {
         let mut all = self.relations.iter();
-        all.any(|relation| text.contains(&relation.name))
+        // A name has no characters that JSON escapes.
+        all.any(|relation| text.contains(&["\"", &relation.name, "\""].concat()))
     }
 
     /// Returns true if a field is a relation, and no key that a relation goes by.
