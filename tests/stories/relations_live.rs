@@ -2,11 +2,11 @@
 
 use datum_sync::engine::queries::relations::SelectedEntities;
 use futures_util::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::query_dice::Dice;
 use crate::relation_support::{config, find, nested, opened, put, stock};
-use crate::support::world::World;
+use crate::support::world::{Tab, World};
 
 #[test]
 fn a_watch_follows_the_entities_that_it_leads_to() {
@@ -44,8 +44,47 @@ fn a_watch_follows_the_entities_that_it_leads_to() {
     assert!(tab.run(watch.next()).unwrap().is_none());
 }
 
+/// What a read of all projects gives with their tasks and these tasks' subtasks and tags, and with their owners' desks,
+/// found by looking at everything.
+fn joined(tab: &Tab) -> Vec<Value> {
+    let all = |entity: &str| -> Vec<Value> {
+        let text = tab
+            .run(tab.engine.entities().read_all(&tab.user, entity, false))
+            .unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let (people, desks, projects) = (all("people"), all("desks"), all("projects"));
+    let (tasks, tags, joins) = (all("tasks"), all("tags"), all("taskTags"));
+    let id = |it: &Value| json!({ "id": it["id"] });
+    let of = |list: &[Value], field: &str, to: &Value| -> Vec<Value> {
+        list.iter()
+            .filter(|it| it[field] == to["id"])
+            .cloned()
+            .collect()
+    };
+    let task = |task: &Value| {
+        let mine = of(&joins, "task", task);
+        let has = |tag: &&Value| mine.iter().any(|join| join["tag"] == tag["id"]);
+        let subtasks: Vec<Value> = of(&tasks, "parentId", task).iter().map(id).collect();
+        let tags: Vec<Value> = tags.iter().filter(has).map(id).collect();
+        json!({ "id": task["id"], "subtasks": subtasks, "tags": tags })
+    };
+    let owner = |project: &Value| {
+        let owner = people
+            .iter()
+            .find(|person| person["id"] == project["ownerId"])?;
+        let desk = of(&desks, "personId", owner).first().map(id);
+        Some(json!({ "id": owner["id"], "desk": desk }))
+    };
+    let project = |it: &Value| {
+        let tasks: Vec<Value> = of(&tasks, "projectId", it).iter().map(task).collect();
+        json!({ "id": it["id"], "tasks": tasks, "owner": owner(it) })
+    };
+    projects.iter().map(project).collect()
+}
+
 #[test]
-fn after_random_commits_a_watch_shows_what_a_read_finds_anew() {
+fn after_random_commits_reads_and_watches_show_what_is_there() {
     let mut dice = Dice(5);
     for round in 0..3 {
         let world = World::new();
@@ -109,12 +148,13 @@ fn after_random_commits_a_watch_shows_what_a_read_finds_anew() {
                 tab.sync();
             }
             tab.run(tab.engine.on_head("ann", u64::MAX)).unwrap();
-            let anew = find(&tab, "projects", json!({ "with": with }));
+            let joined = joined(&tab);
+            assert_eq!(find(&tab, "projects", json!({ "with": with })), joined);
             // Only if something else is shown, there is an update to wait for.
-            if shown != anew {
+            if shown != joined {
                 shown = nested(&tab.run(watch.next()).unwrap().unwrap());
             }
-            assert_eq!(shown, anew, "round {round}, step {step}");
+            assert_eq!(shown, joined, "round {round}, step {step}");
         }
     }
 }
