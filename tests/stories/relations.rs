@@ -296,3 +296,32 @@ fn parents_are_sent_first_whichever_side_names_the_relation() {
     let version = |id: &str| rows.iter().find(|row| row.id == id).unwrap().version;
     assert!(version("p") < version("t"), "the project first");
 }
+
+#[test]
+fn keys_follow_a_page_whose_bodies_are_not_in_memory() {
+    let world = World::new();
+    let author = world.device("phone").with_config(&config(&[])).open();
+    stock(&author);
+    author.sync();
+    let lean = config(&[("tasks", "cascade")]).replacen('{', r#"{"memoryBudget":0,"#, 1);
+    let device = world.device("laptop").with_config(&lean);
+    let tab = device.open();
+    tab.sync();
+    let tasks = |tab: &crate::support::world::Tab| {
+        let found = read(tab, "projects", "p2", &["tasks"]);
+        found["tasks"].as_array().unwrap().len()
+    };
+    assert_eq!(tasks(&tab), 0);
+    let long = |n: usize| json!({"id":format!("x{n:03}"),"projectId":"p2","text":"x".repeat(2000)});
+    put(&author, "tasks", &(0..400).map(long).collect::<Vec<_>>());
+    author.sync();
+    tab.sync();
+    let before = device.counts().reads;
+    assert_eq!(tasks(&tab), 400);
+    assert!(device.counts().reads > before, "they were fetched");
+    put(&author, "tasks", &(400..800).map(long).collect::<Vec<_>>());
+    author.sync();
+    tab.sync();
+    delete(&tab, "projects", &["p2"]).unwrap();
+    assert_eq!(ids(&tab, "tasks"), ["t1", "t2", "t3"]);
+}
