@@ -223,7 +223,7 @@ impl Config {
     #[must_use]
     pub fn relations(&self, entity: &str) -> Rc<[Relation]> {
         self.of(entity)
-            .map(|config| Rc::clone(&config.relations))
+            .map(|config| relations::read(&config.relations))
             .unwrap_or_default()
     }
 
@@ -231,7 +231,7 @@ impl Config {
     #[must_use]
     pub fn has_delete_rules(&self, entity: &str) -> bool {
         self.of(entity)
-            .is_some_and(|config| config.relations.iter().any(Relation::has_rule))
+            .is_some_and(|config| relations::has_rule(&config.relations))
     }
 
     /// Returns the merge policies of a type.

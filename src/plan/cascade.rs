@@ -60,10 +60,15 @@ impl DeletePlan {
             }
         }
         plan.named = plan.deleted.len();
+        let (mut of, mut relations) = (String::new(), config.relations(""));
         let mut at = 0_usize;
         while let Some(key) = plan.deleted.get(at).cloned() {
             at = at.saturating_add(1);
-            for relation in config.relations(&key.entity).iter() {
+            let entity = Table(&key.entity).entity();
+            if of != entity {
+                (of, relations) = (entity.to_owned(), config.relations(entity));
+            }
+            for relation in relations.iter() {
                 let rule = relation.on_delete;
                 let Some((entity, field)) = relation.referring().filter(|_| relation.has_rule())
                 else {

@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::model::checked_object::CheckedObject;
 use crate::model::config::merge_fields::{self, Policies};
-use crate::model::config::relations::{self, Relation};
+use crate::model::config::relations;
 use crate::model::config::resolver::Builtin;
 use crate::model::operation::Parent;
 use crate::util::collections::vec_map::VecMap;
@@ -37,7 +39,8 @@ pub struct EntityConfig {
     pub local_only: Rc<[String]>,
     /// How fields that both sides changed are merged, by path.
     pub merge_fields: Rc<Policies>,
-    pub relations: Rc<[Relation]>,
+    /// The relations as they were given; null for none.
+    pub relations: Rc<Value>,
     /// The types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// The fields of each index.
@@ -55,7 +58,7 @@ pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
             delete_behavior: entity.choice("deleteBehavior", &DeleteBehavior::NAMES),
             local_only: entity.texts("localOnly").unwrap_or_default().into(),
             merge_fields: merge_fields::read(entity),
-            relations: relations::read(entity),
+            relations: Rc::new(entity.value("relations").cloned().unwrap_or_default()),
             parents: Rc::default(),
             indexes: entity.lists("indexes").into(),
             keeps_rejected: entity
@@ -65,7 +68,7 @@ pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
         entities.insert(name, config);
     }
     let types = entities.iter();
-    for (name, parents) in relations::parents(types.map(|(name, it)| (name, &it.relations))) {
+    for (name, parents) in relations::parents(types.map(|(name, it)| (name, &*it.relations))) {
         if let Some(config) = entities.get_mut(&name) {
             config.parents = parents.into();
         }

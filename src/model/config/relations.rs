@@ -86,23 +86,6 @@ impl Relation {
         )
     }
 
-    /// Returns which type has ids of which, and in which field, given the type of the relation.
-    fn references<'a>(&'a self, of: &'a str) -> [Option<(&'a str, &'a str, &'a str)>; 2] {
-        let other = self.entity.as_str();
-        match &self.keys {
-            RelationKeys::Own { foreign_key } => [Some((of, other, foreign_key)), None],
-            RelationKeys::Theirs { foreign_key, .. } => [Some((other, of, foreign_key)), None],
-            RelationKeys::Joined {
-                through,
-                this_key,
-                other_key,
-            } => [
-                Some((through, of, this_key)),
-                Some((through, other, other_key)),
-            ],
-        }
-    }
-
     fn read(name: &str, given: CheckedObject<'_>) -> Option<Self> {
         let foreign_key = given.text("foreignKey");
         let (entity, keys) = if let Some(entity) = given.text("belongsTo") {
@@ -142,33 +125,54 @@ impl Relation {
     }
 }
 
-/// Reads `relations` of an entity type.
-pub(super) fn read(entity: CheckedObject<'_>) -> Rc<[Relation]> {
-    let mut relations = Vec::new();
-    if let Some(given) = entity.object("relations") {
-        for (name, relation) in given.entries() {
-            relations.extend(Relation::read(name, relation));
-        }
-    }
-    relations.into()
+/// Reads the relations of an entity type. Only what follows them needs more than their names.
+pub(super) fn read(given: &Value) -> Rc<[Relation]> {
+    let given = CheckedObject(given).entries();
+    given
+        .filter_map(|(name, relation)| Relation::read(name, relation))
+        .collect()
 }
+
+/// Returns true if the delete of an entity with these relations may concern others.
+pub(super) fn has_rule(given: &Value) -> bool {
+    let mut relations = CheckedObject(given).entries();
+    relations.any(|(_, relation)| relation.value("onDelete").is_some())
+}
+
+/// Where relations say which type has ids of which, and in which field; the type that they are of
+/// has no name.
+const REFERENCES: [(&str, &str, &str); 5] = [
+    ("", "belongsTo", "foreignKey"),
+    ("hasOne", "", "foreignKey"),
+    ("hasMany", "", "foreignKey"),
+    ("through", "", "thisKey"),
+    ("through", "manyToMany", "otherKey"),
+];
 
 /// Returns the parents of each type that has some: those that it names by `belongsTo`, and those
 /// that name it.
 pub(super) fn parents<'a>(
-    types: impl Iterator<Item = (&'a str, &'a Rc<[Relation]>)>,
+    types: impl Iterator<Item = (&'a str, &'a Value)>,
 ) -> VecMap<Vec<Parent>> {
     let mut found: VecMap<Vec<Parent>> = VecMap::default();
-    for (name, relations) in types {
-        for relation in relations.iter() {
-            for (child, entity, key) in relation.references(name).into_iter().flatten() {
-                let parent = Parent {
-                    entity: entity.to_owned(),
-                    foreign_key: key.to_owned(),
+    for (of, relations) in types {
+        for (_, relation) in CheckedObject(relations).entries() {
+            for (child, entity, key) in REFERENCES {
+                let named = |key: &str| match key {
+                    "" => Some(of.to_owned()),
+                    key => relation.text(key),
                 };
-                let parents = found.entry(child);
-                if !parents.contains(&parent) {
-                    parents.push(parent);
+                if let (Some(child), Some(entity), Some(foreign_key)) =
+                    (named(child), named(entity), relation.text(key))
+                {
+                    let parent = Parent {
+                        entity,
+                        foreign_key,
+                    };
+                    let parents = found.entry(&child);
+                    if !parents.contains(&parent) {
+                        parents.push(parent);
+                    }
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::model::config::relations::Relation;
+use serde_json::Value;
+
 use crate::model::entity::OwnedKey;
 use crate::model::operation::Parent;
 use crate::model::schema_field::SchemaField;
@@ -60,7 +61,8 @@ pub struct Group {
     pub sums: bool,
     /// The field in which entities name their version of the app's schema.
     pub schema: Option<Rc<SchemaField>>,
-    pub relations: Rc<[Relation]>,
+    /// The relations of this type, as the config has them.
+    pub relations: Rc<Value>,
     /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations are sent first.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::model::checked_object::CheckedObject;
 use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::plan::write::Group;
@@ -60,9 +61,9 @@ impl Group {
 
     /// Returns false if no relation is named in a text.
     fn may_name(&self, text: &str) -> bool {
-        let mut all = self.relations.iter();
+        let mut all = CheckedObject(&self.relations).entries();
         // A name has no characters that JSON escapes.
-        all.any(|relation| text.contains(&["\"", &relation.name, "\""].concat()))
+        all.any(|(name, _)| text.contains(&["\"", name, "\""].concat()))
     }
 
     /// Returns true if a field is a relation, and no key that a relation goes by.
@@ -71,8 +72,7 @@ impl Group {
             let mut parents = self.parents.iter();
             parents.any(|parent| parent.foreign_key == field)
         };
-        let mut all = self.relations.iter();
-        all.any(|relation| relation.name == field) && !is_key(field)
+        CheckedObject(&self.relations).value(field).is_some() && !is_key(field)
     }
 
     /// Returns the stored fields that have a relation's name.

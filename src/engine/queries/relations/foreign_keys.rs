@@ -51,8 +51,8 @@ pub(super) enum Freshness {
 /// Returns the fields of a type by which relations of others find it, in order of name.
 fn fields_of(config: &Config, entity: &str) -> Vec<String> {
     let mut fields: VecMap<()> = VecMap::default();
-    for config in config.entities.values() {
-        for relation in config.relations.iter() {
+    for name in config.entities.keys() {
+        for relation in config.relations(name).iter() {
             if let Some((of, field)) = relation.referring()
                 && of == entity
             {
