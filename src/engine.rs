@@ -148,6 +148,8 @@ parts! {
     entities: Entities;
     /// Queries, once and live.
     queries: Queries;
+    /// Entities with those that they lead to, and deletes that follow relations.
+    relations: Relations;
     /// Spaces that several users share.
     spaces: SharedSpaces;
     /// Operations in the outbox.

@@ -36,6 +36,8 @@ pub mod open;
 pub mod page;
 pub mod page_bindings;
 pub mod persist;
+mod related;
+mod related_feed;
 pub mod resolver;
 pub mod schedule;
 pub mod spaces;

@@ -11,6 +11,7 @@ use crate::model::error::Result;
 use crate::state::replica::Replica;
 
 pub mod adoption;
+pub mod cascade;
 pub mod checkpoint;
 pub mod context;
 pub mod decision;

@@ -13,6 +13,7 @@ pub mod local_metadata;
 pub mod local_only;
 pub mod outbox;
 pub mod receipts;
+pub mod references;
 pub mod replica;
 pub mod rows;
 pub mod segment_cache;

@@ -92,6 +92,14 @@ mod queries_state;
 mod realtime;
 #[path = "stories/receipts.rs"]
 mod receipts;
+#[path = "stories/relation_support.rs"]
+mod relation_support;
+#[path = "stories/relations.rs"]
+mod relations;
+#[path = "stories/relations_deletes.rs"]
+mod relations_deletes;
+#[path = "stories/relations_live.rs"]
+mod relations_live;
 #[path = "stories/resolvers.rs"]
 mod resolvers;
 #[path = "stories/retries.rs"]

@@ -97,6 +97,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             local_only: config.local_only,
             sums: self.engine.config.sums(entity),
             schema: self.engine.config.schema_field.clone(),
+            relations: config.relations,
             parents: config.parents,
             after: Rc::default(),
             ignore_kept_rejection: false,

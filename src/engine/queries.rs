@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use crate::engine::queries::bodies::FetchedBodies;
+use crate::engine::queries::relations::tree::RelationTree;
 use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::watch::QueryWatch;
 use crate::engine::user::User;
 use crate::engine::watch::listen;
 use crate::engine::{Backing, Queries};
-use crate::model::error::{Code, Error, Result};
+use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -20,6 +21,7 @@ use crate::util::json::write::{Items, put, put_texts};
 mod bodies;
 pub mod change;
 pub mod indexes;
+pub mod relations;
 mod result;
 mod rows;
 pub mod watch;
@@ -38,7 +40,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
     /// is written meanwhile. With `states`, they have the member `$syncState`.
     ///
     /// # Errors
-    /// Fails with [`Code::InvalidArgument`] for a bad query; also with errors of the storage.
+    /// Fails with `invalidArgument` for a bad query; also with errors of the storage.
     pub async fn query(
         self,
         user_id: &str,
@@ -166,11 +168,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         self.engine.check_entity(selection)?;
         let entity = Table(selection).entity();
         let query = Query::read(query, entity)?;
-        if query.with().is_empty() {
-            return Ok(query);
-        }
-        let problem = "The query: `with` is for relations, which this version does not read along; query the other entity type by the foreign key.";
-        Err(Error::new(Code::Unsupported, problem).on(entity, None))
+        // What is read without relations has none to name either.
+        RelationTree::read(&self.engine.config, entity, query.with())?;
+        Ok(query)
     }
 
     async fn result(

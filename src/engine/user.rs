@@ -8,6 +8,7 @@ use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::database::Database;
 use crate::engine::journal::Journal;
 use crate::engine::queries::indexes::IndexCache;
+use crate::engine::queries::relations::foreign_keys::ForeignKeys;
 use crate::engine::status_feed::StatusHub;
 use crate::engine::tabs::tab_state::TabState;
 use crate::log::address::Seq;
@@ -28,6 +29,7 @@ pub struct User<S, H> {
     /// Changed entities, for watches.
     pub journal: Rc<Journal>,
     pub(super) indexes: IndexCache,
+    pub(super) foreign_keys: ForeignKeys,
     pub(super) id: String,
     pub(super) cycle: CycleSlot,
     pub(super) tab: TabState,
@@ -100,6 +102,7 @@ impl<S: Store, H: Host> User<S, H> {
             hub,
             journal: Rc::default(),
             indexes: IndexCache::default(),
+            foreign_keys: ForeignKeys::default(),
             id: id.to_owned(),
             cycle: CycleSlot::default(),
             tab: TabState::new(tab_id),

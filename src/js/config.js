@@ -114,6 +114,7 @@ class Config {
     } catch (fault) {
       throw blame(fault, CODE, "The config");
     }
+    for (const [name, , middleware] of this.functions) middleware?.setRelations(this.data.entities[name].relations ?? {});
     this.resolver = live.defaultConflictResolver;
     this.initialUserId = live.initialUserId;
     this.migrations = live.migrations;

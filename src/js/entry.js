@@ -133,10 +133,10 @@ function instance() {
 
 /** Adds to managers the methods that begin a query, and those that need the engine's last part. */
 function extendManager(prototype) {
-  const { count, countMatches, readPage, readQueryPage, watchResult } = prototype;
+  const { count, countMatches, readPage, readQueryPage, readRelated, watchRelated, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
   const check = Object.getOwnPropertyDescriptor(prototype, "entity").get;
-  for (const name of ["countMatches", "readQueryPage", "watchResult"]) delete prototype[name];
+  for (const name of ["countMatches", "readQueryPage", "readRelated", "watchRelated", "watchResult"]) delete prototype[name];
   prototype.count = function (query, options) {
     return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
   };
@@ -151,10 +151,17 @@ function extendManager(prototype) {
   }
   for (const [name, at] of [["read", 1], ["readAll", 0], ["readPage", 1], ["watchAll", 0], ["watchById", 1]]) {
     const plain = prototype[name];
+    const reads = name.startsWith("read");
     prototype[name] = function (...given) {
+      const options = given[at];
+      if (name !== "readPage" && has(options, "with")) {
+        check.call(this);
+        const [one, id] = [at === 1, at === 1 ? given[0] : undefined];
+        return reads ? readRelated.call(this, one, id, options) : feedOf(watchRelated.call(this, one, id, options), 0);
+      }
       const call = () => plain.apply(this, given);
-      if (!Object.hasOwn(given[at] ?? {}, "withSyncState")) return call();
-      if (name.startsWith("read")) return whenWhole(call);
+      if (!has(options, "withSyncState")) return call();
+      if (reads) return whenWhole(call);
       check.call(this);
       return feedOf(Promise.resolve(whenWhole(() => [call()])), 0);
     };
@@ -168,6 +175,15 @@ function extendManager(prototype) {
     check.call(this);
     return feedOf(watchResult.call(this, query, options, true), 0);
   };
+}
+
+function has(options, name) {
+  try {
+    return Object.hasOwn(options ?? {}, name);
+  } catch {
+    // Reading it says what is wrong.
+    return false;
+  }
 }
 
 /** Returns one of the feeds that are on their way. */

@@ -40,6 +40,14 @@ export class Live {
   }
 }
 
+/** Returns a frozen copy of an entity with its relations. */
+export function withRelations(entity, names, values) {
+  const fields = Object.getOwnPropertyDescriptors(entity);
+  // An assignment to `__proto__` would set something else.
+  names.forEach((name, at) => Object.defineProperty(fields, name, { value: { value: values[at], enumerable: true }, enumerable: true }));
+  return Object.freeze(Object.create(Object.getPrototypeOf(entity), fields));
+}
+
 /**
  * Compares by code points, as the engine sorts; JavaScript's own order puts surrogates before
  * U+E000.

@@ -31,6 +31,7 @@ pub mod adapters;
 pub mod options;
 mod patches;
 mod queries;
+mod relations;
 
 /// The entities of one type: the class `Manager` of the package.
 #[wasm_bindgen]
@@ -86,6 +87,8 @@ impl Manager {
             space: options.space,
             after: options.after,
             removed: options.removed,
+            behavior: options.behavior,
+            cascade: options.cascade,
         })
     }
 

@@ -55,10 +55,17 @@ class Middleware {
   #entity;
   #steps;
   #told = new Set();
+  /** The names of relations: what an app has read along is not given to its functions, nor stored. */
+  #relations = [];
 
   constructor(entity, steps) {
     this.#entity = entity;
     this.#steps = steps;
+  }
+
+  setRelations(relations) {
+    const keys = Object.values(relations).map((relation) => relation?.foreignKey);
+    this.#relations = Object.keys(relations).filter((name) => !keys.includes(name));
   }
 
   save(value, what) {
@@ -87,6 +94,7 @@ class Middleware {
       typeof value === "object" && value !== null ? (isPlain(value) ? copy(value, 0) : JSON.parse(encode(value, CODE, what, true))) : value,
     );
     if (!isObject(taken)) throw this.#error(`${what} must be an object.`);
+    for (const name of this.#relations) if (Object.hasOwn(taken, name) && typeof taken[name] === "object") delete taken[name];
     return taken;
   }
 

@@ -142,16 +142,24 @@ const SYNC = {
 
 const ownField = (value) => text(value) && ((value !== "" && !OWN.includes(value)) || refuse("must name a field of the app's own."));
 
-const RELATION = { belongsTo: text, foreignKey: ownField };
+const RELATIONS = {
+  belongsTo: { foreignKey: ownField },
+  hasOne: { foreignKey: ownField, onDelete: choice("none", "cascade", "restrict", "setNull") },
+};
+RELATIONS.hasMany = RELATIONS.hasOne;
+RELATIONS.manyToMany = { through: text, thisKey: ownField, otherKey: ownField, onDelete: RELATIONS.hasOne.onDelete };
 
 function relations(value) {
   eachOf(value, (name, relation) => {
+    if (!/^[^$.\\"\p{Cc}][^.\\"\p{Cc}]*$/u.test(name) || OWN.includes(name)) refuse("is no name for a relation: it must be no field of the engine, begin with no `$` and have no dots, quotes and backslashes.");
     if (relation === undefined) return;
     if (typeof relation !== "object" || Array.isArray(relation)) refuse("must be an object.");
-    const later = ["hasOne", "hasMany", "manyToMany"].find((kind) => own(relation, kind) !== undefined);
-    if (later) refuse(`is a \`${later}\` relation, which this version does not support; only \`belongsTo\` is.`);
-    if (Object.keys(RELATION).some((key) => own(relation, key) === undefined)) refuse('must be like { belongsTo: "projects", foreignKey: "projectId" }.');
-    check(relation, RELATION);
+    const kinds = Object.keys(RELATIONS).filter((kind) => own(relation, kind) !== undefined);
+    const rules = RELATIONS[kinds[0]];
+    if (kinds.length !== 1) refuse('must be like { belongsTo: "projects", foreignKey: "projectId" }, with one of belongsTo, hasOne, hasMany and manyToMany.');
+    const missing = Object.keys(rules).find((key) => key !== "onDelete" && own(relation, key) === undefined);
+    if (missing) refuse(`needs \`${missing}\`${missing === "foreignKey" ? ', such as foreignKey: "projectId"' : ""}.`);
+    check(relation, { [kinds[0]]: text, ...rules });
   });
 }
 
@@ -211,8 +219,10 @@ function entities(types) {
   if (count === 0) refuse("must name at least one entity type, such as { tasks: {} }.");
   for (const name of Object.keys(types)) {
     for (const relation of Object.values(types[name]?.relations ?? {})) {
-      const parent = relation?.belongsTo;
-      if (parent && !Object.hasOwn(types, parent)) refuse(`of \`${name}\` has a relation to \`${parent}\`, which is no entity type of this config.`);
+      for (const key of [...Object.keys(RELATIONS), "through"]) {
+        const other = own(relation ?? {}, key);
+        if (other !== undefined && !Object.hasOwn(types, other)) refuse(`of \`${name}\` has a relation to \`${other}\`, which is no entity type of this config.`);
+      }
     }
   }
 }
@@ -307,7 +317,7 @@ const WATCHED = {
 const OPTIONS = {
   user: ["The options", USER],
   space: ["The options", SPACE],
-  read: ["The options", { ...SPACE, includeDeleted: flag, withSyncState: flag }],
+  read: ["The options", { ...SPACE, includeDeleted: flag, withSyncState: flag, with: list(text) }],
   query: ["The options", { ...SPACE, withSyncState: flag }],
   write: ["The options", WRITE],
   patch: [
@@ -321,7 +331,7 @@ const OPTIONS = {
       },
     },
   ],
-  delete: ["The options of `delete`", { ...WRITE, behavior: choice(...BEHAVIORS) }],
+  delete: ["The options of `delete`", { ...WRITE, behavior: choice(...BEHAVIORS), cascade: flag }],
   page: ["The page", { size: whole(1, 10_000), after: text, query: anything }],
   sync: [
     "The sync options",

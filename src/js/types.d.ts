@@ -359,11 +359,19 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
    */
   localOnly?: string[];
   /**
-   * The parents of this type. A child is sent after the pending create of its parent,
-   * whichever was written first, and the delete of a parent after its children's pending operations. This version
-   * supports `belongsTo` and refuses other kinds with `invalidConfig`.
+   * How entities of this type lead to others, by name: see {@link Relation}. A name is none of the type's own fields, begins with no `$` and has no
+   * dots, quotes and backslashes. `with` reads relations along, {@link Manager.related} reads one, and `onDelete` says what a delete does to those that refer to
+   * the deleted entity. An entity is sent after the pending creates of those that it refers to, whichever was written first, and the delete of an entity
+   * after the pending operations of those that refer to it.
+   *
+   * @example
+   * relations: {
+   *   project: { belongsTo: "projects", foreignKey: "projectId" },
+   *   subtasks: { hasMany: "tasks", foreignKey: "parentId", onDelete: "cascade" },
+   *   tags: { manyToMany: "tags", through: "taskTags", thisKey: "taskId", otherKey: "tagId" },
+   * }
    */
-  relations?: Record<string, Relation>;
+  relations?: Record<string, Relation<T>>;
   /**
    * What the entity shows once the server has rejected a write of it. Default `"revert"`: the server's row again, or nothing if it has none;
    * the rejected write is in {@link Datum.deadLetters}. `"keepLocal"`: the local write stays visible, also after reloads and newer rows, until
@@ -373,10 +381,48 @@ export interface EntityConfig<T extends Entity = AnyEntity> {
   onRejected?: "revert" | "keepLocal";
 }
 
-/** The parent of an entity: `foreignKey` is the top-level field that holds its id, a string. */
-export interface Relation {
-  belongsTo: string;
-  foreignKey: string;
+/**
+ * How entities of a type lead to others. Keys are top-level fields that hold an id, a string: `foreignKey` of `belongsTo` is a field of this type, that of
+ * `hasOne` and `hasMany` a field of the other one; `thisKey` and `otherKey` are fields of the type `through`. A key that is null or missing, is no string or names nothing
+ * leads nowhere. An id means an entity of the same space, or else one in another space of the user.
+ */
+export type Relation<T extends Entity = AnyEntity> =
+  | { belongsTo: string; foreignKey: OwnField<T> }
+  | { hasOne: string; foreignKey: string; onDelete?: OnDelete }
+  | { hasMany: string; foreignKey: string; onDelete?: OnDelete }
+  | { manyToMany: string; through: string; thisKey: string; otherKey: string; onDelete?: OnDelete };
+
+/**
+ * What the delete of an entity does to those whose key has its id (of `manyToMany`: to the entities of `through`). `"none"` (default): nothing; `"cascade"`: they are deleted,
+ * too, by the rules of their own type; `"restrict"`: the delete rejects with `restricted` unless they go with it; `"setNull"`: their key becomes null. Everything
+ * happens in one commit, or nothing. Deletes of the server and of other devices are not followed: who deletes follows the rules.
+ */
+export type OnDelete = "none" | "cascade" | "restrict" | "setNull";
+
+/**
+ * An entity that was read with relations, as in `With<Task, { project: Project | null; tags: readonly Tag[] }>`. `belongsTo` and `hasOne` give an entity or
+ * null, the others a frozen array in order of id.
+ */
+export type With<T extends Entity, R> = Readonly<T> & Readonly<R>;
+
+/** An entity, named. */
+export interface EntityKey {
+  readonly entity: string;
+  /** The shared space of the entity; absent for the user's personal space. */
+  readonly spaceId?: string;
+  readonly id: string;
+}
+
+/** What a delete would do, by {@link Manager.getDeletePlan}. */
+export interface CascadeDeletePreview {
+  /** Nothing restricts it. */
+  readonly canDelete: boolean;
+  /** The entity and what goes with it; empty if there is none. */
+  readonly deleted: readonly EntityKey[];
+  /** Those whose keys become null. */
+  readonly changed: readonly (EntityKey & { readonly fields: readonly string[] })[];
+  /** Those that restrict it: by which relation, and of which entity. */
+  readonly restrictedBy: readonly (EntityKey & { readonly relation: string; readonly of: EntityKey })[];
 }
 
 /** The names of the app's own fields. */
@@ -1370,7 +1416,10 @@ export class Manager<T extends Entity = AnyEntity> {
    * await tasks.patch(id, { title: "Tea", due: undefined }, { remove: ["notes"] }); // `due` stays, `notes` goes
    */
   patch(id: string, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>>;
-  /** Deletes an entity. Returns false if there was none. */
+  /**
+   * Deletes an entity, and what goes with it by `onDelete` of the relations. Returns false if there was none. Rejects with `restricted` if a relation keeps it;
+   * with `readOnly` and the like if the user may not write one of them. Nothing has changed then.
+   */
   delete(id: string, options?: DeleteOptions): Promise<boolean>;
   /**
    * Takes an entity to another space of the user, with what is pending on it: one operation, which the server applies as a whole. null is
@@ -1389,8 +1438,10 @@ export class Manager<T extends Entity = AnyEntity> {
    * await tasks.patchMany(order.map((id, position) => ({ id, changes: { position } })));
    */
   patchMany(patches: readonly EntityPatch<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
-  /** Deletes many in one atomic commit. Returns the ids that existed. */
+  /** Deletes many in one atomic commit, with what goes with them. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
+  /** Returns what {@link Manager.delete} would do by the rules of the relations, and does nothing. */
+  getDeletePlan(id: string, options?: SpaceOption): Promise<CascadeDeletePreview>;
 
   /**
    * Deletes each entity that satisfies a condition, in one atomic commit, and returns their ids. The condition is that of a query
@@ -1407,7 +1458,12 @@ export class Manager<T extends Entity = AnyEntity> {
    */
   patchWhere(filter: Filter, changes: Changes<T>, options?: PatchOptions<T>): Promise<Readonly<T>[]>;
 
-  /** Returns one entity; null if there is none. */
+  /**
+   * Returns one entity; null if there is none.
+   *
+   * @example
+   * const task = await tasks.read(id, { with: ["project.owner"] }) as With<Task, { project: With<Project, { owner: Person | null }> | null }>;
+   */
   read<O extends ReadOptions = ReadOptions>(id: string, options?: O): Promise<Found<T, O> | null>;
   /** Returns all of them, ordered by id. */
   readAll<O extends ReadOptions = ReadOptions>(options?: O): Promise<Found<T, O>[]>;
@@ -1455,7 +1511,7 @@ export class Manager<T extends Entity = AnyEntity> {
    */
   watchAll<O extends ReadOptions = ReadOptions>(options?: O): AsyncIterable<Found<T, O>[]>;
   /** Yields one entity, or null: at once, then after every change of it. */
-  watchById<O extends QueryOptions = QueryOptions>(id: string, options?: O): AsyncIterable<Found<T, O> | null>;
+  watchById<O extends ReadOptions = ReadOptions>(id: string, options?: O): AsyncIterable<Found<T, O> | null>;
 
   /**
    * Yields the entities that a query asks for: at once, then after every change of this list by this tab, another tab or a cycle. As with
@@ -1469,6 +1525,12 @@ export class Manager<T extends Entity = AnyEntity> {
   watchQuery<O extends QueryOptions = QueryOptions>(query: QuerySource, options?: O): QueryFeed<Found<T, O>>;
   /** Yields how many entities match a query, or how many there are: at once, then whenever the number is another. */
   watchCount(query?: QuerySource, options?: SpaceOption): AsyncIterable<number>;
+
+  /**
+   * Returns the entities that a relation of this one leads to, in order of id: at most one for `belongsTo` and `hasOne`. `entity` is one that was read, or its id; its
+   * keys are those that are stored.
+   */
+  related<R extends Entity = AnyEntity>(entity: Readonly<T> | string, relation: string, options?: SpaceOption): Promise<Readonly<R>[]>;
 
   /** {@link Datum.synchronize}, with a resolver that knows the type. Other entity types sync too. */
   synchronize(userId: string, options?: SyncOptions<T>): Promise<SyncResult>;
@@ -1594,10 +1656,18 @@ export interface EntityPatch<T extends Entity = AnyEntity> {
 export interface DeleteOptions extends WriteOptions {
   /** Default: `deleteBehavior` of the entity type. */
   behavior?: "softDelete" | "hardDelete";
+  /** Whether `onDelete` of the relations is followed. Default true; false deletes what is named and nothing else. */
+  cascade?: boolean;
 }
 
 /** Options of a read. */
 export interface ReadOptions extends QueryOptions {
+  /**
+   * Relations to read along, by name, such as `["project.owner", "tags"]`: each is a member of that name on a frozen copy of the entity, which no write stores.
+   * All is of one state, and read with one pass for each relation. A watch yields when any of it changes, and what has not changed is the same object. At most
+   * 8 levels, and 50 relations. See {@link With}.
+   */
+  with?: readonly string[];
   /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
 }
@@ -1678,7 +1748,7 @@ export interface Query {
   offset?: number;
   /** `after` of a page of this query: the result begins behind it. */
   after?: string;
-  /** Relations to read along. This version refuses them with `unsupported`. */
+  /** Relations to read along: `with` of {@link ReadOptions}. */
   with?: string[];
   /** Includes deleted entities. Default false. */
   includeDeleted?: boolean;
@@ -2065,6 +2135,8 @@ export type DatumErrorCode =
    * each page from a null cursor: the user's list, which may be empty.
    */
   | "unsupported"
+  /** Other entities refer to the one to delete, and `onDelete` of a relation keeps it for them. Nothing was deleted. */
+  | "restricted"
   /** The browser reports no network. */
   | "offline"
   /**

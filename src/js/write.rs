@@ -6,11 +6,13 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::database::read::Include;
+use crate::engine::queries::relations::deletes::DeleteHow;
 use crate::js::convert::error_to_js;
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::observe::Audience;
 use crate::js::waiting;
+use crate::model::config::DeleteBehavior;
 use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
 use crate::model::table::Table;
@@ -32,6 +34,10 @@ pub(crate) struct WriteTarget {
     pub(crate) after: Rc<[OwnedKey]>,
     /// The names of the fields that a patch removes.
     pub(crate) removed: Vec<String>,
+    /// Only of a delete.
+    pub(crate) behavior: Option<DeleteBehavior>,
+    /// A delete follows the rules of relations.
+    pub(crate) cascade: bool,
 }
 
 /// Writes all of these, or none.
@@ -46,11 +52,16 @@ pub(crate) async fn write(
         tell(&audience, entity, &writes);
     }
     let selection = Table::name(entity, target.space.as_deref());
-    let written = instance
-        .engine
-        .entities()
-        .write_after(&target.user, &selection, writes, target.after)
-        .await?;
+    let deletes = matches!(writes.first(), Some(Write::Delete { .. }));
+    let written = if deletes && target.cascade && instance.engine.config().has_delete_rules(entity)
+    {
+        Box::pin(delete(instance, &target, &selection, writes)).await?
+    } else {
+        let entities = instance.engine.entities();
+        entities
+            .write_after(&target.user, &selection, writes, target.after)
+            .await?
+    };
     instance.compact_later(&target.user);
     waiting::watch(instance, &target.user);
     Ok(written)
@@ -70,6 +81,26 @@ pub(crate) fn tell(audience: &Audience, entity: &str, writes: &[Write]) {
         };
         audience.before_write(entity, kind, &draft);
     }
+}
+
+/// Deletes these entities, and what goes with them by the rules of relations.
+async fn delete(
+    instance: &Rc<Instance>,
+    target: &WriteTarget,
+    selection: &str,
+    writes: Vec<Write>,
+) -> Result<Vec<Written>> {
+    let ids = writes.into_iter().filter_map(|write| match write {
+        Write::Delete { id, .. } => Some(id),
+        _ => None,
+    });
+    let how = DeleteHow {
+        behavior: target.behavior,
+        after: Rc::clone(&target.after),
+    };
+    let relations = instance.engine.relations();
+    let deleted = relations.delete(&target.user, selection, ids.collect(), how);
+    Ok(deleted.await?.into_iter().map(Written::Deleted).collect())
 }
 
 /// Returns an object's JSON text with the entity's id added.

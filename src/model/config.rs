@@ -8,6 +8,7 @@ pub use crate::model::config::entity::{DeleteBehavior, EntityConfig};
 use crate::model::config::merge_fields::{Policies, sums};
 use crate::model::config::options::DIRECTIONS;
 pub use crate::model::config::options::{Direction, Options};
+use crate::model::config::relations::Relation;
 use crate::model::config::resolver::Builtin;
 use crate::model::config::retry::read_retry;
 pub use crate::model::config::retry::{Jitter, Retry};
@@ -216,6 +217,21 @@ impl Config {
         self.of(entity)
             .map(|config| Rc::clone(&config.indexes))
             .unwrap_or_default()
+    }
+
+    /// Returns the relations of a type.
+    #[must_use]
+    pub fn relations(&self, entity: &str) -> Rc<[Relation]> {
+        self.of(entity)
+            .map(|config| relations::read(&config.relations))
+            .unwrap_or_default()
+    }
+
+    /// Returns true if the delete of an entity of this type may concern others.
+    #[must_use]
+    pub fn has_delete_rules(&self, entity: &str) -> bool {
+        self.of(entity)
+            .is_some_and(|config| relations::has_rule(&config.relations))
     }
 
     /// Returns the merge policies of a type.

@@ -72,6 +72,8 @@ pub enum Code {
     NotOwner,
     /// The remote cannot do this: it has no shared spaces.
     Unsupported,
+    /// Other entities refer to the one to delete, and a relation keeps it for them.
+    Restricted,
     /// Stored bytes do not match their checksum.
     Corrupt,
     /// A schema migration failed.
@@ -83,7 +85,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 35] = [
         Self::NotInitialized,
         Self::NoUser,
         Self::InvalidConfig,
@@ -114,6 +116,7 @@ impl Code {
         Self::ReadOnly,
         Self::NotOwner,
         Self::Unsupported,
+        Self::Restricted,
         Self::Corrupt,
         Self::Migration,
         Self::Closed,
@@ -160,6 +163,7 @@ impl Code {
             | Self::ReadOnly
             | Self::NotOwner
             | Self::Unsupported
+            | Self::Restricted
             | Self::Corrupt
             | Self::Migration
             | Self::Closed
@@ -201,6 +205,7 @@ impl Code {
             Self::ReadOnly => "readOnly",
             Self::NotOwner => "notOwner",
             Self::Unsupported => "unsupported",
+            Self::Restricted => "restricted",
             Self::Corrupt => "corrupt",
             Self::Migration => "migration",
             Self::Closed => "closed",

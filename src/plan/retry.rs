@@ -1,6 +1,7 @@
 //! Plans the retry of dead letters on top of the current state.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::conflict::field_hashes;
 use crate::log::commit::Event;
@@ -49,11 +50,16 @@ impl Planner for RetryPlanner<'_> {
                 Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
             };
             let asked = op.links.iter().filter(|link| link.asked);
-            groups.push(Group {
+            let mut group = Group {
                 after: asked.map(|link| link.key.clone()).collect(),
                 ignore_kept_rejection: true,
                 ..(self.group)(&selection(table), write)
-            });
+            };
+            if edited.is_none() {
+                // It was checked when it was written.
+                group.relations = Rc::default();
+            }
+            groups.push(group);
         }
         Ok(plan_writes(replica, &groups, &self.context).map(|planned| {
             let mut commit = planned.commit;

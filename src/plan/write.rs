@@ -27,6 +27,7 @@ use crate::util::json::scan;
 pub mod enqueue;
 mod fields;
 pub mod groups;
+mod loaded;
 mod moves;
 mod place;
 pub mod set_aside;
@@ -203,8 +204,10 @@ impl Attempt<'_, '_> {
 
     fn create(&mut self, json: &str, now: &str) -> Result<Written> {
         let selected = Table(&self.group.entity);
-        let mut draft =
-            parse_draft(json, now, &[], self.named()).map_err(|e| e.on(selected.entity(), None))?;
+        let given = self.group.without_loaded(json, None);
+        let mut draft = given
+            .and_then(|given| parse_draft(&given, now, &[], self.named()))
+            .map_err(|e| e.on(selected.entity(), None))?;
         self.check_user(selected.entity(), &draft)?;
         let id = draft.id.take().unwrap_or_else(|| {
             let id = self.context.op_id(*self.made);
@@ -257,7 +260,9 @@ impl Attempt<'_, '_> {
     fn replace(&mut self, key: &Key<'_>, json: &str, now: &str) -> Result<Written> {
         let current = self.current(key);
         let stored = current.whole();
-        let draft = parse_draft(json, now, stored.as_deref().as_slice(), self.named())
+        let given = self.group.with_kept(json, stored.as_deref());
+        let draft = given
+            .and_then(|given| parse_draft(&given, now, stored.as_deref().as_slice(), self.named()))
             .map_err(|e| e.on(key.entity, Some(key.id)))?;
         self.check_user(key.entity, &draft)?;
         if !current.exists {
@@ -270,7 +275,9 @@ impl Attempt<'_, '_> {
     fn patch(&mut self, key: &Key<'_>, changes: &str, now: &str) -> Result<Written> {
         let current = self.current(key);
         let stored = current.whole();
-        let draft = parse_patch(changes, now, stored.as_deref().unwrap_or("{}"))
+        let given = self.group.without_loaded(changes, stored.as_deref());
+        let draft = given
+            .and_then(|given| parse_patch(&given, now, stored.as_deref().unwrap_or("{}")))
             .map_err(|e| e.on(key.entity, Some(key.id)))?;
         self.check_user(key.entity, &draft)?;
         if draft.id.as_deref().is_some_and(|other| other != key.id) {

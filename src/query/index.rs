@@ -1,8 +1,11 @@
 //! Indexes: the entities of a type in order of declared fields.
 
+use crate::query::bounds::ABOVE;
+use crate::query::cell::Cell;
 use crate::query::field_index::FieldIndex;
 use crate::query::fields::{EntityRef, Slots};
 use crate::query::filter::Found;
+use crate::query::order;
 use crate::query::planner::{self, AccessPath};
 use crate::query::read::Query;
 use crate::query::sort_key::{self, SortKey};
@@ -71,6 +74,20 @@ impl Indexes {
                 let back_from = places.back_from(*end).take(back);
                 places.from(*start).take(forth).chain(back_from)
             })
+        })
+    }
+
+    /// Iterates over the entities whose first field of an index is this string.
+    pub fn of_text(&self, index: usize, text: &str) -> impl Iterator<Item = &SortKey> {
+        let mut least = Vec::with_capacity(text.len().saturating_add(3));
+        order::push_part(&mut least, Cell::Text(text.as_bytes()), false, None);
+        let mut most = least.clone();
+        most.push(ABOVE);
+        let index = self.list.get(index);
+        index.into_iter().flat_map(move |index| {
+            let places = index.keys.places();
+            let (start, end) = (places.rank(&least), places.rank(&most));
+            places.from(start).take(end.saturating_sub(start))
         })
     }
 

@@ -240,6 +240,14 @@ fn count(json: &str, at: &str) -> Result<usize> {
         })
 }
 
+/// Returns true if the text of a query asks for relations.
+#[must_use]
+pub fn asks_for_relations(json: &str) -> bool {
+    let members = Members::parse(json);
+    let with = members.iter().find_map(|members| members.get("with"));
+    with.is_some_and(|with| !matches!(with, "null" | "[]"))
+}
+
 fn texts(json: &str) -> Result<Vec<String>> {
     const FORM: &str = "must be an array of names, such as [\"project.owner\"].";
     let items = scan::array(json).map_err(|_| fault("with", FORM))?;

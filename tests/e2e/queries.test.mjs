@@ -328,7 +328,7 @@ for (const engine of engines()) {
         [{ limit: -1 }, "`limit` must be a whole number from 0"],
         [{ orderBy: [{ field: "a..b" }] }, "`orderBy[0].field` has an empty part"],
         [{ after: "nonsense" }, "`after` must be the `after` that a page"],
-        [{ with: ["project"] }, "`with` is for relations"],
+        [{ with: ["project"] }, "`tasks` has no relation `project`"],
         [undefined, "is undefined"],
         [null, "must be an object"],
         ["done", "must be an object"],

@@ -23,7 +23,13 @@ fn classes_have_the_members_that_are_exported() {
     equal("class Datum", &class("Datum"), &datum);
     let mut manager = exported("Manager");
     // The entry makes other methods of these.
-    for internal in ["countMatches", "readQueryPage", "watchResult"] {
+    for internal in [
+        "countMatches",
+        "readQueryPage",
+        "readRelated",
+        "watchRelated",
+        "watchResult",
+    ] {
         assert!(
             manager.remove(internal),
             "`{internal}` is no longer exported"
@@ -186,6 +192,7 @@ fn unions_have_the_names_of_their_tables() {
         &table("Builtin"),
     );
     equal("FieldPolicy", &union("FieldPolicy"), &table("Policy"));
+    equal("OnDelete", &union("OnDelete"), &table("OnDelete"));
     equal(
         "UserSwitchStrategy",
         &union("UserSwitchStrategy"),

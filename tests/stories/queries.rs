@@ -108,7 +108,6 @@ fn a_bad_query_is_refused_with_its_path() {
     let error = asked(r#"{"where":{"and":[{"field":"at","gte":1}]}}"#);
     assert_eq!(error.code(), Code::InvalidArgument);
     assert!(error.message().contains("where.and[0].gte"), "{error:?}");
-    assert_eq!(asked(r#"{"with":["project"]}"#).code(), Code::Unsupported);
     let other = a.run(a.engine.queries().query(&a.user, "nothing", "{}", false));
     assert_eq!(other.unwrap_err().code(), Code::InvalidArgument);
     let page = |query: &str, after: Option<&str>| {

@@ -4,7 +4,7 @@ import { migrations } from "datum-sync/migrations";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, Page, PendingOperation,
-  PullPage, PullRequest, PushReply, PushRequest, PushVerdict, RemoteAdapter, SharedSpace, SpaceManager, SpaceRole, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy,
+  CascadeDeletePreview, PullPage, PullRequest, PushReply, PushRequest, PushVerdict, RemoteAdapter, SharedSpace, SpaceManager, SpaceRole, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy, With,
 } from "datum-sync";
 
 interface Task extends Entity {
@@ -64,6 +64,20 @@ const config: DatumConfig = {
     { from: 2, to: 3, migrate: ({ done, ...rest }) => ({ ...rest, status: done ? "done" : "open" }) },
   ]),
   onMigrationError: ({ code, entity, entityId }) => console.error(code satisfies DatumErrorCode, entity, entityId),
+};
+
+interface Project extends Entity {
+  name: string;
+  ownerId: string | null;
+}
+const related: DatumConfig<{ tasks: Task & { projectId?: string }; projects: Project; taskTags: Entity & { task: string; tag: string }; tags: Entity }> = {
+  entities: {
+    projects: { relations: { tasks: { hasMany: "tasks", foreignKey: "projectId", onDelete: "cascade" }, first: { hasOne: "tasks", foreignKey: "projectId", onDelete: "restrict" } } },
+    tasks: { relations: { project: { belongsTo: "projects", foreignKey: "projectId" }, tags: { manyToMany: "tags", through: "taskTags", thisKey: "task", otherKey: "tag" } } },
+    taskTags: {},
+    tags: {},
+  },
+  remote: { url: "/" },
 };
 
 const seal: Middleware<Task> = { beforeSave: ({ title, ...rest }) => ({ ...rest, box: title }), afterRead: (task) => task };
@@ -162,7 +176,14 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   await tasks.update(changed);
   await tasks.patch(task.id, { done: true });
   isExactly<boolean, Awaited<ReturnType<typeof tasks.delete>>>(true);
-  await tasks.delete(task.id, { behavior: "hardDelete" });
+  await tasks.delete(task.id, { behavior: "hardDelete", cascade: false });
+  const loaded = (await tasks.readAll({ with: ["project.owner", "tags"] })) as With<Task, { project: Project | null; tags: readonly AnyEntity[] }>[];
+  const owner: string | null | undefined = loaded[0]?.project?.ownerId;
+  await tasks.update({ ...task, ...loaded[0] });
+  const projects: Readonly<Project>[] = await tasks.related<Project>(task, "project", { userId: "ada" });
+  for await (const one of tasks.watchById(task.id, { with: ["project"] })) void one?.title;
+  const plan: CascadeDeletePreview = await tasks.getDeletePlan(task.id);
+  if (!plan.canDelete) console.log(owner, projects, plan.restrictedBy.map(({ entity, relation, of }) => `${entity} ${relation} ${of.id}`));
   const many: Task[] = await tasks.createMany([{ title: "a", done: false, tags: [] }]);
   await tasks.updateMany(many);
   const removed: string[] = await tasks.deleteMany(many.map(({ id }) => id));

@@ -11,6 +11,11 @@ declare const datum: Datum;
 declare const tasks: Manager<Task>;
 declare const task: Readonly<Task>;
 
+// @ts-expect-error: paths are a list.
+void tasks.readAll({ with: "project" });
+// @ts-expect-error: an entity, or its id.
+void tasks.related(7, "project");
+
 // @ts-expect-error: instances come from `initialize`.
 new Datum();
 // @ts-expect-error: managers come from `manager`.
@@ -211,8 +216,14 @@ void datum.importUser({ lines: [] });
 export const badRealtime: DatumConfig = { entities: {}, remote: { url: "/" }, realtime: "yes" };
 // @ts-expect-error: `subscribe` returns a function that ends the subscription.
 export const endless: Pick<RemoteAdapter, "subscribe"> = { subscribe: () => 7 };
-// @ts-expect-error: only `belongsTo` is supported.
-export const relations: EntityConfig = { relations: { tasks: { hasMany: "tasks", foreignKey: "project" } } };
+// @ts-expect-error: a relation is of one kind.
+export const unrelated: EntityConfig = { relations: { tasks: { foreignKey: "project" } } };
+// @ts-expect-error: `manyToMany` goes through a type.
+export const unjoined: EntityConfig = { relations: { tags: { manyToMany: "tags", thisKey: "task", otherKey: "tag" } } };
+// @ts-expect-error: no such rule.
+export const unruly: EntityConfig = { relations: { tasks: { hasMany: "tasks", foreignKey: "project", onDelete: "delete" } } };
+// @ts-expect-error: `belongsTo` goes by a field of the type.
+export const unkeyed: EntityConfig<Task> = { relations: { project: { belongsTo: "projects", foreignKey: "projectId" } } };
 
 // @ts-expect-error: an adapter needs `push`.
 export const half: RemoteAdapter = { pull: async () => ({ changes: [], cursor: "1", more: false }) };

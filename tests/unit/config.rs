@@ -2,6 +2,7 @@
 
 use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::merge_fields::Policy;
+use datum_sync::model::config::relations::OnDelete;
 use datum_sync::model::config::resolver::Builtin;
 use datum_sync::model::config::storage::Durability;
 use datum_sync::model::config::timing::{ColdStart, ColdStrategy, Timing};
@@ -10,6 +11,62 @@ use datum_sync::util::json::scan::parse;
 
 fn config(json: &str) -> Config {
     Config::read(CheckedObject(&parse(json.as_bytes()).unwrap()))
+}
+
+#[test]
+fn relations_of_each_kind_are_read_and_give_their_types_parents() {
+    let config = config(
+        r#"{ "entities": {
+            "tasks": { "relations": {
+                "list": { "belongsTo": "lists", "foreignKey": "listId" },
+                "tags": { "manyToMany": "tags", "through": "joins", "thisKey": "task", "otherKey": "tag", "onDelete": "cascade" },
+                "nothing": null
+            } },
+            "lists": { "relations": {
+                "tasks": { "hasMany": "tasks", "foreignKey": "listId", "onDelete": "restrict" },
+                "first": { "hasOne": "tasks", "foreignKey": "firstIn", "onDelete": "setNull" }
+            } },
+            "tags": {}, "joins": {}
+        } }"#,
+    );
+    let relations = |entity: &str| -> Vec<(String, bool, OnDelete)> {
+        let all = config.relations(entity);
+        let each = all
+            .iter()
+            .map(|it| (it.name.clone(), it.is_many(), it.on_delete));
+        each.collect()
+    };
+    let named = |name: &str, is_many, rule| (name.to_owned(), is_many, rule);
+    assert_eq!(
+        relations("tasks"),
+        [
+            named("list", false, OnDelete::Nothing),
+            named("tags", true, OnDelete::Cascade)
+        ]
+    );
+    assert_eq!(
+        relations("lists"),
+        [
+            named("first", false, OnDelete::SetNull),
+            named("tasks", true, OnDelete::Restrict)
+        ]
+    );
+    let parents = |entity: &str| -> Vec<(String, String)> {
+        let parents = &config.of(entity).unwrap().parents;
+        let each = parents
+            .iter()
+            .map(|it| (it.entity.clone(), it.foreign_key.clone()));
+        each.collect()
+    };
+    let key = |entity: &str, field: &str| (entity.to_owned(), field.to_owned());
+    // Named from both sides, one is there once.
+    assert_eq!(
+        parents("tasks"),
+        [key("lists", "firstIn"), key("lists", "listId")]
+    );
+    assert_eq!(parents("joins"), [key("tasks", "task"), key("tags", "tag")]);
+    let has_rules = ["tasks", "lists", "tags"].map(|entity| config.has_delete_rules(entity));
+    assert_eq!(has_rules, [true, true, false]);
 }
 
 #[test]

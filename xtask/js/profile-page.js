@@ -75,7 +75,16 @@ export function app() {
           localOnly: ["draft"],
           relations: { list: { belongsTo: "lists", foreignKey: "listId" } },
         },
-        lists: { conflictResolver: () => ({ take: "local" }), middleware: [{ validate() {} }] },
+        lists: {
+          conflictResolver: () => ({ take: "local" }),
+          middleware: [{ validate() {} }],
+          // Read with the config. What they do is in the last file, as nobody waits for it to show something.
+          relations: {
+            tasks: { hasMany: "tasks", foreignKey: "listId", onDelete: "cascade" },
+            first: { hasOne: "tasks", foreignKey: "firstIn" },
+            notes: { manyToMany: "notes", through: "tasks", thisKey: "listId", otherKey: "noteId", onDelete: "setNull" },
+          },
+        },
         notes: { conflictResolver: "ask", onRejected: "keepLocal" },
       },
       remote: { url: location.origin, headers: { Authorization: user }, fetch: (url, init) => fetch(url, init), credentials: "include", compress: true, timeout: 20_000 },

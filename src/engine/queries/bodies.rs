@@ -148,7 +148,7 @@ impl<'a> Looker<'a> {
         })
     }
 
-    fn sync_state(&self, key: &Key<'_>) -> &'static str {
+    pub(super) fn sync_state(&self, key: &Key<'_>) -> &'static str {
         let states = self.states.as_ref();
         states
             .map(|states| states.get(key))

@@ -117,7 +117,7 @@ fn name_of(key: &SortKey) -> String {
 }
 
 /// Returns the writes that are still to be told, and notes that they are.
-fn untold<S: Store, H: Host>(
+pub(super) fn untold<S: Store, H: Host>(
     result: &QueryResult<S, H>,
     told: &mut OrderedMap<()>,
     write: WriteOf<'_>,
@@ -131,6 +131,15 @@ fn untold<S: Store, H: Host>(
         }
     }
     writes
+}
+
+/// Returns true if the writes of all that match were told.
+pub(super) fn are_told<S: Store, H: Host>(
+    result: &QueryResult<S, H>,
+    told: &OrderedMap<()>,
+) -> bool {
+    let mut rows = result.live.rows();
+    rows.all(|key| told.get(&name_of(key)).is_some())
 }
 
 impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
@@ -152,9 +161,7 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
             return Ok(Plan::Needs(missing));
         }
         self.result.has_followed();
-        let mut rows = self.result.live.rows();
-        let is_untold = |told: &OrderedMap<()>| rows.any(|key| told.get(&name_of(key)).is_none());
-        if self.told.is_some_and(is_untold) {
+        if self.told.is_some_and(|told| !are_told(self.result, told)) {
             self.again = Some(Again::Untold);
             return Err(overtaken());
         }

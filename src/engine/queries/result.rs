@@ -47,7 +47,7 @@ pub(super) struct QueryResult<S, H> {
     /// How far writes have come counts.
     pub(super) states: bool,
     /// Entities have the member `$syncState`.
-    shows_states: bool,
+    pub(super) shows_states: bool,
     /// The item of the journal up to which it is loaded; `None` before that.
     seen: Option<u64>,
     /// How many entities it keeps at least, if it is limited and they come in order.

@@ -28,6 +28,8 @@ pub(super) struct WriteOptions {
     pub(super) after: Rc<[OwnedKey]>,
     /// Only of a delete.
     pub(super) behavior: Option<DeleteBehavior>,
+    /// Only of a delete: it follows the rules of relations.
+    pub(super) cascade: bool,
     /// Only of a patch: the names of the fields that it removes.
     pub(super) removed: Vec<String>,
 }
@@ -90,6 +92,7 @@ pub(super) fn read_write_options(value: &JsValue, kind: &str) -> Result<WriteOpt
         space: given.space("spaceId"),
         after: read_depends_on(given),
         behavior: given.choice("behavior", &DeleteBehavior::NAMES),
+        cascade: given.flag("cascade").unwrap_or(true),
         removed: given.texts("remove").unwrap_or_default(),
     })
 }

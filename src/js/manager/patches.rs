@@ -26,106 +26,96 @@ struct Patch {
     removed: Vec<String>,
 }
 
-#[wasm_bindgen]
-impl Manager {
-    /// Replaces some of the fields of entities, all or none.
-    #[wasm_bindgen(js_name = patchMany)]
-    pub fn patch_many(&self, patches: &JsValue, options: &JsValue) -> Promise {
-        let target = self.written(read_write_options(options, "write"));
-        let patches = match self.read_patches(patches) {
-            Ok(patches) => patches,
-            Err(refused) => return Promise::reject(&refused),
-        };
-        let ((instance, entity), middleware) = (self.handles(), self.middleware());
-        promise_as_is(Box::pin(async move {
-            let target = target.map_err(threw)?;
-            let mut writes = Vec::with_capacity(patches.len());
-            for patch in patches {
-                writes.push(match &middleware {
-                    Some(middleware) => {
-                        merged(&instance, &entity, &target, middleware, patch).await?
-                    }
-                    // Encoded already.
-                    None => patch_of(
-                        patch.id,
-                        patch.changes.as_string().unwrap_or_default(),
-                        patch.removed,
-                    ),
-                });
-            }
-            let written = write(&instance, &entity, target, writes).await;
-            many(written.map_err(threw)?, middleware.as_ref()).map_err(threw)
-        }))
-    }
-}
-
-impl Manager {
-    /// Reads what an app passes: the changes as JSON text, or as a copy for middleware.
-    fn read_patches(&self, given: &JsValue) -> JsResult<Vec<Patch>> {
-        if !Array::is_array(given) {
-            let problem =
-                "The patches must be an array, such as [{ id, changes: { done: true } }].";
-            return Err(threw(self.wrong(problem)));
-        }
-        let middleware = self.middleware();
-        let mut patches = Vec::new();
-        for (index, item) in Array::from(given).iter().enumerate() {
-            let [id, changes, removed] = self.members(index, &item).map_err(threw)?;
-            let id = read_string(&id, &format!("`id` of patch {index}")).map_err(threw)?;
-            let options = Object::new();
-            set_member(&options, "remove", &removed);
-            let removed = read_write_options(&options, "patch")
-                .map_err(threw)?
-                .removed;
-            let what = format!("`changes` of patch {index}");
-            let changes = match &middleware {
-                Some(middleware) => middleware.take(&changes, &what)?,
-                None => JsValue::from(self.encoded(&changes, &what).map_err(threw)?),
-            };
-            patches.push(Patch {
-                id,
-                changes,
-                removed,
+/// Replaces some of the fields of entities, all or none.
+pub(super) fn patch_many(manager: &Manager, patches: &JsValue, options: &JsValue) -> Promise {
+    let target = manager.written(read_write_options(options, "write"));
+    let patches = match read_patches(manager, patches) {
+        Ok(patches) => patches,
+        Err(refused) => return Promise::reject(&refused),
+    };
+    let ((instance, entity), middleware) = (manager.handles(), manager.middleware());
+    promise_as_is(Box::pin(async move {
+        let target = target.map_err(threw)?;
+        let mut writes = Vec::with_capacity(patches.len());
+        for patch in patches {
+            writes.push(match &middleware {
+                Some(middleware) => merged(&instance, &entity, &target, middleware, patch).await?,
+                // Encoded already.
+                None => patch_of(
+                    patch.id,
+                    patch.changes.as_string().unwrap_or_default(),
+                    patch.removed,
+                ),
             });
         }
-        Ok(patches)
-    }
+        let written = write(&instance, &entity, target, writes).await;
+        many(written.map_err(threw)?, middleware.as_ref()).map_err(threw)
+    }))
+}
 
-    /// Returns `id`, `changes` and `remove` of a patch, each read once.
-    fn members(&self, index: usize, item: &JsValue) -> Result<[JsValue; 3]> {
-        let unreadable = |thrown: JsValue| {
-            self.wrong(format!("Patch {index} could not be read."))
-                .caused_by(thrown_text(&thrown))
+/// Reads what an app passes: the changes as JSON text, or as a copy for middleware.
+fn read_patches(manager: &Manager, given: &JsValue) -> JsResult<Vec<Patch>> {
+    if !Array::is_array(given) {
+        let problem = "The patches must be an array, such as [{ id, changes: { done: true } }].";
+        return Err(threw(wrong(manager, problem)));
+    }
+    let middleware = manager.middleware();
+    let mut patches = Vec::new();
+    for (index, item) in Array::from(given).iter().enumerate() {
+        let [id, changes, removed] = members(manager, index, &item).map_err(threw)?;
+        let id = read_string(&id, &format!("`id` of patch {index}")).map_err(threw)?;
+        let options = Object::new();
+        set_member(&options, "remove", &removed);
+        let removed = read_write_options(&options, "patch")
+            .map_err(threw)?
+            .removed;
+        let what = format!("`changes` of patch {index}");
+        let changes = match &middleware {
+            Some(middleware) => middleware.take(&changes, &what)?,
+            None => JsValue::from(manager.encoded(&changes, &what).map_err(threw)?),
         };
-        if !item.is_object() || Array::is_array(item) {
-            let problem = format!("Patch {index} must be an object like {{ id, changes }}.");
-            return Err(self.wrong(problem));
-        }
-        let mut found = [const { JsValue::UNDEFINED }; 3];
-        let keys = Reflect::own_keys(item).map_err(unreadable)?;
-        for key in keys.iter() {
-            let name = key.as_string().unwrap_or_default();
-            let place = ["id", "changes", "remove"]
-                .iter()
-                .position(|known| *known == name);
-            let value = Reflect::get(item, &key).map_err(unreadable)?;
-            match place.and_then(|place| found.get_mut(place)) {
-                Some(member) => *member = value,
-                None if is_absent(&value) => {}
-                None => {
-                    let problem = format!(
-                        "`{name}` of patch {index} is not known; known are id, changes, remove."
-                    );
-                    return Err(self.wrong(problem));
-                }
+        patches.push(Patch {
+            id,
+            changes,
+            removed,
+        });
+    }
+    Ok(patches)
+}
+
+/// Returns `id`, `changes` and `remove` of a patch, each read once.
+fn members(manager: &Manager, index: usize, item: &JsValue) -> Result<[JsValue; 3]> {
+    let unreadable = |thrown: JsValue| {
+        wrong(manager, format!("Patch {index} could not be read.")).caused_by(thrown_text(&thrown))
+    };
+    if !item.is_object() || Array::is_array(item) {
+        let problem = format!("Patch {index} must be an object like {{ id, changes }}.");
+        return Err(wrong(manager, problem));
+    }
+    let mut found = [const { JsValue::UNDEFINED }; 3];
+    let keys = Reflect::own_keys(item).map_err(unreadable)?;
+    for key in keys.iter() {
+        let name = key.as_string().unwrap_or_default();
+        let place = ["id", "changes", "remove"]
+            .iter()
+            .position(|known| *known == name);
+        let value = Reflect::get(item, &key).map_err(unreadable)?;
+        match place.and_then(|place| found.get_mut(place)) {
+            Some(member) => *member = value,
+            None if is_absent(&value) => {}
+            None => {
+                let problem = format!(
+                    "`{name}` of patch {index} is not known; known are id, changes, remove."
+                );
+                return Err(wrong(manager, problem));
             }
         }
-        Ok(found)
     }
+    Ok(found)
+}
 
-    fn wrong(&self, problem: impl Into<Cow<'static, str>>) -> Error {
-        Error::new(Code::InvalidArgument, problem).on(&self.entity, None)
-    }
+fn wrong(manager: &Manager, problem: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(Code::InvalidArgument, problem).on(&manager.entity, None)
 }
 
 /// Has middleware make the write of a patch, for which it gets the whole entity.

@@ -6,18 +6,22 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::queries::change::Told;
+use crate::engine::queries::relations::deletes::DeleteHow;
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
 use crate::js::convert::{decode, encode, promise};
 use crate::js::feed::{Feed, LoopReader, Next};
 use crate::js::instance::Instance;
-use crate::js::manager::Manager;
 use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
+use crate::js::manager::relations::{list, objects};
+use crate::js::manager::{Manager, patches};
 use crate::js::middleware::decoded_many;
+use crate::js::related_feed::{self, RelatedShows, RelatedTarget};
 use crate::js::waiting;
 use crate::js::write::{WriteOutput, many, patch_of, tell};
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::write::{Write, Written};
+use crate::query::read::asks_for_relations;
 use crate::util::cell::RefCell;
 use crate::web::host::WebHost;
 use crate::web::interop::{is_absent, set_member};
@@ -30,12 +34,23 @@ fn read_query(query: &JsValue) -> Result<String> {
 
 #[wasm_bindgen]
 impl Manager {
+    /// Replaces some of the fields of entities, all or none.
+    #[wasm_bindgen(js_name = patchMany)]
+    pub fn patch_many(&self, patches: &JsValue, options: &JsValue) -> Promise {
+        patches::patch_many(self, patches, options)
+    }
+
     /// The entities that a query asks for.
     pub fn query(&self, query: &JsValue, options: &JsValue) -> Promise {
         let (instance, middleware) = (Rc::clone(&self.instance), self.middleware());
         let (query, place) = (read_query(query), self.query_place(options));
         promise(async move {
             let (query, (user, entity, states)) = (query?, place?);
+            if asks_for_relations(&query) {
+                let relations = instance.engine.relations();
+                let graph = relations.query(&user, &entity, &query, states).await?;
+                return Ok(list(objects(&instance, Table(&entity).entity(), &graph)?));
+            }
             let queries = instance.engine.queries();
             let items = queries.query(&user, &entity, &query, states).await?;
             decoded_many(&items, middleware.as_ref())
@@ -67,16 +82,25 @@ impl Manager {
         promise(async move {
             let (page, (user, entity, states)) = (given?, place?);
             let query = page.query.unwrap_or_default();
-            let queries = instance.engine.queries();
             let bounds = (page.size, page.after.as_deref());
-            let page = queries.page(&user, &entity, &query, bounds, states).await?;
+            let (items, after) = if asks_for_relations(&query) {
+                let relations = instance.engine.relations();
+                let page = relations
+                    .page(&user, &entity, &query, bounds, states)
+                    .await?;
+                let found = objects(&instance, Table(&entity).entity(), &page.graph)?;
+                (list(found), page.after)
+            } else {
+                let queries = instance.engine.queries();
+                let page = queries.page(&user, &entity, &query, bounds, states).await?;
+                (decoded_many(&page.items, middleware.as_ref())?, page.after)
+            };
             let object = Object::new();
-            let items = decoded_many(&page.items, middleware.as_ref())?;
             set_member(&object, "items", &items);
-            if let Some(after) = &page.after {
+            if let Some(after) = &after {
                 set_member(&object, "after", &JsValue::from_str(after));
             }
-            let has_more = JsValue::from_bool(page.after.is_some());
+            let has_more = JsValue::from_bool(after.is_some());
             set_member(&object, "hasMore", &has_more);
             Ok(Object::freeze(&object).into())
         })
@@ -152,6 +176,20 @@ impl Manager {
                 states,
             })
         });
+        if let Ok(target) = &target
+            && !counts
+            && asks_for_relations(&target.query)
+        {
+            let target = Ok(RelatedTarget::Query {
+                user_id: target.user_id.clone(),
+                selection: Rc::clone(&target.entity),
+                query: target.query.clone(),
+                states: target.states,
+            });
+            let feed = |shows| JsValue::from(related_feed::feed(&self.instance, &target, shows));
+            let (items, changes) = (feed(RelatedShows::Items), feed(RelatedShows::Changes));
+            return Promise::resolve(&JsValue::from(Array::of2(&items, &changes)));
+        }
         let all: &[Shows] = if counts {
             &[Shows::Count]
         } else {
@@ -187,14 +225,24 @@ impl Manager {
         promise(async move {
             let (filter, target, write) = (filter?, target?, write?);
             let selection = Table::name(&entity, target.space.as_deref());
-            let queries = instance.engine.queries();
             let (user, after) = (&target.user, target.after);
             let audience = instance.audience();
             let tells = audience.hears_writes();
             let tell = |writes: &[Write]| tell(&audience, &entity, writes);
             let tell: Told<'_> = if tells { Some(&tell) } else { None };
-            let change = queries.change(user, &selection, &filter, after, &*write, tell);
-            let written = change.await?;
+            let is_delete = matches!(write(String::new()), Write::Delete { .. });
+            let config = instance.engine.config();
+            let written = if is_delete && target.cascade && config.has_delete_rules(&entity) {
+                let behavior = target.behavior;
+                let how = DeleteHow { behavior, after };
+                let relations = instance.engine.relations();
+                let deleted = relations.delete_where(user, &selection, &filter, how, tell);
+                deleted.await?.into_iter().map(Written::Deleted).collect()
+            } else {
+                let queries = instance.engine.queries();
+                let change = queries.change(user, &selection, &filter, after, &*write, tell);
+                change.await?
+            };
             instance.compact_later(user);
             waiting::watch(&instance, user);
             output(written, middleware.as_ref())

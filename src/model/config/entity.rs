@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::model::checked_object::CheckedObject;
 use crate::model::config::merge_fields::{self, Policies};
 use crate::model::config::relations;
@@ -37,6 +39,8 @@ pub struct EntityConfig {
     pub local_only: Rc<[String]>,
     /// How fields that both sides changed are merged, by path.
     pub merge_fields: Rc<Policies>,
+    /// The relations as they were given; null for none.
+    pub relations: Rc<Value>,
     /// The types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// The fields of each index.
@@ -46,7 +50,7 @@ pub struct EntityConfig {
 }
 
 pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
-    let mut entities = VecMap::default();
+    let mut entities: VecMap<EntityConfig> = VecMap::default();
     let types = given.object("entities");
     for (name, entity) in types.into_iter().flat_map(CheckedObject::entries) {
         let config = EntityConfig {
@@ -54,13 +58,20 @@ pub(super) fn read_entities(given: CheckedObject<'_>) -> VecMap<EntityConfig> {
             delete_behavior: entity.choice("deleteBehavior", &DeleteBehavior::NAMES),
             local_only: entity.texts("localOnly").unwrap_or_default().into(),
             merge_fields: merge_fields::read(entity),
-            parents: relations::read_parents(entity),
+            relations: Rc::new(entity.value("relations").cloned().unwrap_or_default()),
+            parents: Rc::default(),
             indexes: entity.lists("indexes").into(),
             keeps_rejected: entity
                 .choice("onRejected", &[("revert", false), ("keepLocal", true)])
                 .unwrap_or_default(),
         };
         entities.insert(name, config);
+    }
+    let types = entities.iter();
+    for (name, parents) in relations::parents(types.map(|(name, it)| (name, &*it.relations))) {
+        if let Some(config) = entities.get_mut(&name) {
+            config.parents = parents.into();
+        }
     }
     entities
 }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::model::entity::OwnedKey;
 use crate::model::operation::Parent;
 use crate::model::schema_field::SchemaField;
@@ -59,6 +61,8 @@ pub struct Group {
     pub sums: bool,
     /// The field in which entities name their version of the app's schema.
     pub schema: Option<Rc<SchemaField>>,
+    /// The relations of this type, as the config has them.
+    pub relations: Rc<Value>,
     /// The parent types that its foreign keys refer to.
     pub parents: Rc<[Parent]>,
     /// Entities whose operations are sent first.
