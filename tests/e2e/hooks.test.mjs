@@ -49,21 +49,24 @@ test("a query and a list get the options that they take", () => {
   const datum = new FakeDatum();
   const connection = core.connectionOf(datum);
   const options = { includeDeleted: true, spaceId: null };
-  for (const [query, more] of [[undefined, {}], [{ limit: 1 }, {}], [null, { withSyncState: true }]]) component(connection, core.queryTopic("tasks", query, { ...options, ...more, select: () => 1, userId: undefined }));
+  for (const [query, more] of [[undefined, {}], [{ limit: 1 }, {}], [null, { withSyncState: true }], [undefined, { with: ["project"] }], [{ limit: 1 }, { with: ["project"] }]]) component(connection, core.queryTopic("tasks", query, { ...options, ...more, select: () => 1, userId: undefined }));
   assert.deepEqual(datum.calls, [
     ["watchAll", "tasks", { spaceId: null, includeDeleted: true, userId: "ada" }],
     ["watchQuery", "tasks", { includeDeleted: true, limit: 1 }, { spaceId: null, userId: "ada" }],
     ["watchQuery", "tasks", { includeDeleted: true }, { spaceId: null, withSyncState: true, userId: "ada" }],
+    ["watchAll", "tasks", { spaceId: null, includeDeleted: true, with: ["project"], userId: "ada" }],
+    ["watchQuery", "tasks", { includeDeleted: true, with: ["project"], limit: 1 }, { spaceId: null, userId: "ada" }],
   ]);
 });
 
 test("an entity gets the options that it takes, and one with its sync state is another topic", () => {
   const datum = new FakeDatum();
   const connection = core.connectionOf(datum);
-  for (const options of [undefined, { withSyncState: true, spaceId: null, select: () => 1 }]) component(connection, core.entityTopic("tasks", "a", options));
+  for (const options of [undefined, { withSyncState: true, spaceId: null, select: () => 1 }, { with: ["project.owner"] }]) component(connection, core.entityTopic("tasks", "a", options));
   assert.deepEqual(datum.calls, [
     ["watchById", "tasks", "a", { userId: "ada" }],
     ["watchById", "tasks", "a", { spaceId: null, withSyncState: true, userId: "ada" }],
+    ["watchById", "tasks", "a", { with: ["project.owner"], userId: "ada" }],
   ]);
 });
 

@@ -33,24 +33,23 @@ interface QueryManager<T> {
 }
 
 /** The query as a plain object: a builder's own, with what the options say of it. */
-function plainQuery(query: QuerySource | null | undefined, includeDeleted: boolean | undefined): object {
+function plainQuery(query: QuerySource | null | undefined, options: QueryReadOptions | undefined): object {
   const plain = query === null || query === undefined ? {} : "toJSON" in query && typeof query.toJSON === "function" ? (query.toJSON() as object) : query;
-  return includeDeleted === undefined ? plain : { includeDeleted, ...plain };
+  return { ...reads(options, ["includeDeleted", "with"]), ...plain };
 }
 
 /** The entities of a type; with a query, those that it finds. */
 export function queryTopic<T extends Entity>(entity: EntitySource<T>, query?: QuerySource | null, options?: QueryReadOptions): Topic<readonly Readonly<T>[]> {
   const name = nameOf(entity);
   const read = reads(options, ["userId", "spaceId", "withSyncState"]);
-  const includeDeleted = options?.includeDeleted;
   return {
-    key: JSON.stringify(["query", name, query ?? null, read.userId, read.spaceId, read.withSyncState, includeDeleted]),
+    key: JSON.stringify(["query", name, query ?? null, read.userId, read.spaceId, read.withSyncState, options?.includeDeleted, options?.with]),
     userId: read.userId,
     start(datum, userId, sink) {
       const manager = datum.manager(name) as Manager<T>;
       const isAll = (query === undefined || query === null) && read.withSyncState === undefined;
-      if (isAll) return follow(manager.watchAll({ ...reads(options, ["spaceId", "includeDeleted"]), userId }), sink);
-      return follow((manager as unknown as QueryManager<Readonly<T>>).watchQuery(plainQuery(query, includeDeleted), { ...read, userId }), sink);
+      if (isAll) return follow(manager.watchAll({ ...reads(options, ["spaceId", "includeDeleted", "with"]), userId }), sink);
+      return follow((manager as unknown as QueryManager<Readonly<T>>).watchQuery(plainQuery(query, options), { ...read, userId }), sink);
     },
   };
 }
@@ -58,9 +57,9 @@ export function queryTopic<T extends Entity>(entity: EntitySource<T>, query?: Qu
 /** One entity. Without an id there is nothing to watch. */
 export function entityTopic<T extends Entity>(entity: EntitySource<T>, id: string | null | undefined, options?: EntityReadOptions): Topic<Readonly<T> | null> {
   const name = nameOf(entity);
-  const read = reads(options, ["userId", "spaceId", "withSyncState"]);
+  const read = reads(options, ["userId", "spaceId", "withSyncState", "with"]);
   return {
-    key: JSON.stringify(["entity", name, id ?? null, read.userId, read.spaceId, read.withSyncState]),
+    key: JSON.stringify(["entity", name, id ?? null, read.userId, read.spaceId, read.withSyncState, read.with]),
     userId: read.userId,
     isIdle: id === null || id === undefined,
     start: (datum, userId, sink) => follow((datum.manager(name) as Manager<T>).watchById(id ?? "", { ...read, userId }), sink),

@@ -1,6 +1,6 @@
 /** What the entries for all frameworks take and return. */
 
-import type { Datum, DatumError, Entity, Manager, QueryOptions, ReadOptions } from "datum-sync";
+import type { Datum, DatumError, Entity, Manager, ReadOptions } from "datum-sync";
 
 /** What a provider is given: an instance, a promise of one, or nothing yet, as on a server. */
 export type DatumSource = Datum<any> | PromiseLike<Datum<any>> | null | undefined;
@@ -15,7 +15,7 @@ export type QuerySource = (Manager extends { watchQuery: (query: infer Q, ...mor
 export interface QueryReadOptions extends ReadOptions {}
 
 /** How `useEntity` reads its entity. */
-export interface EntityReadOptions extends QueryOptions {}
+export interface EntityReadOptions extends Omit<ReadOptions, "includeDeleted"> {}
 
 /** What is known of a query, an entity or a list. */
 export interface Result<T> {
