@@ -2,14 +2,16 @@
 // are broken in one thing each, in the right chapter and nowhere else.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe } from "node:test";
 import { pathToFileURL } from "node:url";
+import { transform } from "esbuild";
 import { FAULTS } from "../conformance/faults.mjs";
 import { startProxy } from "../conformance/proxy.mjs";
 import { installPackage } from "./lib/package.mjs";
+import { pagesOf } from "./lib/readme.mjs";
 import { client, startServer } from "./lib/server.mjs";
 import { after, before, test } from "./lib/test.mjs";
 
@@ -87,6 +89,19 @@ test("the remote in memory passes as an adapter, with its backups", async () => 
   assert.deepEqual([report.passed, report.rowsLeft], [true, 0], report.text);
   assert.equal(report.results.find(({ id }) => id === "epoch.restored").outcome, "passed");
   assert.equal(remote.all("ada", "tasks").length, 0);
+});
+
+test("the complete adapter of the documents passes", async () => {
+  const text = await readFile(new URL("../../docs/adapters.md", import.meta.url), "utf8");
+  const { code } = pagesOf(text).get("adapter");
+  // What follows are two devices, in a page.
+  const [adapter] = code.split("const device = ");
+  const module = join(installed.root, "documented.mjs");
+  const { code: plain } = await transform(adapter, { loader: "ts" });
+  await writeFile(module, `${plain}\nexport default () => ({ adapter: remote, userId: session.userId });`);
+  const { code: end, out } = await program("--adapter", module);
+  assert.equal(end, 0, out);
+  assert.match(out, /\d\d passed, 0 failed/);
 });
 
 test("an adapter's module is checked by the program, and its faults are told", async () => {
