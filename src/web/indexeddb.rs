@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use web_sys::IdbDatabase;
 
@@ -16,10 +16,12 @@ use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::store::{Append, AppendError, Records, Store, Tail, lost};
 pub use crate::web::indexeddb::app_database::RootDatabase;
-use crate::web::indexeddb::connection::Connection;
+use crate::web::indexeddb::connection::{Connection, Transaction};
 use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{get, places, records, records_from, unreadable, values};
+use crate::web::indexeddb::read::{
+    entries_from, entries_of, first, keys_of, places, records, unreadable, values, values_of,
+};
 use crate::web::indexeddb::wipes::Wipes;
 use crate::web::indexeddb::write::{Batch, WriteOutcome, write};
 
@@ -92,7 +94,7 @@ impl IndexedDbStore {
     /// database.
     pub async fn open(name: &str, user: &str) -> Result<Self> {
         let store = Self::unopened(name, user)?;
-        store.connection.run(async |_, _| Ok(())).await?;
+        store.connection.open().await?;
         Ok(store)
     }
 
@@ -174,9 +176,8 @@ impl IndexedDbStore {
     }
 
     /// Whether the record under that key is this one.
-    async fn holds(&self, database: &IdbDatabase, seq: Seq, record: &[u8]) -> Result<bool, Fault> {
-        self.count(1, 0, 0);
-        let found = values(database, LOG, &[seq]).await?;
+    async fn holds(&self, seq: Seq, record: &[u8]) -> Result<bool> {
+        let found = self.values(LOG, &[seq]).await?;
         Ok(found.into_iter().flatten().any(|found| *found == *record))
     }
 
@@ -195,25 +196,28 @@ impl IndexedDbStore {
         &self.connection
     }
 
-    /// Runs work on an open database.
-    async fn run<T>(&self, work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>) -> Result<T> {
+    /// Runs a transaction on an open database.
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<JsValue> {
         if self.connection.has_let_go() {
             self.check_wiped().await?;
         }
-        let done = self.connection.run(work).await;
+        let done = self.connection.run(transaction).await;
         if done
             .as_ref()
             .is_err_and(|error| error.code() == Code::StorageLost)
         {
-            // It may have been deleted and made again while the work was repeated.
+            // It may have been deleted and made again while the transaction was repeated.
             self.check_wiped().await?;
         }
         done
     }
 
     async fn values(&self, store: &'static str, keys: &[u64]) -> Result<Vec<Option<Rc<[u8]>>>> {
-        self.read(async |database| values(database, store, keys).await)
+        let keys = keys.iter().map(|key| JsValue::from_f64(*key as f64));
+        let keys = keys.collect();
+        self.read(&|database| values_of(database, store, &keys))
             .await
+            .map(values)
     }
 
     /// Reads one value; `None` if it is missing or the browser cannot read it.
@@ -226,18 +230,18 @@ impl IndexedDbStore {
 
     /// Loads record by record, for a browser that returns none of them because it cannot read one.
     async fn load_what_is_left(&self) -> Result<Records> {
-        let key = || Array::of1(&CHECKPOINT.into());
-        let place = self.read(async |database| get(database, BODIES, key()).await);
-        let from = match place.await {
+        let key = Array::of1(&CHECKPOINT.into());
+        let place = self
+            .read(&|database| values_of(database, BODIES, &key))
+            .await;
+        let from = match place {
             Err(error) if error.code() == Code::Corrupt => None,
-            found => found?.get(0).as_f64(),
+            found => first(found?).as_f64(),
         };
         let from = from.unwrap_or(CHECKPOINT);
-        let places = self
-            .read(async |database| places(database, LOG, from).await)
-            .await?;
+        let found = self.read(&|database| keys_of(database, LOG, from)).await?;
         let mut records = Records::new();
-        for place in places {
+        for place in places(found) {
             records.push((
                 place,
                 self.value(LOG, place).await?.unwrap_or_else(unreadable),
@@ -247,11 +251,11 @@ impl IndexedDbStore {
     }
 
     /// Runs a readonly transaction, repeated if the connection is lost.
-    async fn read<T>(&self, work: impl AsyncFn(&IdbDatabase) -> Result<T, Fault>) -> Result<T> {
-        self.run(async |database, _| {
+    async fn read(&self, transaction: &dyn Fn(&IdbDatabase) -> Promise) -> Result<JsValue> {
+        self.run(&|database, _| {
             self.check()?;
             self.count(1, 0, 0);
-            work(database).await
+            Ok(transaction(database))
         })
         .await
     }
@@ -259,22 +263,23 @@ impl IndexedDbStore {
 
 impl Store for IndexedDbStore {
     async fn load(&self) -> Result<Records> {
-        let loaded = self
-            .run(async |database, _| {
-                if self.connection.is_replaced() {
-                    self.check_wiped().await?;
+        loop {
+            let loaded = self
+                .read(&|database| {
+                    self.resting.set(false);
+                    // If the checkpoint's place cannot be read, the log is read from its start,
+                    // which finds the checkpoint.
+                    entries_from(database, LOG, BODIES, CHECKPOINT)
+                })
+                .await;
+            match loaded {
+                // Not by a wipe, as `run` has checked: the log that there is now is the one to load.
+                Err(error) if error.code() == Code::StorageLost => self.connection.accept(),
+                Err(error) if error.code() == Code::Corrupt => {
+                    return self.load_what_is_left().await;
                 }
-                self.resting.set(false);
-                self.connection.accept();
-                self.count(1, 0, 0);
-                // If the checkpoint's place cannot be read, the log is read from its start, which
-                // finds the checkpoint.
-                records_from(database, LOG, BODIES, CHECKPOINT).await
-            })
-            .await;
-        match loaded {
-            Err(error) if error.code() == Code::Corrupt => self.load_what_is_left().await,
-            loaded => loaded,
+                loaded => return loaded.map(records),
+            }
         }
     }
 
@@ -283,12 +288,12 @@ impl Store for IndexedDbStore {
             return Ok(Tail::Records(Records::new()));
         }
         let found = self
-            .read(async |database| {
+            .read(&|database| {
                 self.resting.set(false);
-                records(database, LOG, after as f64).await
+                entries_of(database, LOG, Some(after as f64), true)
             })
             .await?;
-        Ok(Tail::of(after, found))
+        Ok(Tail::of(after, records(found)))
     }
 
     async fn append(&self, append: Append, durability: Durability) -> Result<(), AppendError> {
@@ -315,26 +320,25 @@ impl Store for IndexedDbStore {
         }
         batch.add(LOG, &key, &value_of(&record));
 
+        let was_repeated = Cell::new(false);
         let written = self
-            .run(async |database, tried| {
+            .run(&|database, tried| {
                 self.check()?;
                 if self.resting.get() {
-                    return Ok(WriteOutcome::Nothing);
+                    was_repeated.set(false);
+                    return Ok(Promise::resolve(&JsValue::FALSE));
                 }
+                was_repeated.set(tried > 0);
                 self.count(0, 1, batch.len());
-                match write(database, &batch).await? {
-                    // The connection was lost before: this may be our own record.
-                    WriteOutcome::Nothing
-                        if tried > 0 && self.holds(database, seq, &record).await? =>
-                    {
-                        Ok(WriteOutcome::All)
-                    }
-                    written => Ok(written),
-                }
+                Ok(write(database, &batch))
             })
             .await?;
-        match written {
+        match WriteOutcome::of(&written) {
             WriteOutcome::All => Ok(()),
+            // The connection was lost before: this may be our own record.
+            WriteOutcome::Nothing if was_repeated.get() && self.holds(seq, &record).await? => {
+                Ok(())
+            }
             WriteOutcome::Nothing => Err(AppendError::Stale),
         }
     }
@@ -361,12 +365,13 @@ impl Store for IndexedDbStore {
     async fn free(&self, below: Seq) -> Result<()> {
         let mut batch = Batch::new(LOG, Durability::Relaxed);
         batch.delete_below(LOG, &key_of(below)?);
-        self.run(async |database, _| {
+        self.run(&|database, _| {
             self.check()?;
             self.count(0, 1, 1);
-            write(database, &batch).await.map(drop)
+            Ok(write(database, &batch))
         })
         .await
+        .map(drop)
     }
 
     async fn wipe(&self) -> Result<()> {

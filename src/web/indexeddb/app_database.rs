@@ -6,14 +6,12 @@ use std::rc::Rc;
 
 use js_sys::Array;
 use wasm_bindgen::JsValue;
-use web_sys::IdbDatabase;
 
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
 use crate::web::indexeddb::connection::Connection;
-use crate::web::indexeddb::fault::Fault;
 use crate::web::indexeddb::open::Schema;
-use crate::web::indexeddb::read::{all, get, wrong_type};
+use crate::web::indexeddb::read::{entries_of, first, list, pairs, values_of, wrong_type};
 use crate::web::indexeddb::write::{Batch, WriteOutcome, write};
 use crate::web::indexeddb::{IndexedDbStore, check_name};
 
@@ -48,66 +46,59 @@ impl RootDatabase {
                 },
             ),
         };
-        root.connection.run(async |_, _| Ok(())).await?;
+        root.connection.open().await?;
         Ok(root)
     }
 
     /// Returns the value under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>> {
-        self.connection
-            .run(async |database, _| text(database, key).await)
-            .await
+        text(first(self.values(&Array::of1(&key.into())).await?))
     }
 
     /// Returns everything whose key begins with `prefix`, in the order of keys.
     pub async fn list(&self, prefix: &str) -> Result<Vec<(String, String)>> {
-        self.connection
-            .run(async |database, _| {
-                let mut found = Vec::new();
-                for (key, value) in all(database, META).await? {
-                    let key = key.as_string().ok_or_else(wrong_type)?;
-                    if key.starts_with(prefix) {
-                        found.push((key, value.as_string().ok_or_else(wrong_type)?));
-                    }
-                }
-                Ok(found)
-            })
-            .await
+        let entries = self
+            .connection
+            .run(&|database, _| Ok(entries_of(database, META, None, false)))
+            .await?;
+        let mut found = Vec::new();
+        for (key, value) in pairs(entries) {
+            let key = key.as_string().ok_or_else(wrong_type)?;
+            if key.starts_with(prefix) {
+                found.push((key, value.as_string().ok_or_else(wrong_type)?));
+            }
+        }
+        Ok(found)
     }
 
     /// Writes a value, durably.
     pub async fn put(&self, key: &str, value: &str) -> Result<()> {
         let mut batch = Batch::new(META, Durability::Strict);
         batch.put(META, &key.into(), &value.into());
-        self.change(batch).await
+        self.change(batch).await.map(drop)
     }
 
     /// Writes a value if there is none, and returns the stored one: the same in every tab, also if
     /// several call at once.
     pub async fn get_or_put(&self, key: &str, value: &str) -> Result<String> {
+        if let Some(found) = self.get(key).await? {
+            return Ok(found);
+        }
         let mut batch = Batch::new(META, Durability::Strict);
         batch.add(META, &key.into(), &value.into());
-        self.connection
-            .run(async |database, _| {
-                if let Some(found) = text(database, key).await? {
-                    return Ok(found);
-                }
-                match write(database, &batch).await? {
-                    WriteOutcome::All => Ok(value.to_owned()),
-                    // Another tab was first. If its value is gone again, ours will do.
-                    WriteOutcome::Nothing => Ok(text(database, key)
-                        .await?
-                        .unwrap_or_else(|| value.to_owned())),
-                }
-            })
-            .await
+        let found = match self.change(batch).await? {
+            WriteOutcome::All => None,
+            // Another tab was first. If its value is gone again, ours will do.
+            WriteOutcome::Nothing => self.get(key).await?,
+        };
+        Ok(found.unwrap_or_else(|| value.to_owned()))
     }
 
     /// Removes a value.
     pub async fn remove(&self, key: &str) -> Result<()> {
         let mut batch = Batch::new(META, Durability::Strict);
         batch.delete(META, &key.into());
-        self.change(batch).await
+        self.change(batch).await.map(drop)
     }
 
     /// Opens the store of one user. Returns also the user's note and number of wipes.
@@ -119,7 +110,7 @@ impl RootDatabase {
         self.connection.expect_new();
         // Read first: a wipe that comes in between closes this handle.
         let (note, wipes) = self.noted(user).await?;
-        store.connection.run(async |_, _| Ok(())).await?;
+        store.connection.open().await?;
         Ok((store.under(self, user, wipes), note, wipes))
     }
 
@@ -135,19 +126,15 @@ impl RootDatabase {
 
     /// Returns a user's note, and how often the user was wiped.
     pub(super) async fn noted(&self, user: &str) -> Result<(Option<String>, u64)> {
-        self.connection
-            .run(async |database, _| {
-                let keys = [USER, WIPED].map(|kind| JsValue::from(format!("{kind}{user}")));
-                let found = get(database, META, keys.iter().collect()).await?;
-                let (note, wipes) = (text_of(found.get(0))?, text_of(found.get(1))?);
-                Ok((
-                    note,
-                    wipes
-                        .and_then(|count| count.parse().ok())
-                        .unwrap_or_default(),
-                ))
-            })
-            .await
+        let [note, wipes] = [USER, WIPED].map(|kind| JsValue::from(format!("{kind}{user}")));
+        let found = list(self.values(&Array::of2(&note, &wipes)).await?);
+        let (note, wipes) = (text(found.get(0))?, text(found.get(1))?);
+        Ok((
+            note,
+            wipes
+                .and_then(|count| count.parse().ok())
+                .unwrap_or_default(),
+        ))
     }
 
     /// Stores a note about a user, which a power cut may lose. A note begins with the number of the
@@ -159,7 +146,7 @@ impl RootDatabase {
         }
         let mut batch = Batch::new(META, Durability::Relaxed);
         batch.put(META, &format!("{USER}{user}").into(), &note.into());
-        self.change(batch).await
+        self.change(batch).await.map(drop)
     }
 
     /// Counts a wipe that is about to begin.
@@ -169,7 +156,7 @@ impl RootDatabase {
         let mut batch = Batch::new(META, Durability::Strict);
         batch.put(META, &format!("{WIPED}{user}").into(), &count.into());
         batch.delete(META, &format!("{USER}{user}").into());
-        self.change(batch).await
+        self.change(batch).await.map(drop)
     }
 
     /// Returns every user that has a database here.
@@ -208,19 +195,22 @@ impl RootDatabase {
         self.connection.close();
     }
 
-    async fn change(&self, batch: Batch) -> Result<()> {
+    async fn values(&self, keys: &Array) -> Result<JsValue> {
         self.connection
-            .run(async |database, _| write(database, &batch).await.map(drop))
+            .run(&|database, _| Ok(values_of(database, META, keys)))
             .await
+    }
+
+    async fn change(&self, batch: Batch) -> Result<WriteOutcome> {
+        let written = self
+            .connection
+            .run(&|database, _| Ok(write(database, &batch)))
+            .await?;
+        Ok(WriteOutcome::of(&written))
     }
 }
 
-async fn text(database: &IdbDatabase, key: &str) -> Result<Option<String>, Fault> {
-    let found = get(database, META, Array::of1(&key.into())).await?;
-    text_of(found.get(0))
-}
-
-fn text_of(found: JsValue) -> Result<Option<String>, Fault> {
+fn text(found: JsValue) -> Result<Option<String>> {
     if found.is_undefined() {
         return Ok(None);
     }

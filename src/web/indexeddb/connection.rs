@@ -10,8 +10,9 @@ use std::future::Future;
 use std::mem;
 use std::rc::{Rc, Weak};
 
-use futures_util::future::{Either, LocalBoxFuture, select};
-use wasm_bindgen::JsCast;
+use futures_util::future::{Either, select};
+use js_sys::Promise;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::IdbDatabase;
 
 use crate::model::error::{Code, Error, Result};
@@ -32,6 +33,10 @@ const ATTEMPTS: u32 = 3;
 /// The pause before each further attempt, in milliseconds: a browser process that has crashed needs
 /// a moment to restart.
 const PAUSES_MS: [u64; 2] = [20, 200];
+
+/// Makes the requests of one transaction on an open database, and returns the promise of its result.
+/// Must be repeatable; the number counts earlier attempts.
+pub(super) type Transaction<'a> = dyn Fn(&IdbDatabase, u32) -> Result<Promise, Fault> + 'a;
 
 /// A handle on one database.
 #[derive(Debug)]
@@ -146,43 +151,33 @@ impl Connection {
         self.opens.get()
     }
 
-    /// Runs work on an open database, and again on a fresh connection if the connection is lost.
-    /// The work must be repeatable; its second argument counts earlier attempts.
-    pub(super) async fn run<T>(
-        self: &Rc<Self>,
-        work: impl AsyncFn(&IdbDatabase, u32) -> Result<T, Fault>,
-    ) -> Result<T> {
-        let done = RefCell::new(None);
-        let (work, place) = (&work, &done);
-        let work =
-            move |database: IdbDatabase, tried: u32| -> LocalBoxFuture<'_, Result<(), Fault>> {
-                Box::pin(async move {
-                    let given = work(&database, tried).await?;
-                    place.replace(Some(given));
-                    Ok(())
-                })
-            };
-        self.repeat(&work).await?;
-        done.take().ok_or_else(closed)
+    /// Opens the database, unless it is open.
+    pub(super) async fn open(self: &Rc<Self>) -> Result<()> {
+        let nothing = |_: &IdbDatabase, _| Ok(Promise::resolve(&JsValue::UNDEFINED));
+        self.run(&nothing).await.map(drop)
     }
 
-    // Not generic: the loop exists once, for all kinds of work.
-    async fn repeat<'f>(
-        self: &Rc<Self>,
-        work: &dyn Fn(IdbDatabase, u32) -> LocalBoxFuture<'f, Result<(), Fault>>,
-    ) -> Result<()> {
+    /// Runs a transaction on an open database, and again on a fresh connection if the connection is
+    /// lost. Not generic, so that this code exists once: callers read the result.
+    pub(super) async fn run(self: &Rc<Self>, transaction: &Transaction<'_>) -> Result<JsValue> {
         let mut tried = 0_u32;
         loop {
             let fault = match self.handle().await {
-                Ok(handle) => match handle.outcome(work(handle.database.clone(), tried)).await {
-                    Ok(()) => return Ok(()),
-                    Err(fault) => {
-                        if fault.is_lost() {
-                            self.discard(handle.ticket);
+                Ok(handle) => {
+                    let ended = match transaction(&handle.database, tried) {
+                        Ok(result) => handle.outcome(result).await,
+                        Err(fault) => Err(fault),
+                    };
+                    match ended {
+                        Ok(result) => return Ok(result),
+                        Err(fault) => {
+                            if fault.is_lost() {
+                                self.discard(handle.ticket);
+                            }
+                            fault
                         }
-                        fault
                     }
-                },
+                }
                 Err(fault) => fault,
             };
             pause_before_retry(fault, &mut tried).await?;
@@ -316,9 +311,7 @@ impl Connection {
                             }
                         }
                     });
-                    let handle = &live.handle;
-                    let read = Box::pin(identity(&handle.database, schema));
-                    let found = handle.outcome(read).await;
+                    let found = identity(&live.handle, schema).await;
                     found.map(|identity| (live, identity))
                 }
                 Err(thrown) => Err(thrown.into()),

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, select};
+use js_sys::Promise;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::IdbDatabase;
 
 use crate::util::local_sync::Notify;
@@ -46,13 +48,12 @@ impl Handle {
         self.end.asked.get()
     }
 
-    /// Returns the outcome of work on this connection, which is lost if the connection ends first.
-    pub(super) async fn outcome<T>(
-        &self,
-        work: LocalBoxFuture<'_, Result<T, Fault>>,
-    ) -> Result<T, Fault> {
-        match select(work, self.end.reached.notified()).await {
-            Either::Left((outcome, _)) => outcome,
+    /// Returns the result of a transaction on this connection, which is lost if the connection ends
+    /// first.
+    pub(super) async fn outcome(&self, transaction: Promise) -> Result<JsValue, Fault> {
+        let result = JsFuture::from(transaction);
+        match select(result, self.end.reached.notified()).await {
+            Either::Left((outcome, _)) => Ok(outcome?),
             Either::Right(_) => Err(ended()),
         }
     }

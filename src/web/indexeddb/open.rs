@@ -4,11 +4,11 @@ use futures_util::future::{Either, select};
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::IdbDatabase;
 
 use crate::model::error::{Code, Error};
 use crate::web::indexeddb::fault::Fault;
-use crate::web::indexeddb::read::get;
+use crate::web::indexeddb::live::Handle;
+use crate::web::indexeddb::read::{first, values_of};
 use crate::web::timer::sleep;
 
 #[wasm_bindgen(module = "/src/js/indexeddb.js")]
@@ -53,12 +53,13 @@ pub(super) fn request(name: &str, schema: Schema) -> (OpenRequest, JsFuture) {
 }
 
 /// Returns the database's identity.
-pub(super) async fn identity(database: &IdbDatabase, schema: Schema) -> Result<f64, Fault> {
+pub(super) async fn identity(handle: &Handle, schema: Schema) -> Result<f64, Fault> {
     let Some((store, key)) = schema.identity else {
         return Ok(0.0);
     };
-    let found = get(database, store, Array::of1(&key.into())).await?;
-    Ok(found.get(0).as_f64().unwrap_or_default())
+    let read = values_of(&handle.database, store, &Array::of1(&key.into()));
+    let found = handle.outcome(read).await?;
+    Ok(first(found).as_f64().unwrap_or_default())
 }
 
 /// Deletes a database, and waits `patience_ms` milliseconds at most for that.

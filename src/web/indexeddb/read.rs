@@ -1,4 +1,4 @@
-//! Readonly transactions, and their values as bytes.
+//! Readonly transactions, and what their results hold.
 //!
 //! Not by matrix_indexed_db_futures and web-sys: with them, a page loaded 6.2 KiB (brotli) more until
 //! it showed something, and 9.3 in all.
@@ -7,80 +7,59 @@ use std::rc::Rc;
 
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::IdbDatabase;
 
 use crate::log::address::Seq;
 use crate::model::error::{Code, Error};
 use crate::ports::store::Records;
-use crate::web::indexeddb::fault::Fault;
 
 #[wasm_bindgen(module = "/src/js/indexeddb.js")]
 extern "C" {
+    /// Reads the values under some keys; undefined for one that is missing.
     #[wasm_bindgen(js_name = valuesOf)]
-    fn values_of(database: &IdbDatabase, store: &str, keys: Array) -> Promise;
+    pub(super) fn values_of(database: &IdbDatabase, store: &str, keys: &Array) -> Promise;
+    /// Reads the keys and values of a store in turns: all, or those from a key on, or after it.
     #[wasm_bindgen(js_name = entriesOf)]
-    fn entries_of(
+    pub(super) fn entries_of(
         database: &IdbDatabase,
         store: &str,
         first: Option<f64>,
         is_after: bool,
     ) -> Promise;
+    /// Reads the entries from the key on that is under a key of another store, or all.
     #[wasm_bindgen(js_name = entriesFrom)]
-    fn entries_from(database: &IdbDatabase, store: &str, other: &str, key: f64) -> Promise;
+    pub(super) fn entries_from(
+        database: &IdbDatabase,
+        store: &str,
+        other: &str,
+        key: f64,
+    ) -> Promise;
+    /// Reads the keys of a store from one on.
     #[wasm_bindgen(js_name = keysOf)]
-    fn keys_of(database: &IdbDatabase, store: &str, first: f64) -> Promise;
+    pub(super) fn keys_of(database: &IdbDatabase, store: &str, first: f64) -> Promise;
     #[wasm_bindgen(js_name = bytesOf)]
     fn bytes_of(value: JsValue) -> Option<Uint8Array>;
 }
 
-/// Awaits a transaction, whose requests were made by the call.
-async fn outcome(transaction: Promise) -> Result<Array, Fault> {
-    Ok(JsFuture::from(transaction).await?.unchecked_into())
+/// Returns what was read as the list that it is.
+pub(super) fn list(found: JsValue) -> Array {
+    found.unchecked_into()
 }
 
-/// Returns the values under some keys; undefined for one that is missing.
-pub(super) async fn get(database: &IdbDatabase, store: &str, keys: Array) -> Result<Array, Fault> {
-    outcome(values_of(database, store, keys)).await
+/// Returns the first of the values that were read.
+pub(super) fn first(found: JsValue) -> JsValue {
+    list(found).get(0)
 }
 
-/// Returns all keys and values of a store, in the order of the keys.
-pub(super) async fn all(
-    database: &IdbDatabase,
-    store: &str,
-) -> Result<impl Iterator<Item = (JsValue, JsValue)>, Fault> {
-    Ok(pairs(
-        outcome(entries_of(database, store, None, false)).await?,
-    ))
-}
-
-fn pairs(found: Array) -> impl Iterator<Item = (JsValue, JsValue)> {
+/// Returns the keys and values that were read, in the order of the keys.
+pub(super) fn pairs(found: JsValue) -> impl Iterator<Item = (JsValue, JsValue)> {
+    let found = list(found);
     let places = (0..found.length()).step_by(2);
     places.map(move |place| (found.get(place), found.get(place.saturating_add(1))))
 }
 
-/// Returns the records after a sequence number, in order.
-pub(super) async fn records(
-    database: &IdbDatabase,
-    log: &str,
-    after: f64,
-) -> Result<Records, Fault> {
-    let found = outcome(entries_of(database, log, Some(after), true)).await?;
-    Ok(records_in(found))
-}
-
-/// Returns the records from the one on whose sequence number is under a key of another store, or all.
-pub(super) async fn records_from(
-    database: &IdbDatabase,
-    log: &str,
-    other: &str,
-    key: f64,
-) -> Result<Records, Fault> {
-    let found = outcome(entries_from(database, log, other, key)).await?;
-    Ok(records_in(found))
-}
-
-fn records_in(found: Array) -> Records {
+/// Returns the entries that were read as records, in order.
+pub(super) fn records(found: JsValue) -> Records {
     let mut records = Records::new();
     for (key, value) in pairs(found) {
         // A key that is no sequence number holds no record.
@@ -91,16 +70,10 @@ fn records_in(found: Array) -> Records {
     records
 }
 
-/// Returns the values under those keys, in their order; `None` for one that is missing or not
-/// bytes.
-pub(super) async fn values(
-    database: &IdbDatabase,
-    store: &str,
-    keys: &[u64],
-) -> Result<Vec<Option<Rc<[u8]>>>, Fault> {
-    let keys = keys.iter().map(|key| JsValue::from_f64(*key as f64));
-    let found = get(database, store, keys.collect()).await?;
-    Ok(found.iter().map(bytes).collect())
+/// Returns the values that were read, in the order of their keys; `None` for one that is missing or
+/// not bytes.
+pub(super) fn values(found: JsValue) -> Vec<Option<Rc<[u8]>>> {
+    list(found).iter().map(bytes).collect()
 }
 
 /// Stands for a record that exists and cannot be read: not empty, and refused by every decoder.
@@ -108,28 +81,22 @@ pub(super) fn unreadable() -> Rc<[u8]> {
     Rc::from([0])
 }
 
-/// Returns the sequence numbers of the records from one on.
-pub(super) async fn places(
-    database: &IdbDatabase,
-    log: &str,
-    from: f64,
-) -> Result<Vec<Seq>, Fault> {
-    let keys = outcome(keys_of(database, log, from)).await?;
-    Ok(keys
+/// Returns the keys that were read as sequence numbers.
+pub(super) fn places(found: JsValue) -> Vec<Seq> {
+    list(found)
         .iter()
         .filter_map(|key| key.as_f64())
         .filter(|key| *key >= 1.0)
         .map(|key| key as Seq)
-        .collect())
+        .collect()
 }
 
-/// Returns the fault of a stored value that this engine does not write.
-pub(super) fn wrong_type() -> Fault {
+/// Returns the error of a stored value that this engine does not write.
+pub(super) fn wrong_type() -> Error {
     Error::new(
         Code::Corrupt,
         "A stored value is not of the kind that this engine writes.",
     )
-    .into()
 }
 
 fn bytes(value: JsValue) -> Option<Rc<[u8]>> {

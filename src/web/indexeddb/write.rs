@@ -1,14 +1,10 @@
 //! One readwrite transaction, issued and committed within one turn of the event loop.
 
-use std::future::Future;
-
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::IdbDatabase;
 
 use crate::model::config::storage::Durability;
-use crate::web::indexeddb::fault::Fault;
 
 #[wasm_bindgen(module = "/src/js/indexeddb.js")]
 extern "C" {
@@ -84,24 +80,23 @@ pub(super) enum WriteOutcome {
     Nothing,
 }
 
-/// Writes the batch, or nothing. The requests are issued by the call; the future only waits.
-pub(super) fn write(
-    database: &IdbDatabase,
-    batch: &Batch,
-) -> impl Future<Output = Result<WriteOutcome, Fault>> + use<> {
+impl WriteOutcome {
+    /// Reads the result of [`write`].
+    pub(super) fn of(result: &JsValue) -> Self {
+        if result.is_truthy() {
+            Self::All
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// Writes the batch, or nothing. The requests are issued by the call.
+pub(super) fn write(database: &IdbDatabase, batch: &Batch) -> Promise {
     let durability = match batch.durability {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
     };
     let added = batch.added.as_ref();
-    let issued = write_all(database, batch.stores, durability, &batch.changes, added);
-    // Taken at once: the promise may be rejected when nothing waits for it any more.
-    let ended = JsFuture::from(issued);
-    async move {
-        Ok(if ended.await?.is_truthy() {
-            WriteOutcome::All
-        } else {
-            WriteOutcome::Nothing
-        })
-    }
+    write_all(database, batch.stores, durability, &batch.changes, added)
 }
