@@ -113,8 +113,9 @@ class Middleware {
     const entity = this.#guard(kept.id, OPENED, () => {
       const opened = this.#opened(JSON.parse(stored));
       const target = isPlain(opened) || Object.isFrozen(opened) ? { ...opened } : opened;
+      assign(target, changes);
       for (const name of removed) if (!OWN.includes(name)) delete target[name];
-      return assign(assign(target, changes), own);
+      return assign(target, own);
     });
     if (this.#steps.beforeSave.length === 0) {
       this.#validate(entity);
