@@ -64,7 +64,8 @@ class Middleware {
   }
 
   setRelations(relations) {
-    const keys = Object.values(relations).map((relation) => relation?.foreignKey);
+    // The keys of others are not fields of this type.
+    const keys = Object.values(relations).map((relation) => relation?.belongsTo && relation.foreignKey);
     this.#relations = Object.keys(relations).filter((name) => !keys.includes(name));
   }
 
