@@ -141,7 +141,7 @@ function extendManager(prototype) {
     return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
   };
   prototype.readPage = function (page, options) {
-    return (Object.hasOwn(page ?? {}, "query") ? readQueryPage : readPage).call(this, page, options);
+    return (has(page, "query") ? readQueryPage : readPage).call(this, page, options);
   };
   for (const name of ["where", "orderBy", "limit"]) {
     prototype[name] = function (...given) {
@@ -155,9 +155,10 @@ function extendManager(prototype) {
     prototype[name] = function (...given) {
       const options = given[at];
       if (name !== "readPage" && has(options, "with")) {
-        check.call(this);
         const [one, id] = [at === 1, at === 1 ? given[0] : undefined];
-        return reads ? readRelated.call(this, one, id, options) : feedOf(watchRelated.call(this, one, id, options), 0);
+        if (reads) return readRelated.call(this, one, id, options);
+        check.call(this);
+        return feedOf(watchRelated.call(this, one, id, options), 0);
       }
       const call = () => plain.apply(this, given);
       if (!has(options, "withSyncState")) return call();

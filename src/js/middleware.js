@@ -64,7 +64,8 @@ class Middleware {
   }
 
   setRelations(relations) {
-    const keys = Object.values(relations).map((relation) => relation?.foreignKey);
+    // The keys of others are not fields of this type.
+    const keys = Object.values(relations).map((relation) => relation?.belongsTo && relation.foreignKey);
     this.#relations = Object.keys(relations).filter((name) => !keys.includes(name));
   }
 
@@ -113,8 +114,9 @@ class Middleware {
     const entity = this.#guard(kept.id, OPENED, () => {
       const opened = this.#opened(JSON.parse(stored));
       const target = isPlain(opened) || Object.isFrozen(opened) ? { ...opened } : opened;
+      assign(target, changes);
       for (const name of removed) if (!OWN.includes(name)) delete target[name];
-      return assign(assign(target, changes), own);
+      return assign(target, own);
     });
     if (this.#steps.beforeSave.length === 0) {
       this.#validate(entity);

@@ -140,7 +140,7 @@ const SYNC = {
   force: flag,
 };
 
-const ownField = (value) => text(value) && ((value !== "" && !OWN.includes(value)) || refuse("must name a field of the app's own."));
+const ownField = (value) => text(value) && ((value !== "" && value !== "$syncState" && !OWN.includes(value)) || refuse("must name a field of the app's own."));
 
 const RELATIONS = {
   belongsTo: { foreignKey: ownField },

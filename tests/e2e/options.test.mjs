@@ -46,6 +46,7 @@ const CONFIGS = [
   [{ entities: { tasks: { relations: { version: { belongsTo: "tasks", foreignKey: "p" } } } } }, "`entities.tasks.relations.version`", "no name for a relation"],
   [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks" } } } } }, "`entities.tasks.relations.parent`", 'foreignKey: "projectId"'],
   [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks", foreignKey: "id" } } } } }, "`entities.tasks.relations.parent.foreignKey`", "of the app's own"],
+  [{ entities: { tasks: { relations: { parent: { belongsTo: "tasks", foreignKey: "$syncState" } } } } }, "`entities.tasks.relations.parent.foreignKey`", "of the app's own"],
   [{ entities: { tasks: { onRejected: "keep" } } }, "`entities.tasks.onRejected`", '"revert", "keepLocal"'],
   [{ entities: { tasks: { localOnly: [1] } } }, "`entities.tasks.localOnly[0]`", "must be a string"],
   [{ entities: { tasks: { deleteBehavior: "soft" } } }, "`entities.tasks.deleteBehavior`", '"softDelete", "hardDelete"'],

@@ -290,6 +290,7 @@ for (const engine of engines()) {
         [[{ id: "p1", change: {} }], "`change` of patch 0 is not known"],
         [[{ id: "p1", get changes() { throw new Error("mine"); } }], "Patch 0 could not be read"],
         [[{ id: "p2", changes: { n: 0 } }, { id: "nobody", changes: {} }], "no such entity"],
+        [new Proxy([{ id: "p2", changes: { n: 0 } }], { get() { throw new Error("mine"); } }), "The patches could not be read"],
       ];
       const faults = [];
       for (const [patches, words] of cases) {
@@ -302,6 +303,27 @@ for (const engine of engines()) {
     assert.deepEqual(seen.patched, [["p1", 10, undefined], ["p2", 20, true]]);
     assert.deepEqual([seen.heard.slice(0, 2), seen.commits], [[["patch", "p1"], ["patch", "p2"]], 1]);
     assert.deepEqual([seen.saved.title, seen.saved.n, seen.reads, seen.kept, seen.none], ["NEW", 1, 1, 20, []]);
+  });
+
+  test(`${engine}: of several patches of one entity, middleware gets each on top of those before it`, async () => {
+    const seen = await pages.run(async ({ Datum, config, code }) => {
+      const small = ({ a, b }) => {
+        if (a > 5 && b > 5) throw new Error("both are large");
+      };
+      const datum = await Datum.initialize(config({ entities: { sums: { beforeSave: (it) => ({ ...it, sum: it.a + (it.b ?? 0) }) }, pairs: { validate: small } } }));
+      const [sums, pairs] = [datum.manager("sums"), datum.manager("pairs")];
+      for (const manager of [sums, pairs]) await manager.create({ id: "one", a: 1, b: 1 });
+      const both = await sums.patchMany([{ id: "one", changes: { a: 10 } }, { id: "one", changes: { b: 20 } }]);
+      await sums.patchMany([{ id: "one", changes: { a: 2 } }, { id: "one", changes: { a: 10 }, remove: ["b"] }]);
+      const removed = await sums.read("one");
+      const refused = await code(pairs.patchMany([{ id: "one", changes: { a: 10 } }, { id: "one", changes: { b: 20 } }]));
+      await sums.patchMany([{ id: "one", changes: { b: 3 }, remove: ["b"] }]);
+      await pairs.patchMany([{ id: "one", changes: { b: 3 }, remove: ["b"] }]);
+      const none = [await sums.read("one"), await pairs.read("one")].map((it) => "b" in it);
+      return { both: both.map(({ a, b, sum }) => [a, b, sum]), removed: [removed.a, removed.b, removed.sum], refused, none };
+    });
+    assert.deepEqual({ ...seen, refused: seen.refused.code }, { both: [[10, 1, 11], [10, 20, 30]], removed: [10, undefined, 10], refused: "invalidEntity", none: [false, false] });
+    assert.match(seen.refused.message, /both are large/);
   });
 
   test(`${engine}: a wrong query is refused by the path of what is wrong with it`, async () => {

@@ -6,7 +6,7 @@ use datum_sync::engine::cycle::cancel::{Cancel, Stop};
 use datum_sync::engine::users::LogoutOptions;
 use datum_sync::model::checked_object::CheckedObject;
 use datum_sync::model::config::{Options, UserSwitch};
-use datum_sync::model::error::{Code, Error};
+use datum_sync::model::error::{Code, Error, Result};
 use datum_sync::model::status::SyncState;
 use datum_sync::plan::write::{Write, Written};
 use serde_json::Value;
@@ -62,6 +62,30 @@ impl Deed {
             }
         }
     }
+}
+
+/// Writes an entity; one that exists by a condition now and then.
+async fn carry_out(engine: &App, user: &str, deed: &Deed, exists: bool) -> Result<Vec<Written>> {
+    let write = deed.write(user, exists);
+    if !exists || deed.value % 3 != 0 {
+        return engine.entities().write(user, "tasks", vec![write]).await;
+    }
+    let filter = match deed.value % 2 {
+        0 => format!(r#"{{"field":"id","equals":"{}"}}"#, deed.id),
+        _ => format!(
+            r#"{{"and":[{{"field":"id","equals":"{}"}},{{"field":"$syncState","isNull":false}}]}}"#,
+            deed.id
+        ),
+    };
+    let again = |_| write.clone();
+    let changes = engine.queries();
+    let written = changes.change(user, "tasks", &filter, Rc::default(), &again, None);
+    let written = written.await?;
+    // It may have been deleted meanwhile.
+    Ok(match written.is_empty() {
+        true => vec![Written::Absent],
+        false => written,
+    })
 }
 
 /// Whether a write was made without a base, so that only clocks decide its conflicts.
@@ -174,11 +198,7 @@ impl World {
                 .await
                 .unwrap_or(false);
             let blind = is_blind(&engine, user, &shared);
-            match engine
-                .entities()
-                .write(user, "tasks", vec![deed.write(user, exists)])
-                .await
-            {
+            match carry_out(&engine, user, &deed, exists).await {
                 // A delete of a missing entity promises nothing.
                 Ok(written) if written.contains(&Written::Absent) => {}
                 Ok(_) => {

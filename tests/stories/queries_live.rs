@@ -4,6 +4,7 @@
 use crate::queries::{INDEXED, create_many, entities, numbered};
 use crate::query_dice::Dice;
 use crate::query_reference::{reference, reference_page};
+use crate::support::spaces::{CLUB, TEAM};
 use crate::support::world::{CountedStore, Tab, TestHost, World, id_of};
 use datum_sync::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
 use futures_util::FutureExt;
@@ -272,5 +273,47 @@ fn a_live_query_that_has_missed_more_than_is_noted_is_loaded_again() {
             !edits.contains(&EditKind::Update),
             "what is unchanged is not told"
         );
+    }
+}
+
+#[test]
+fn an_entity_that_was_never_sent_leaves_the_list_of_its_space_when_it_moves() {
+    let world = World::new();
+    let tab = world.device("phone").open();
+    tab.makes(TEAM);
+    tab.makes(CLUB);
+    tab.sync();
+    let watches = ["tasks", "tasks\0"].map(|selection| {
+        let watching = tab.engine.queries().watch(&tab.user, selection, "{}", true);
+        (tab.run(watching).unwrap(), List::default())
+    });
+    let [(all, mut list), (own, mut personal)] = watches;
+    tab.creates(None, "milk", "milk");
+    for to in [Some(TEAM), None, Some(CLUB), None] {
+        follow(&tab, &all, &mut list);
+        follow(&tab, &own, &mut personal);
+        tab.moves("milk", to);
+        follow(&tab, &all, &mut list);
+        follow(&tab, &own, &mut personal);
+        let spaces = list.0.iter().map(|task| task["spaceId"].as_str());
+        assert_eq!(spaces.collect::<Vec<_>>(), [to]);
+        assert_eq!(personal.0.len(), usize::from(to.is_none()));
+    }
+}
+
+#[test]
+fn a_move_that_was_not_sent_leaves_the_space_that_it_led_to() {
+    let world = World::new();
+    let tab = world.device("phone").open();
+    tab.makes(TEAM);
+    tab.makes(CLUB);
+    tab.creates(None, "milk", "milk");
+    tab.sync();
+    let (all, mut list) = (watch(&tab, "{}"), List::default());
+    for to in [TEAM, CLUB] {
+        tab.moves("milk", Some(to));
+        follow(&tab, &all, &mut list);
+        let spaces = list.0.iter().map(|task| task["spaceId"].as_str());
+        assert_eq!(spaces.collect::<Vec<_>>(), [Some(to)]);
     }
 }

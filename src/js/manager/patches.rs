@@ -14,9 +14,11 @@ use crate::js::manager::Manager;
 use crate::js::manager::options::read_write_options;
 use crate::js::middleware::Middleware;
 use crate::js::write::{JsResult, WriteTarget, many, patch_of, write};
+use crate::model::entity::Fields;
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::write::Write;
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::web::interop::{is_absent, set_member, thrown_text};
 
 /// One patch: its entity, and what it changes.
@@ -37,9 +39,13 @@ pub(super) fn patch_many(manager: &Manager, patches: &JsValue, options: &JsValue
     promise_as_is(Box::pin(async move {
         let target = target.map_err(threw)?;
         let mut writes = Vec::with_capacity(patches.len());
+        let mut patched = OrderedMap::default();
         for patch in patches {
             writes.push(match &middleware {
-                Some(middleware) => merged(&instance, &entity, &target, middleware, patch).await?,
+                Some(middleware) => {
+                    let place = (&instance, &*entity, &target);
+                    merged(place, middleware, &mut patched, patch).await?
+                }
                 // Encoded already.
                 None => patch_of(
                     patch.id,
@@ -60,8 +66,15 @@ fn read_patches(manager: &Manager, given: &JsValue) -> JsResult<Vec<Patch>> {
         return Err(threw(wrong(manager, problem)));
     }
     let middleware = manager.middleware();
+    let unreadable = |thrown: JsValue| {
+        let problem = "The patches could not be read.";
+        threw(wrong(manager, problem).caused_by(thrown_text(&thrown)))
+    };
+    let get = |key: JsValue| Reflect::get(given, &key).map_err(unreadable);
+    let length = get(JsValue::from_str("length"))?.as_f64();
     let mut patches = Vec::new();
-    for (index, item) in Array::from(given).iter().enumerate() {
+    for index in 0..length.unwrap_or_default() as usize {
+        let item = get(JsValue::from_f64(index as f64))?;
         let [id, changes, removed] = members(manager, index, &item).map_err(threw)?;
         let id = read_string(&id, &format!("`id` of patch {index}")).map_err(threw)?;
         let options = Object::new();
@@ -118,20 +131,41 @@ fn wrong(manager: &Manager, problem: impl Into<Cow<'static, str>>) -> Error {
     Error::new(Code::InvalidArgument, problem).on(&manager.entity, None)
 }
 
-/// Has middleware make the write of a patch, for which it gets the whole entity.
+/// Has middleware make the write of a patch, for which it gets the whole entity: as the patches
+/// before it leave it, which `patched` has by id.
 async fn merged(
-    instance: &Rc<Instance>,
-    entity: &str,
-    target: &WriteTarget,
+    (instance, entity, target): (&Rc<Instance>, &str, &WriteTarget),
     middleware: &Middleware,
+    patched: &mut OrderedMap<String>,
     patch: Patch,
 ) -> JsResult<Write> {
-    let selection = Table::name(entity, target.space.as_deref());
-    let entities = instance.engine.entities();
-    let stored = entities.read(&target.user, &selection, &patch.id, Include::default());
-    let stored = stored.await.map_err(threw)?;
+    let stored = match patched.get(&patch.id) {
+        Some(text) => Some(text.clone()),
+        None => {
+            let selection = Table::name(entity, target.space.as_deref());
+            let entities = instance.engine.entities();
+            let read = entities.read(&target.user, &selection, &patch.id, Include::default());
+            read.await.map_err(threw)?
+        }
+    };
     let planned = middleware.patch(stored.as_deref(), &patch.changes, patch.removed)?;
-    Ok(patch_of(patch.id, planned.text(), planned.removed()))
+    let (changes, removed) = (planned.text(), planned.removed());
+    if let Some(stored) = &stored {
+        let left = apply(stored, &changes, &removed).map_err(threw)?;
+        patched.insert(&patch.id, left);
+    }
+    Ok(patch_of(patch.id, changes, removed))
+}
+
+/// Returns the text of an entity with other fields.
+fn apply(entity: &str, changes: &str, removed: &[String]) -> Result<String> {
+    let (mut fields, changes) = (Fields::parse(entity)?, Fields::parse(changes)?);
+    fields.0.retain(|(name, _)| changes.get(name).is_none());
+    fields.0.extend(changes.0);
+    fields
+        .0
+        .retain(|(name, _)| !removed.iter().any(|it| it == name));
+    Ok(fields.to_json())
 }
 
 fn threw(error: Error) -> JsValue {

@@ -81,6 +81,10 @@ fn fold_queue(replica: &mut Replica, op: Operation, replaces: &[String], origin:
     for table in op.tables() {
         touch(replica, table, &op.id);
     }
+    // What an operation replaces may have shown its entity in another space.
+    for replaced in replaces {
+        touch_operation(replica, replaced);
+    }
     let parked = replica
         .conflicts
         .values()
