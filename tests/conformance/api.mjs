@@ -6,11 +6,12 @@ import { createServer } from "node:http";
  *
  * - `etags`: sends them, and compares `If-Match`. `versions`: rows have `rev`, and `?rev=` of a write is compared.
  * - `marks`: deleted rows stay, with `deleted_at`. `keyset`: goes on behind `after`. `pages`: answers `{ rows, next }`, with page numbers.
- * - `cap`: the most rows of a page. `silent`: writes are 204. `time(micros)`: how a time is written. `now()`: the clock in microseconds.
+ * - `ends`: a page with a number behind the last one is 404. `taken`: the status of a create whose id is taken, 409 if absent.
+ * - `cap`: the most rows of a page. `silent`: writes are 204. `words`: writes are 200 with this text. `time(micros)`: how a time is written. `now()`: the clock in microseconds.
  * - `before(request, response)`: answers in the API's place if it returns true; `late(request)`: loses the answer to what was done if it returns true.
  */
 export async function startApi(options = {}) {
-  const { etags, versions, marks, keyset, pages, silent, cap = Infinity, time = iso } = options;
+  const { etags, versions, marks, keyset, pages, ends, silent, words, taken = 409, cap = Infinity, time = iso } = options;
   const rows = new Map();
   const requests = [];
   let last = 0;
@@ -41,12 +42,17 @@ export async function startApi(options = {}) {
       response.writeHead(status, { ...(text === undefined ? {} : { "content-type": "application/json" }), ...headers });
       response.end(text);
     };
-    const written = (status, row) => (silent ? send(204) : send(status, shown(row), etags ? { etag: tag(row) } : {}));
+    const plain = () => response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(words);
+    const written = (status, row) => (words ? plain() : silent ? send(204) : send(status, shown(row), etags ? { etag: tag(row) } : {}));
     const id = decodeURIComponent(url.pathname.split("/")[2] ?? "");
     const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
-    if (id === "" && request.method === "GET") return send(200, listing(url.searchParams));
+    if (id === "" && request.method === "GET") {
+      const found = listing(url.searchParams);
+      const isBehind = ends && Number(url.searchParams.get("page") || 1) > 1 && found.rows.length === 0;
+      return isBehind ? send(404, { detail: "Invalid page." }) : send(200, found);
+    }
     if (request.method === "POST") {
-      if (rows.has(body.id)) return send(409, { message: "There is such a row." });
+      if (rows.has(body.id)) return send(taken, { message: "There is such a row." });
       if (body.title === "forbidden") return send(422, { detail: "This title is not allowed." });
       const { id: own, updated_at: _, ...fields } = body;
       return written(201, put(own, fields));
@@ -60,7 +66,7 @@ export async function startApi(options = {}) {
     if (versions && rev !== null && Number(rev) !== row.rev) return send(409, { message: "It has changed." });
     if (request.method === "DELETE") {
       put(id, strip(row), true);
-      return send(204);
+      return words ? plain() : send(204);
     }
     const { updated_at: _, deleted_at: mark, rev: __, id: ___, ...fields } = body;
     written(200, put(id, { ...(request.method === "PATCH" ? strip(row) : {}), ...fields }, mark === true || (mark !== null && mark !== false && row.gone)));

@@ -1,7 +1,7 @@
 // `npx datum-sync dev` of the packed package in a folder with nothing else: tokens, data in memory and in a file, files that are damaged or not its own.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, unlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { wholeConversations } from "./lib/conversations.mjs";
@@ -9,7 +9,7 @@ import { temporaryFolder } from "./lib/files.mjs";
 import { installPackage } from "./lib/package.mjs";
 import { client } from "./lib/server.mjs";
 import { start } from "./lib/child.mjs";
-import { after, before, test } from "./lib/test.mjs";
+import { after, before, test, within } from "./lib/test.mjs";
 
 let installed, folder;
 before(async () => {
@@ -112,10 +112,11 @@ test("tokens are given on this machine only, and to pages of this machine only",
     for (const headers of [{ host: "evil.example" }, { host: "127.0.0.1.evil.example" }, { host: "127.0.0.1@evil.example" }, { origin: "https://evil.example" }, { origin: "null" }, { origin: "http://localhost.evil.example" }]) {
       assert.deepEqual([(await asked(headers)).status], [403], JSON.stringify(headers));
     }
-    for (const body of ["", "{", "7", "null", "{}", '{"userId":""}', '{"userId":7}', '{"userId":"a\\u0000"}', `{"userId":"${"x".repeat(513)}"}`, '{"userId":"ann","expiresInSeconds":"1"}']) {
+    for (const body of ["", "{", "7", "null", "{}", '{"userId":""}', '{"userId":7}', '{"userId":"a\\u0000"}', `{"userId":"${"x".repeat(513)}"}`, '{"userId":"\\ud800"}', '{"userId":"ann","expiresInSeconds":"1"}']) {
       assert.deepEqual([(await asked({}, body)).reply.code], ["badRequest"], body);
     }
     assert.equal((await raw(url, {}, undefined, "GET")).status, 405);
+    assert.equal((await raw(`${server.url}/sync/v1/health`, {}, undefined, "TRACE")).status, 405);
     const { token } = (await asked({}, '{"userId":"ann","expiresInSeconds":-40}')).reply;
     const health = (authorization) => raw(`${server.url}/sync/v1/info`, { authorization }, undefined, "GET");
     assert.equal((await health(`Bearer ${token}`)).reply.code, "tokenExpired");
@@ -126,6 +127,38 @@ test("tokens are given on this machine only, and to pages of this machine only",
     }
   } finally {
     await server.stop();
+  }
+});
+
+test("a body without end is not read to its end", async () => {
+  const server = await dev();
+  try {
+    const status = await within(20_000, "an answer", new Promise((resolve, reject) => {
+      const sent = request(`${server.url}/dev/token`, { method: "POST" }, (response) => (resolve(response.statusCode), sent.destroy()));
+      sent.on("error", reject);
+      sent.write("x".repeat(10_000));
+    }));
+    assert.equal(status, 413);
+    assert.doesNotMatch(server.said(), /\n +at /);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("it ends with the npx that has started it, and releases its file", async () => {
+  const file = join(folder.path, "npx.json");
+  const server = await start("npx", ["datum-sync", "dev", "--listen", "127.0.0.1:0", "--file", file], { cwd: installed.root });
+  const pid = Number(await readFile(`${file}.lock`, "utf8"));
+  try {
+    // A shell of npm's is between: its output closes once the server itself has ended.
+    await within(20_000, "the end of the server", server.stop());
+    await assert.rejects(readFile(`${file}.lock`), { code: "ENOENT" });
+  } finally {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
   }
 });
 
@@ -209,7 +242,11 @@ test("one server has a file at a time, and one that was killed gives way", async
   await server.stop();
   await assert.rejects(readFile(`${file}.lock`));
   await appendFile(`${file}.lock`, "999999999");
-  await (await dev("--file", file)).stop();
+  const third = await dev("--file", file);
+  // A lock that somebody has removed is no reason to end with an error.
+  await unlink(`${file}.lock`);
+  await third.stop();
+  assert.doesNotMatch(third.said(), /Error/);
 });
 
 test("options that are wrong are named, and a port that is taken", async () => {

@@ -76,7 +76,7 @@ test("what a request must have is said, with the status that the protocol has fo
   const authenticate = (request) => {
     const name = byName(request);
     if (refused[name] !== undefined) throw refused[name];
-    return name === "number" ? 7 : name === "long" ? "x".repeat(513) : name === "half" ? "\ud800" : name === "late" ? { userId: "late", expiresAt: "soon" } : name;
+    return name === "number" ? 7 : name === "id" ? { userId: 7 } : name === "nobody" ? false : name === "long" ? "x".repeat(513) : name === "half" ? "\ud800" : name === "late" ? { userId: "late", expiresAt: "soon" } : name;
   };
   const handler = handlerOf({ authenticate, maxBodyBytes: 2_000, onError: (error) => heard.push(error.message) });
   const answers = async (init, path = PULL[1]) => {
@@ -96,7 +96,9 @@ test("what a request must have is said, with the status that the protocol has fo
     [as("banned"), 403, "banned"],
     [as("busy"), 503, "busy"],
     [as("broken"), 500, "internal"],
-    [as("number"), 401, "tokenInvalid"],
+    [as("nobody"), 401, "tokenInvalid"],
+    [as("number"), 500, "internal"],
+    [as("id"), 500, "internal"],
     [as("late"), 500, "internal"],
     [as("ann"), 404, "notFound", "/sync/v2/pull"],
     [as("ann"), 404, "notFound", "/sync/v1/nothing"],
@@ -116,7 +118,8 @@ test("what a request must have is said, with the status that the protocol has fo
   const [, , busy] = await answers(as("busy"));
   assert.equal(busy.headers.get("retry-after"), "2");
   // What is no client's fault is told the operator, and the client no more than that.
-  assert.deepEqual(heard, ["no keys", "`authenticate`: `expiresAt` must be a number of seconds since 1970."]);
+  const noText = "`authenticate` must return the user's id as text; it is of the type number.";
+  assert.deepEqual(heard, ["no keys", noText, noText, "`authenticate`: `expiresAt` must be a number of seconds since 1970."]);
 });
 
 test("a body may be gzip, and a handler may be mounted anywhere", async () => {
@@ -128,6 +131,7 @@ test("a body may be gzip, and a handler may be mounted anywhere", async () => {
   assert.deepEqual(page.reply.changes.map(({ id }) => id), ["1"]);
   const health = await handler(new Request("http://any.example/api/sync/v1/health"));
   assert.deepEqual([health.status, (await health.json()).status], [200, "ok"]);
+  assert.equal((await handler(new Request("http://any.example/api/sync/v1/health", { method: "HEAD" }))).status, 200);
 });
 
 test("a body that was read before is the operator's mistake, and says so", async () => {
@@ -157,6 +161,15 @@ test("pages of other origins get an answer where the operator allows them", asyn
       assert.equal(status, method === "GET" ? 200 : 204);
     }
   }
+});
+
+test("a page's request may have the headers that `authenticate` reads", async () => {
+  const handler = handlerOf({ allowOrigins: ["https://app.example"] });
+  const asked = async (origin) => {
+    const headers = { origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type,x-api-key" };
+    return (await handler(new Request("http://any.example/sync/v1/pull", { method: "OPTIONS", headers }))).headers.get("access-control-allow-headers");
+  };
+  assert.deepEqual([await asked("https://app.example"), await asked("https://other.example")], ["content-type,x-api-key", null]);
 });
 
 test("options that are wrong are named", () => {

@@ -89,6 +89,31 @@ test("rows that move while pages with numbers are read are not passed by", async
   assert.equal(new Set([...page.changes.map(({ id }) => id), ...ids]).size, 12);
 });
 
+test("pages with numbers of which the last one is gone are listed again", async (t) => {
+  const { api, adapter } = await over(t, { pages: true, ends: true });
+  for (let at = 0; at < 11; at++) api.put(`row-${String(at).padStart(2, "0")}`, {}, false, 1_600_000_000_000_000 + at);
+  const first = await adapter.pull({ ...request, cursor: null, limit: 5 }, signal);
+  const second = await adapter.pull({ ...request, cursor: first.cursor, limit: 5 }, signal);
+  api.rows.delete("row-00");
+  const { ids } = await pullAll(adapter, second.cursor, 5);
+  assert.ok(ids.includes("row-10"), ids.join());
+  // A page that is never there is an address that is wrong.
+  const { adapter: wrong } = await over(t, { pages: true, ends: true }, { options: { list: async ({ next }) => (next === null ? { rows: [], next: 2 } : new Response("{}", { status: 404 })) } });
+  assert.match((await failed(pullAll(wrong))).message, /HTTP 404/);
+});
+
+test("an answer in words to a write is one, and to a question is not", async (t) => {
+  const { api, adapter } = await over(t, { words: "OK" });
+  const { version, ...created } = await pushOne(adapter, "create", "a", null, { title: "mine" });
+  assert.deepEqual([created.status, created.row.title], ["applied", "mine"]);
+  assert.equal((await pushOne(adapter, "patch", "a", version, { title: "edited" })).row.title, "edited");
+  assert.deepEqual([(await pushOne(adapter, "delete", "a", (await pullAll(adapter)).changes[0].version)).status, api.rows.size], ["applied", 0]);
+  const says = () => new Response("Sign in", { headers: { "content-type": "text/plain" } });
+  const { adapter: silent } = await over(t, {}, { options: { list: says, get: says } });
+  assert.equal((await failed(silent.pull({ ...request, cursor: null, limit: 10 }, signal))).code, "network");
+  assert.equal((await failed(push(silent, op("patch", "a", 2, {})))).code, "network");
+});
+
 test("a create whose answer got lost is applied when it is sent again, and a delete, too", async (t) => {
   let losing = true;
   const { api, adapter } = await over(t, { etags: true, late: ({ method }) => losing && ["POST", "DELETE", "PATCH"].includes(method) });
@@ -106,6 +131,19 @@ test("a create whose answer got lost is applied when it is sent again, and a del
   await failed(push(adapter, op("delete", "a", patched.version)));
   losing = false;
   assert.equal((await pushOne(adapter, "delete", "a", patched.version)).status, "applied");
+});
+
+test("an id that is taken may be refused like any value that is not valid", async (t) => {
+  for (const taken of [400, 422]) {
+    let losing = true;
+    const { api, adapter } = await over(t, { taken, late: ({ method }) => losing && method === "POST" });
+    await failed(push(adapter, op("create", "a", null, { title: "mine" })));
+    losing = false;
+    const again = await pushOne(adapter, "create", "a", null, { title: "mine" });
+    assert.deepEqual([again.status, again.replayed], ["applied", true], String(taken));
+    api.put("b", { title: "theirs" });
+    assert.equal((await pushOne(adapter, "create", "b", null, { title: "ours" })).status, "conflict");
+  }
 });
 
 test("a row of somebody else under the same id is a conflict, and a value that must be unique a refusal", async (t) => {
@@ -150,7 +188,7 @@ test("deletions of an API without marks are found by a comparison", async (t) =>
 });
 
 test("numbers as text, times without a zone and of other kinds are read", async (t) => {
-  for (const time of [iso, (micros) => iso(micros).slice(0, -1), (micros) => iso(micros).replace("T", " "), (micros) => Math.floor(micros / 1e3), (micros) => String(micros / 1e6), (micros) => iso(micros).replace("Z", "+00:00")]) {
+  for (const time of [iso, (micros) => iso(micros).slice(0, -1), (micros) => iso(micros).replace("T", " "), (micros) => Math.floor(micros / 1e3), (micros) => String(micros / 1e6), (micros) => iso(micros).replace("Z", "+00:00"), (micros) => iso(micros).replace("T", " ").replace("Z", "+00"), (micros) => iso(micros).replace("T", " ").replace("Z", " UTC"), (micros) => iso(micros + 7_200_000_000).replace("T", " ").replace("Z", " +0200"), (micros) => iso(micros).replace(".", ",")]) {
     const { api, adapter } = await over(t, { time });
     api.put(7, { title: "numbered" }, false, 1_700_000_000_123_000);
     const { changes } = await pullAll(adapter);
@@ -203,6 +241,10 @@ test("an app's own bug is distinguished from a request that failed", async () =>
   // As axios and ky throw.
   const refused = await pull(list(async () => Promise.reject(Object.assign(new Error("Request failed"), { response: { status: 401, data: { message: "expired" } } }))));
   assert.equal(refused.code, "unauthorized");
+  for (const headers of [{ "retry-after": "7" }, new Headers({ "retry-after": "7" })]) {
+    const busy = await pull(list(async () => Promise.reject(Object.assign(new Error("Request failed"), { response: { status: 429, headers } }))));
+    assert.deepEqual([busy.code, busy.retryAfterMs], ["rateLimited", 7_000]);
+  }
 });
 
 test("a session of another user, and options that are wrong, are refused by name", async (t) => {

@@ -112,9 +112,14 @@ function listening(server, host, port) {
   });
 }
 
+/** Resolves when the server is to end. */
 function signalled() {
   return new Promise((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);
+    if (process.env.npm_lifecycle_event === undefined) return;
+    // A signal that npm or npx gets ends it and its shell, which passes nothing on: the server would keep the port and the file.
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && resolve(), 500).unref();
   });
 }

@@ -142,13 +142,26 @@ function lock(file) {
   for (let tries = 0; ; tries++) {
     try {
       writeFileSync(name, String(process.pid), { flag: "wx" });
-      return () => unlinkSync(name);
+      return () => {
+        // It may have been removed, and be another server's by now.
+        if (holderOf(name) === process.pid) unlinkSync(name);
+      };
     } catch (error) {
       if (error.code !== "EEXIST" || tries > 3) throw new CommandError(`Cannot lock ${file}: ${error.message}.`);
     }
-    const holder = Number(attempt(file, () => readFileSync(name, "utf8")));
+    const holder = attempt(file, () => holderOf(name));
     if (isAlive(holder)) throw new CommandError(`${file} is in use by process ${holder}. Stop that one first, or use another file.`);
-    unlinkSync(name);
+    if (holder !== undefined) unlinkSync(name);
+  }
+}
+
+/** The process that a lock names; undefined without a lock. */
+function holderOf(name) {
+  try {
+    return Number(readFileSync(name, "utf8"));
+  } catch (error) {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

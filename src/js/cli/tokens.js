@@ -11,7 +11,7 @@ const LEEWAY = 30;
 const MAX_BODY = 4_096;
 
 const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const isUser = (id) => typeof id === "string" && id !== "" && Buffer.byteLength(id) <= 512 && !/[\u0000-\u001f\u007f-\u009f]/.test(id);
+const isUser = (id) => typeof id === "string" && id !== "" && Buffer.byteLength(id) <= 512 && !/[\u0000-\u001f\u007f-\u009f\p{Surrogate}]/u.test(id);
 
 /** Returns what issues tokens, and checks them. */
 export function issueTokens(now = () => Date.now() / 1_000) {
@@ -25,8 +25,8 @@ export function issueTokens(now = () => Date.now() / 1_000) {
       const origin = request.headers.get("origin");
       if (!isLoopbackHost(host) || (origin !== null && !isLoopbackOrigin(origin))) return refuse(403, "forbidden", "Tokens are issued on loopback addresses only.");
       if (request.method !== "POST") return refuse(405, "methodNotAllowed", `/dev/token does not answer ${request.method}.`);
-      const text = await request.text();
-      if (Buffer.byteLength(text) > MAX_BODY) return refuse(413, "bodyTooLarge", `The body is too large; the most is ${MAX_BODY}.`);
+      const text = await textOf(request);
+      if (text === undefined) return refuse(413, "bodyTooLarge", `The body is too large; the most is ${MAX_BODY}.`);
       let asked;
       try {
         asked = JSON.parse(text);
@@ -34,7 +34,7 @@ export function issueTokens(now = () => Date.now() / 1_000) {
         return refuse(400, "badRequest", `The body is not a request for a token: ${error.message}.`);
       }
       const { userId, expiresInSeconds: lifetime = LIFETIME } = asked ?? {};
-      if (!isUser(userId)) return refuse(400, "badRequest", "`userId` must be text of 1 to 512 bytes without control characters.");
+      if (!isUser(userId)) return refuse(400, "badRequest", "`userId` must be text of 1 to 512 bytes without control characters or halves of surrogate pairs.");
       if (typeof lifetime !== "number" || !Number.isFinite(lifetime)) return refuse(400, "badRequest", "`expiresInSeconds` must be a number.");
       const exp = Math.floor(now() + lifetime);
       const claims = `${encoded({ typ: "JWT", alg: "HS256" })}.${encoded({ sub: userId, exp })}`;
@@ -53,6 +53,18 @@ export function issueTokens(now = () => Date.now() / 1_000) {
       return { userId: claims.sub, expiresAt: claims.exp };
     },
   };
+}
+
+/** Returns a body as text; undefined if it is too large, which is known before all of it has come. */
+async function textOf(request) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > MAX_BODY) return undefined;
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 /** The claims of a token that was signed here. */

@@ -25,7 +25,7 @@ export async function ask(entity: string, method: string, signal: AbortSignal, c
   signal.throwIfAborted();
   try {
     const value = await call();
-    return isResponse(value) ? await ofResponse(value, what) : { status: 200, body: value as Json | undefined, etag: null, now: undefined, retryAfterMs: undefined, what };
+    return isResponse(value) ? await ofResponse(value, what, method !== "list" && method !== "get") : { status: 200, body: value as Json | undefined, etag: null, now: undefined, retryAfterMs: undefined, what };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error && error.name === "DatumError") throw error;
@@ -36,7 +36,7 @@ export async function ask(entity: string, method: string, signal: AbortSignal, c
 /** By its members: it may be another realm's, or a library's own. */
 const isResponse = (value: unknown): value is Response => isObject(value) && typeof value["status"] === "number" && typeof value["text"] === "function";
 
-async function ofResponse(response: Response, what: string): Promise<ApiAnswer> {
+async function ofResponse(response: Response, what: string, isWrite: boolean): Promise<ApiAnswer> {
   const { status, headers } = response;
   const text = status === 204 || status === 205 || status === 304 ? "" : await response.text();
   const date = Date.parse(headers?.get("date") ?? "");
@@ -47,6 +47,8 @@ async function ofResponse(response: Response, what: string): Promise<ApiAnswer> 
     return { ...answer, body: JSON.parse(text.replace(/^\uFEFF/, "")) as Json };
   } catch {
     if (status >= 400 && status !== 407 && status !== 511) return { ...answer, body: words(text) };
+    // Such as "OK". Login pages and captive portals answer with web pages.
+    if (isWrite && /^text\/plain\b/i.test(headers?.get("content-type") ?? "")) return { ...answer, body: words(text) };
     throw new DatumError("network", `Something else than the API answered ${what} (HTTP ${status}): "${words(text)}". A proxy, a login page or a network with a sign-in of its own answers so.`, { status, cause: words(text) });
   }
 }
@@ -56,13 +58,20 @@ function ofThrown(error: unknown, what: string, entity: string): ApiAnswer {
   const thrown = isObject(error) ? error : {};
   const response = isObject(thrown["response"]) ? thrown["response"] : {};
   const status = [thrown["status"], thrown["statusCode"], response["status"]].find((value): value is number => typeof value === "number" && value >= 100);
-  if (status !== undefined) return { status, body: (response["data"] ?? thrown["body"] ?? String(thrown["message"] ?? "")) as Json, etag: null, now: undefined, retryAfterMs: undefined, what };
+  if (status !== undefined) return { status, body: (response["data"] ?? thrown["body"] ?? String(thrown["message"] ?? "")) as Json, etag: null, now: undefined, retryAfterMs: delay(headerOf(response["headers"], "retry-after"), undefined), what };
   const name = typeof thrown["name"] === "string" ? thrown["name"] : "";
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (BUGS.includes(name) && thrown["cause"] === undefined && !REQUEST_FAILED.test(String(thrown["message"]))) {
     throw new DatumError("protocol", `${what} threw ${text}. This is a bug of the app's own function, or an answer that it did not expect.`, { entity, cause: error });
   }
   throw new DatumError(name === "TimeoutError" ? "timeout" : "network", `${what}: the request did not arrive, or its answer was lost (${text}).`, { entity, cause: error });
+}
+
+/** Reads a header of `Headers`, or of a client's own object. */
+function headerOf(headers: unknown, name: string): string | null {
+  if (!isObject(headers)) return null;
+  const value: unknown = typeof headers["get"] === "function" ? (headers["get"] as (name: string) => unknown).call(headers, name) : headers[name];
+  return typeof value === "string" ? value : null;
 }
 
 function delay(header: string | null, now: number | undefined): number | undefined {

@@ -13,7 +13,8 @@ export interface ReadRow {
 }
 
 const isObject = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
-const HAS_ZONE = /(Z|[+-]\d\d(:?\d\d)?)$/i;
+/** A date, a time and a zone, as databases and languages write them: with a space between, hours alone in the zone, or its name. */
+const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?) ?(Z|UTC|GMT|([+-]\d\d)(?::?(\d\d))?)?$/i;
 
 /** Returns microseconds since 1970 of a time in any of the forms that APIs have: ISO 8601, without a zone in UTC, or seconds or milliseconds. */
 export function microsOf(value: unknown): number {
@@ -21,9 +22,10 @@ export function microsOf(value: unknown): number {
   // Milliseconds have been above this since 1973, seconds will be in 5138.
   if (!Number.isNaN(number)) return Math.round(number > 1e11 ? number * 1e3 : number * 1e6);
   if (typeof value !== "string") return NaN;
-  const text = value.trim().replace(/^(\d{4}-\d\d-\d\d) (\d)/, "$1T$2");
-  const ms = Date.parse(/T\d/.test(text) && !HAS_ZONE.test(text) ? `${text}Z` : text);
-  const digits = /\.\d{3}(\d{1,3})/.exec(text)?.[1] ?? "";
+  const text = value.trim();
+  const [, date, time, , hours, minutes = "00"] = TIME.exec(text) ?? [];
+  const ms = Date.parse(date === undefined || time === undefined ? text : `${date}T${time.replace(",", ".")}${hours === undefined ? "Z" : `${hours}:${minutes}`}`);
+  const digits = /[.,]\d{3}(\d{1,3})/.exec(text)?.[1] ?? "";
   return ms * 1e3 + Number(digits.padEnd(3, "0"));
 }
 

@@ -121,6 +121,8 @@ export class Puller {
       const query = { since: sinceMs === null ? null : new Date(sinceMs).toISOString(), sinceMs, after: place.after ?? null, next: place.next ?? null, limit: size, signal };
       const began = Date.now();
       const answer = await ask(mapping.name, "list", signal, () => mapping.entity.list(query));
+      // Rows that are deleted meanwhile take the last of the pages that have numbers with them.
+      if (answer.status === 404 && place.next !== undefined && beginsAgain(place)) return { rows: [], isEnd: false, now: answer.now };
       const { list, next } = listed(answer, mapping.name);
       const rows = list.map((row) => mapping.read(row));
       place.began ??= answer.now ?? began;
@@ -131,13 +133,8 @@ export class Puller {
         place.next = next;
         return { rows, isEnd: false, now };
       }
-      if (place.next !== undefined && (place.seen ?? 0) >= place.began && (place.again ?? 0) < MOST_LISTINGS) {
-        // A row that moves to the end moves the others over the edges of pages that have numbers: one may have been passed by.
-        place.again = (place.again ?? 0) + 1;
-        delete place.next;
-        delete place.began;
-        return { rows, isEnd: false, now };
-      }
+      // A row that moves to the end moves the others over the edges of pages that have numbers: one may have been passed by.
+      if (place.next !== undefined && (place.seen ?? 0) >= place.began && beginsAgain(place)) return { rows, isEnd: false, now };
       if (place.next !== undefined || next === null || rows.length === 0) return { rows, isEnd: true, now };
       inOrder(mapping, rows);
       const last = rows.at(-1)!;
@@ -194,6 +191,15 @@ export class Puller {
     }
     return digests;
   }
+}
+
+/** Lists a type's rows again from their first page, unless that was done too often. */
+function beginsAgain(place: Place): boolean {
+  if ((place.again ?? 0) >= MOST_LISTINGS) return false;
+  place.again = (place.again ?? 0) + 1;
+  delete place.next;
+  delete place.began;
+  return true;
 }
 
 /** Returns the rows of an answer, and where it goes on: undefined if it does not say. */

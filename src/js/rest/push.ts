@@ -97,10 +97,11 @@ class Write {
     const row = { ...mapping.row(op.data ?? {}), [mapping.id]: op.id };
     const answer = await this.#ask("create", () => mapping.entity.create(row, { ifMatch: null, version: null, signal: this.signal }));
     if (isSuccess(answer)) return this.#applied(answer);
-    if (answer.status !== 409 && answer.status !== 412) return this.#refused(answer);
+    // An id that is taken is often answered like any other value that is not valid.
+    if (![400, 409, 412, 422].includes(answer.status)) return this.#refused(answer);
     const current = await this.#read();
-    // Another row has a value that must be unique.
-    if (current.known === undefined) return rejected("refused", reasonOf(answer));
+    // Not for the id: perhaps another row has a value that must be unique.
+    if (current.known === undefined) return answer.status === 409 || answer.status === 412 ? rejected("refused", reasonOf(answer)) : this.#refused(answer);
     if (!current.known.isDeleted) return mapping.isWritten(op.data ?? {}, current.known) ? this.#told(current.known, true) : this.#conflict(current.known);
     // Its mark is still there: the row comes back by an update.
     return this.#write(current.known.version, current);
@@ -161,7 +162,7 @@ class Write {
     const known = this.#asRow(answer) ?? (await this.#read()).known;
     if (known !== undefined) return this.#told(known, false);
     if (this.op.kind === "delete") return { status: "applied", version: (this.op.baseVersion ?? 0) + 1 };
-    throw new DatumError("protocol", `${answer.what} succeeded, and \`get\` does not find the row ${this.op.id}.`, { entity: this.op.entity, entityId: this.op.id });
+    throw new DatumError("protocol", `${answer.what} succeeded, and \`get\` does not find the row ${this.op.id}. Check the address: a redirect makes a GET of a POST.`, { entity: this.op.entity, entityId: this.op.id });
   }
 
   /** Returns the row of an answer that has one. */

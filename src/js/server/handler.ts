@@ -158,7 +158,7 @@ class Handler {
     if (at < 0) throw new SyncError(404, "notFound", `There is nothing at ${pathname}; the protocol lives under ${PREFIX}.`);
     const path = pathname.slice(at + PREFIX.length);
     const now = Date.now();
-    if (request.method === "GET" && path === "/health") return this.#options.store.health(now);
+    if ((request.method === "GET" || request.method === "HEAD") && path === "/health") return this.#options.store.health(now);
     const user = await this.#authenticate(request);
     this.#listen();
     if (request.method === "GET" && path === "/stream") return this.#stream(request, user, now);
@@ -173,9 +173,11 @@ class Handler {
   }
 
   async #authenticate(request: Request): Promise<SyncUser> {
-    const found = await this.#options.authenticate(request);
-    if (found === null || found === undefined) throw new SyncError(401, "tokenInvalid", "The request is not signed in: there is no token that this server accepts.");
-    const user = typeof found === "string" ? { userId: found } : found;
+    const found: unknown = await this.#options.authenticate(request);
+    if (found === null || found === undefined || found === false) throw new SyncError(401, "tokenInvalid", "The request is not signed in: there is no token that this server accepts.");
+    const user = (typeof found === "object" ? found : { userId: found }) as SyncUser;
+    // Such as a number from a table: a mistake that no other token mends.
+    if (typeof user.userId !== "string") throw new TypeError(`\`authenticate\` must return the user's id as text; it is of the type ${typeof user.userId}.`);
     if (!isId(user.userId)) throw new SyncError(401, "tokenInvalid", "`authenticate` returned a user id that is empty, too long or has control characters.");
     const { expiresAt } = user;
     if (expiresAt !== undefined && typeof expiresAt !== "number") throw new TypeError("`authenticate`: `expiresAt` must be a number of seconds since 1970.");

@@ -29,6 +29,9 @@ export interface NodeResponse {
   off(event: string, listener: () => void): unknown;
 }
 
+/** What `Request` refuses to be. */
+const UNKNOWN = ["CONNECT", "TRACE", "TRACK"];
+
 /** Makes a function for `http.createServer`, `app.use` of Express, and others like them. Mount it before anything that reads bodies, such as `express.json()`. */
 export function toNodeHandler(handler: SyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   if (typeof handler !== "function") throw new TypeError("toNodeHandler needs the handler of createSyncHandler.");
@@ -39,7 +42,9 @@ export function toNodeHandler(handler: SyncHandler): (request: NodeRequest, resp
     };
     outgoing.on("close", closed);
     try {
-      await send(await handler(requestOf(incoming, outgoing, gone.signal)), outgoing, gone.signal);
+      const isKnown = !UNKNOWN.includes(incoming.method?.toUpperCase() ?? "GET");
+      const response = isKnown ? await handler(requestOf(incoming, outgoing, gone.signal)) : new Response(null, { status: 405 });
+      await send(response, outgoing, gone.signal);
     } catch (error) {
       console.error("datum-sync:", error);
       outgoing.destroy?.();
