@@ -109,6 +109,17 @@ export const FAULTS = [
       return { status: 200, body: { ...last.body, results: all } };
     },
   },
+  {
+    name: "an operation that cannot be read takes back those that were applied",
+    chapter: "batches",
+    async push(body, send) {
+      const isBad = (op) => op?.kind === "unheardOf";
+      if (!isList(body) || !body.operations.some(isBad)) return send(body);
+      const answer = await send({ ...body, operations: body.operations.filter(isBad) });
+      const [refused] = answer.body.results;
+      return { status: 200, body: { ...answer.body, results: body.operations.map((op) => (isBad(op) ? refused : { opId: op.opId, status: "applied", version: 1 })) } };
+    },
+  },
   { name: "what an operation depends on is not looked at", chapter: "batches", push: request((body) => ({ ...body, operations: body.operations?.map?.((op) => (op?.after ? { ...op, after: null } : op)) })) },
   { name: "verdicts come in an order of their own", chapter: "batches", push: reply((answer) => ({ ...answer, results: [...answer.results].reverse() })) },
   { name: "a batch that is too large is a server error", chapter: "batches", push: async (body, send) => (body.operations?.length > 5_000 ? { status: 500, body: { code: "internal", message: "out of memory" } } : send(body)) },
@@ -147,6 +158,7 @@ export const FAULTS = [
   } },
   { name: "text is normalised", chapter: "values", push: request((body) => mapped(body, (text) => text.normalize("NFC"))) },
   { name: "text is trimmed", chapter: "values", push: request((body) => ({ ...body, operations: body.operations?.map?.((op) => (op?.data ? { ...op, data: mapped(op.data, (text) => text.trim()) } : op)) })) },
+  { name: "ids are compared without their case", chapter: "values", push: request((body) => ({ ...body, operations: body.operations?.map?.((op) => (typeof op?.id === "string" ? { ...op, id: op.id.toLowerCase() } : op)) })) },
   { name: "null is taken for nothing", chapter: "values", pull: reply((page) => ({ ...page, changes: page.changes.map(({ data, ...rest }) => (data ? { ...rest, data: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) } : rest)) })) },
   { name: "rows are pulled by the time that their device gave them", chapter: "clock", pull: reply((page) => ({ ...page, changes: page.changes.filter(({ data }) => !data?.modifiedAt || data.modifiedAt > "2020") })) },
   { name: "the epoch of a push is not looked at", chapter: "epoch", push: request(({ epoch: _, ...rest }) => rest) },

@@ -214,6 +214,20 @@ test("answers that get lost are asked for again, and that is said", async () => 
   assert.match(report.summary, /\d+ answers got lost and were asked for again/);
 });
 
+test("what is sent again since its answer got lost is no fault of the server's", async () => {
+  const seen = new Set();
+  const lossy = async (body, send) => {
+    const answer = await send(body);
+    const text = JSON.stringify(body);
+    if (seen.has(text)) return answer;
+    seen.add(text);
+    throw new Error("lost");
+  };
+  const proxy = await startProxy(server.url, { push: lossy, cuts: true });
+  const report = await check(proxy.url, { only: ["conflicts", "deletes", "users"] }).finally(proxy.stop);
+  assert.deepEqual([report.passed, report.rowsLeft], [true, 0], report.text);
+});
+
 test("a server that is closed in the middle ends the run with what was found", async () => {
   let stopped;
   let count = 0;

@@ -39,8 +39,13 @@ export const batches = chapter("batches", {
       const good = () => a.op("create", a.newId(), null, a.fields("good"));
       const bad: Record<string, unknown>[] = [{ kind: "unheardOf" }, { data: undefined }, { data: [1] }, { id: 5 }, { baseVersion: "1" }];
       for (const change of bad) {
-        const verdicts = await a.push([good(), { ...good(), ...change }, good()]);
+        const mark = await a.mark();
+        const [before, after] = [good(), good()];
+        const verdicts = await a.push([before, { ...good(), ...change }, after]);
         a.expect(verdicts.map(({ status }) => status as string).join() === "applied,rejected,applied", "applied, rejected, applied", verdicts);
+        // A transaction that ends with a failure takes back what it has said to be applied.
+        const rows = await a.since(mark);
+        a.expect(a.has(rows.get(before.id), "good") && a.has(rows.get(after.id), "good"), "both rows that were applied", [...rows.keys()]);
       }
     },
   ],

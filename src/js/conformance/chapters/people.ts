@@ -46,8 +46,11 @@ export const users = chapter("users", {
     async (bench) => {
       const [a, b] = [bench.a, other(bench)];
       const row = await a.row("of the first user");
+      const mark = await b.mark();
       const answer = await b.ask("push", { operations: [row.op] });
-      b.expect(answer.body?.results?.[0]?.replayed !== true, "a decision of its own, without `replayed`");
+      // Not by `replayed`: if the answer got lost, the operation was sent twice.
+      if (answer.body?.results?.[0]?.status !== "applied") return;
+      b.expect(b.has((await b.since(mark)).get(row.id), "of the first user"), "a row of the second user's own, since the operation is `applied`");
     },
   ],
   cursor: [

@@ -174,6 +174,18 @@ export const values = chapter("values", {
       for (const { id } of rows) a.expect(a.has(found.get(id), id), `a row with the id ${JSON.stringify(id)}`, [...found.keys()]);
     },
   ],
+  alike: [
+    "Ids that differ in case, in spaces at the end or in how an accent is written are of different rows",
+    { costs: "A database compares text as people do: one row overwrites or hides another.", section: "2", rests: ["values.ids"] },
+    async ({ a }) => {
+      const mark = await a.mark();
+      const id = a.newId();
+      const ids = [`${id}-a`, `${id}-A`, `${id}-a `, `${id}-\u00e9`, `${id}-e\u0301`, `${id}-e`];
+      await a.write(...ids.map((id) => a.op("create", id, null, a.fields(id))));
+      const found = await a.since(mark);
+      for (const id of ids) a.expect(a.has(found.get(id), id), `a row with the id ${JSON.stringify(id)}, as it was written`, [...found.keys()]);
+    },
+  ],
   badIds: [
     "An id that breaks the rule is rejected alone",
     { costs: "One operation holds up all others, or a row appears that no client can name.", section: "5.3" },

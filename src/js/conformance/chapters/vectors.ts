@@ -108,7 +108,10 @@ export const vectors = chapter("vectors", {
       const { conversations } = JSON.parse(await bench.vectors("conversations.json")) as { conversations: Conversation[] };
       const outside = conversations.filter(({ steps }) => !steps.some(({ operator }) => operator !== undefined));
       const hasSpaces = Array.isArray((await bench.a.pull(null, 1, { spaces: true })).spaces);
-      const fit = outside.filter((conversation) => hasSpaces || !JSON.stringify(conversation).includes("$s1"));
+      const { status } = await bench.a.ask("pull", { cursor: null, limit: 1, scope: { where: { [bench.a.form.fields[0]]: "" } } });
+      const hasScopes = status !== 400;
+      const lacks = [...(hasSpaces ? [] : ["$s1"]), ...(hasScopes ? [] : ['"scope":{"where"'])];
+      const fit = outside.filter((conversation) => !lacks.some((what) => JSON.stringify(conversation).includes(what)));
       const wrong: string[] = [];
       for (const conversation of fit) {
         try {
@@ -119,7 +122,7 @@ export const vectors = chapter("vectors", {
         }
       }
       bench.a.expect(wrong.length === 0, `${fit.length} conversations as they are written`, `${wrong.length} are not:\n${wrong.slice(0, 10).join("\n")}`);
-      return `${fit.length} of ${conversations.length} conversations; the others need an operator${hasSpaces ? "" : " or shared spaces"}`;
+      return `${fit.length} of ${conversations.length} conversations; the others need ${["an operator", ...(hasSpaces ? [] : ["shared spaces"]), ...(hasScopes ? [] : ["scopes"])].join(" or ")}`;
     },
   ],
 });
