@@ -67,7 +67,7 @@ impl Deed {
 /// Writes an entity; one that exists by a condition now and then.
 async fn carry_out(engine: &App, user: &str, deed: &Deed, exists: bool) -> Result<Vec<Written>> {
     let write = deed.write(user, exists);
-    if !exists || deed.value % 3 != 0 {
+    if !exists || !deed.value.is_multiple_of(3) {
         return engine.entities().write(user, "tasks", vec![write]).await;
     }
     let filter = match deed.value % 2 {
