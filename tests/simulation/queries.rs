@@ -2,7 +2,7 @@
 //! its list is what the query finds, and the watch of all entities has the same states.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use datum_sync::engine::database::read::Include;
 use datum_sync::engine::queries::watch::{EditKind, ResultUpdate};
@@ -25,7 +25,8 @@ pub struct LiveList {
     name: String,
     user: &'static str,
     query: &'static str,
-    engine: Rc<App>,
+    /// A tab that has crashed answers nobody.
+    engine: Weak<App>,
     /// `None` once it has ended.
     shown: Rc<RefCell<Option<Vec<Value>>>>,
 }
@@ -73,7 +74,7 @@ impl World {
             name: name.clone(),
             user,
             query,
-            engine: Rc::clone(&engine),
+            engine: Rc::downgrade(&engine),
             shown: Rc::clone(&shown),
         });
         let broken = Rc::clone(&self.broken);
@@ -106,12 +107,13 @@ impl World {
         let tabs = self.devices.iter().flat_map(|device| device.tabs.iter());
         let open: Vec<Owner> = tabs.flatten().map(|tab| tab.owner).collect();
         for list in std::mem::take(&mut self.lists) {
-            if !open.contains(&list.owner) {
+            let engine = list.engine.upgrade();
+            let Some(engine) = engine.filter(|_| open.contains(&list.owner)) else {
                 continue;
-            }
+            };
             let broken = Rc::clone(&self.broken);
             self.tasks.spawn(list.owner, async move {
-                let (queries, entities) = (list.engine.queries(), list.engine.entities());
+                let (queries, entities) = (engine.queries(), engine.entities());
                 let found = queries.query(list.user, "tasks", list.query, true).await;
                 let states = Include {
                     deleted: false,
