@@ -211,7 +211,7 @@ export async function an_apps_own_adapter_is_a_remote({ open, user, equal, refus
   equal((await b.manager("tasks").readAll())[0].title, "milk");
   const gone: RemoteAdapter = {
     async pull() {
-      throw new TypeError("gone");
+      throw new Error("gone");
     },
     push: async () => ({}) as never,
   };
