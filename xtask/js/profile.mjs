@@ -183,7 +183,8 @@ async function withoutLastPart(config, user) {
   heal();
   for (const status of ["rejected", "retry"]) {
     remote.decide = () => ({ status, code: "forbidden", message: "No." });
-    await sync(page, { direction: "pushOnly", force: true });
+    // A push that fails beside a pull that does not, too.
+    for (const direction of ["pushOnly", "pushThenPull", "pullThenPush"]) await sync(page, { direction, force: true });
   }
   remote.decide = undefined;
   remote.isCut = true;
