@@ -94,5 +94,7 @@ fn is_same_again(file: &UserFile) {
     writer.close();
     let text = writer.take();
     let again = read(text.as_bytes(), text.len());
-    assert_eq!(again.as_ref(), Ok(file), "{text}");
+    // A line has no line break, so one between two parts of a text is written as a space.
+    let words = |file| format!("{file:?}").replace("\\r", " ");
+    assert_eq!(words(again.as_ref()), words(Ok(file)), "{text}");
 }
