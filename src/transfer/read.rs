@@ -188,7 +188,13 @@ impl FileReader {
                 if fields.body.is_none() {
                     return Err(line.wrong("data", "is missing."));
                 }
-                self.file.local_only.push(fields);
+                // What else a row may say has no meaning here.
+                self.file.local_only.push(FileRow {
+                    version: 0,
+                    deleted: false,
+                    held: false,
+                    ..fields
+                });
             }
             "operation" => self.file.operations.push(get_operation(line)?),
             "conflict" => self.file.conflicts.push(get_conflict(line)?),
