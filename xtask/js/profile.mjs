@@ -168,7 +168,7 @@ async function schedule(config, user) {
   await context.close();
 }
 
-/** What is rare waits for the last part; where that cannot be had, a cycle fails and the next one tries again. */
+/** What is rare waits for the last part; where that cannot be had, a cycle fails, be it the push alone, and the next one tries again. */
 async function withoutLastPart(config, user) {
   const context = await device();
   const page = await enter(context, config, user);
@@ -183,7 +183,6 @@ async function withoutLastPart(config, user) {
   heal();
   for (const status of ["rejected", "retry"]) {
     remote.decide = () => ({ status, code: "forbidden", message: "No." });
-    // A push that fails beside a pull that does not, too.
     for (const direction of ["pushOnly", "pushThenPull", "pullThenPush"]) await sync(page, { direction, force: true });
   }
   remote.decide = undefined;
