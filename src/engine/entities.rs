@@ -73,7 +73,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        // Who writes for a user whose data was removed begins anew.
+        // A write for a user whose data was removed begins a new database.
         self.engine.open_users.set_gone(user_id, false);
         let user = self.engine.user(user_id).await?;
         let group = Group {

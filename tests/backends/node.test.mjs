@@ -163,7 +163,7 @@ for (const about of ["a pool of pg", "postgres"]) {
     const here = handlerOf(await clients[about](name));
     const there = sender(handlerOf(pool(name), { listen: false }));
     const reader = await stream(here, "ann");
-    // LISTEN is under way: what is written until then is told once there is something else.
+    // LISTEN is under way: a hint of an earlier write comes with that of a later one.
     let writes = 0;
     const heard = until(reader, "event: change");
     while ((await Promise.race([heard, push(there, "ann", row(`w${writes++}`))])).status === 200 && writes < 1_000);

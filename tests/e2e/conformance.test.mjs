@@ -104,7 +104,7 @@ test("the complete adapter of the documents passes", async () => {
   assert.match(out, /\d\d passed, 0 failed/);
 });
 
-test("an adapter's module is checked by the program, and its faults are told", async () => {
+test("an adapter's module is checked by the program, and the report names its faults", async () => {
   const module = join(installed.root, "adapter.mjs");
   await writeFile(
     module,

@@ -117,7 +117,7 @@ test("what a request must have is said, with the status that the protocol has fo
   }
   const [, , busy] = await answers(as("busy"));
   assert.equal(busy.headers.get("retry-after"), "2");
-  // What is no client's fault is told the operator, and the client no more than that.
+  // The operator hears of a fault that is not the client's; the client hears that there was one, and no more.
   const noText = "`authenticate` must return the user's id as text; it is of the type number.";
   assert.deepEqual(heard, ["no keys", noText, noText, "`authenticate`: `expiresAt` must be a number of seconds since 1970."]);
 });

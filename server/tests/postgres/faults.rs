@@ -168,7 +168,7 @@ fn a_full_pool_a_slow_statement_and_a_long_wait_are_answered_busy() {
         for (statement, lock) in [(30_000, 100), (100, 30_000)] {
             let hasty = World::new(open(&url, &limits(statement, lock)).await);
             busy(hasty.call("ann", "POST", "push", &push).await);
-            // Who waits for nobody is not held up.
+            // A push into another space waits for no lock.
             hasty.create("bob", "task", "a").await;
             hasty.pull("ann", json!({})).await;
         }

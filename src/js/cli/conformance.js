@@ -30,7 +30,7 @@ export const options = {
   adapter: { value: "FILE", about: "a module whose default export is a RemoteAdapter, or a function that returns { adapter, userId, other, … }, instead of --url" },
   user: { value: "ID", about: "the user of --token or of the adapter, where a token does not say it" },
   "user-b": { value: "ID", about: "the user of --token-b, likewise" },
-  entity: { value: "NAME", about: "an entity type that the backend knows and the run may write; a second one shows whether types are told apart [tasks]", many: true },
+  entity: { value: "NAME", about: "an entity type that the backend knows and the run may write; a second one shows whether the backend keeps types apart [tasks]", many: true },
   fields: { value: "A,B", about: "two fields of that type for text", initial: "title,note" },
   only: { value: "CHAPTER", about: "only this chapter, or this check", read: checks, many: true },
   without: { value: "CHAPTER", about: "a chapter or check that the backend does not promise to pass: it is run, and does not count", read: checks, many: true },

@@ -10,7 +10,7 @@ const FORMAT = "datum-sync journal";
 const VERSION = 1;
 const LINE_FEED = 10;
 
-/** Opens the file, which is made if it is missing. A last line that was cut off is removed, and `say` is told. */
+/** Opens the file, which is made if it is missing. A last line that was cut off is removed, and `say` gets a message about it. */
 export function openJournal(path, say) {
   const file = resolve(path);
   const release = lock(file);

@@ -12,7 +12,7 @@ export { CHAPTERS, type Chapter, type CheckOutcome, type CheckResult, type Confo
 
 /** What {@link checkRemoteAdapter} and {@link checkServer} have in common. */
 export interface CheckOptions {
-  /** The entity type that is written, which the backend must know, or several: the second one shows whether types are told apart. Default `"tasks"`. */
+  /** The entity type that is written, which the backend must know, or several: the second one shows whether the backend keeps types apart. Default `"tasks"`. */
   entity?: string | readonly string[];
   /** Two fields of that type for text. Default `["title", "note"]`. The chapter `values` uses others, too. */
   fields?: readonly [string, string];

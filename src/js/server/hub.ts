@@ -1,4 +1,4 @@
-// Who waits for hints: streams and long pulls, by user.
+// Streams and long pulls, which wait for hints, by user.
 
 import { SyncError } from "./store.js";
 

@@ -15,7 +15,7 @@ export interface MemoryStoreOptions extends RulesOptions {
 
 /** Lines of text that survive the process. */
 export interface SyncJournal {
-  /** The lines of before. */
+  /** The lines that are there when the process starts, in order. */
   lines: Iterable<string>;
   /** Makes a line durable before it returns; throws if it cannot. */
   append(line: string): void;

@@ -65,7 +65,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         how.after
             .iter()
             .try_for_each(|key| self.engine.check_entity(&key.entity))?;
-        // Who writes for a user whose data was removed begins anew.
+        // A write for a user whose data was removed begins a new database.
         self.engine.open_users.set_gone(user_id, false);
         let user = self.engine.user(user_id).await?;
         let named = Named::Ids(ids);
