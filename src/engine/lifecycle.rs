@@ -10,6 +10,7 @@ use crate::engine::migrations::AppSchema;
 use crate::engine::space_news::tell_spaces;
 use crate::engine::user::User;
 use crate::engine::{Backing, Engine, UserOf, check_user_id, closed, storage_loss, watch};
+use crate::model::entity::OwnedKey;
 use crate::model::error::{Code, Error, Result};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -57,6 +58,23 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         let db = Database::open(store, host, String::new(), user_id, 0, self.schema()).await?;
         let hub = self.status_hub(user_id)?;
         Ok(Rc::new(User::new(db, hub, user_id, 0)))
+    }
+
+    /// Returns a user's database for writes into these entities, which are sent after those of `after`.
+    /// A write for a user whose data was removed begins a new one.
+    ///
+    /// # Errors
+    /// As for [`Self::user`]; also with `invalidArgument` for an entity type that the config does not name.
+    pub(super) async fn user_for_writes(
+        &self,
+        user_id: &str,
+        selection: &str,
+        after: &[OwnedKey],
+    ) -> Result<UserOf<B, H>> {
+        self.check_entity(selection)?;
+        (after.iter()).try_for_each(|key| self.check_entity(&key.entity))?;
+        self.open_users.set_gone(user_id, false);
+        self.user(user_id).await
     }
 
     async fn open(&self, user_id: &str) -> Result<UserOf<B, H>> {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::queries::{INDEXED, create_many, numbered, query};
 use crate::support::world::{Tab, World, id_of};
+use datum_sync::model::entity::OwnedKey;
 use datum_sync::model::error::{Code, Result};
 use datum_sync::plan::write::{Write, Written};
 
@@ -131,4 +132,23 @@ fn each_write_is_told_once_before_it_is_made_also_where_another_tab_was_first() 
         ["t00000 of 8", "t00004 of 8", "t00002 of 8"],
         "t00004 matched when it was told"
     );
+}
+
+#[test]
+fn a_change_after_an_entity_of_an_unknown_type_is_refused() {
+    let world = World::new();
+    let tab = world.device("phone").open();
+    let id = id_of(&tab.create(r#"{"title":"kept"}"#));
+    let after: Rc<[OwnedKey]> = Rc::new([OwnedKey {
+        entity: "nothing".to_owned(),
+        id: "n".to_owned(),
+    }]);
+    let write = |id| Write::Delete { id, soft: false };
+    let queries = tab.engine.queries();
+    let filter = r#"{"field":"title","equals":"kept"}"#;
+
+    let changed = tab.run(queries.change(&tab.user, "tasks", filter, after, &write, None));
+
+    assert_eq!(changed.unwrap_err().code(), Code::InvalidArgument);
+    assert!(tab.read(&id).is_some());
 }

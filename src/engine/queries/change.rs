@@ -53,7 +53,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         tell: Told<'_>,
     ) -> Result<Vec<Written>> {
         let query = self.read(selection, &["{\"where\":", filter, "}"].concat())?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_writes(user_id, selection, &after);
+        let user = user.await?;
         let mut result = self.begin(Rc::clone(&user), selection, query, Wanted::default());
         let group = |table: &str, writes: Vec<Write>| Group {
             after: Rc::clone(&after),

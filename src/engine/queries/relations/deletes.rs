@@ -62,12 +62,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         how: DeleteHow,
     ) -> Result<Vec<String>> {
         self.check_ids(selection, &ids)?;
-        how.after
-            .iter()
-            .try_for_each(|key| self.engine.check_entity(&key.entity))?;
-        // A write for a user whose data was removed begins a new database.
-        self.engine.open_users.set_gone(user_id, false);
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_writes(user_id, selection, &how.after);
+        let user = user.await?;
         let named = Named::Ids(ids);
         self.carry_out(&user, selection, named, how, None).await
     }
@@ -88,7 +84,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         self.engine.check_entity(selection)?;
         let query = ["{\"where\":", filter, "}"].concat();
         let query = Query::read(&query, Table(selection).entity())?;
-        let user = self.engine.user(user_id).await?;
+        let user = self.engine.user_for_writes(user_id, selection, &how.after);
+        let user = user.await?;
         let queries = self.engine.queries();
         let result = queries.begin(Rc::clone(&user), selection, query, Wanted::default());
         let named = Named::Query(Box::new(result));
