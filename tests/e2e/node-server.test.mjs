@@ -122,6 +122,17 @@ test("what a request must have is said, with the status that the protocol has fo
   assert.deepEqual(heard, ["no keys", noText, noText, "`authenticate`: `expiresAt` must be a number of seconds since 1970."]);
 });
 
+test("a fault of the operator's own functions is a 500, even while it is reported", async (t) => {
+  const written = t.mock.method(console, "error", () => {});
+  const onError = () => {
+    throw new Error("the report failed");
+  };
+  const handler = handlerOf({ authenticate: () => ({ userId: "ann", expiresAt: NaN }), onError });
+  const response = await handler(new Request("http://any.example/sync/v1/stream", { headers: { authorization: "Bearer ann" } }));
+  assert.deepEqual([response.status, (await response.json()).code], [500, "internal"]);
+  assert.match(String(written.mock.calls[0].arguments[1]), /the report failed/);
+});
+
 test("a body may be gzip, and a handler may be mounted anywhere", async () => {
   const handler = handlerOf();
   const headers = { authorization: "Bearer ann", "content-encoding": "gzip" };

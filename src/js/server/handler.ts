@@ -148,8 +148,13 @@ class Handler {
 
   #report(cause: unknown, request: Request): void {
     const { onError } = this.#options;
-    if (onError === undefined) console.error("datum-sync:", cause);
-    else onError(cause, request);
+    if (onError === undefined) return console.error("datum-sync:", cause);
+    try {
+      onError(cause, request);
+    } catch (thrown) {
+      // The client has its answer all the same.
+      console.error("datum-sync: `onError` failed:", thrown, cause);
+    }
   }
 
   async #answer(request: Request): Promise<SyncReply | ReadableStream<Uint8Array>> {
@@ -180,7 +185,7 @@ class Handler {
     if (typeof user.userId !== "string") throw new TypeError(`\`authenticate\` must return the user's id as text; it is of the type ${typeof user.userId}.`);
     if (!isId(user.userId)) throw new SyncError(401, "tokenInvalid", "`authenticate` returned a user id that is empty, too long or has control characters.");
     const { expiresAt } = user;
-    if (expiresAt !== undefined && typeof expiresAt !== "number") throw new TypeError("`authenticate`: `expiresAt` must be a number of seconds since 1970.");
+    if (expiresAt !== undefined && !Number.isFinite(expiresAt)) throw new TypeError("`authenticate`: `expiresAt` must be a number of seconds since 1970.");
     return user;
   }
 
