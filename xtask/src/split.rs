@@ -12,6 +12,7 @@
 mod blocks;
 pub mod data;
 mod instrument;
+mod order;
 mod outline;
 mod part;
 mod plan;

@@ -8,7 +8,7 @@ use wasmparser::{
 
 use crate::failure::{Because, Failure, Result};
 
-use super::{Pinned, program::Program};
+use super::{Pinned, order, program::Program};
 
 /// The import by which a stub asks for its part. It takes the part's number, and returns when that part
 /// and all before it are there. Its module has the build's name, so that parts of different builds
@@ -24,6 +24,8 @@ pub struct Plan {
     pub build: String,
     imported: usize,
     part_of: Vec<usize>,
+    /// The functions that each part defines, in their order there.
+    own: Vec<Vec<u32>>,
     parts: usize,
     uses: Vec<Uses>,
     /// The functions that an earlier part may call, by their first place in the table.
@@ -60,6 +62,7 @@ impl Plan {
             build: build.to_owned(),
             imported,
             part_of: profile.to_vec(),
+            own: Vec::new(),
             parts: 0,
             uses: Vec::new(),
             slots: BTreeMap::new(),
@@ -70,6 +73,9 @@ impl Plan {
         plan.pin(program, pinned);
         plan.keep_small(program, small)?;
         plan.parts = plan.part_of.iter().max().map_or(1, |last| last + 1);
+        plan.own = (0..plan.parts)
+            .map(|part| plan.ordered(program, part))
+            .collect();
         plan.uses.resize_with(plan.parts, Uses::default);
         // The first part has the whole table and all exports, those of JavaScript's functions too.
         let imports = outside(program).chain(plan.places.values().copied());
@@ -188,11 +194,21 @@ impl Plan {
 
     /// Returns the functions that a part defines, without stubs.
     pub fn own(&self, part: usize) -> impl Iterator<Item = u32> {
+        self.own.get(part).into_iter().flatten().copied()
+    }
+
+    fn ordered(&self, program: &Program<'_>, part: usize) -> Vec<u32> {
         let first = self.imported as u32;
-        (first..)
-            .zip(&self.part_of)
-            .filter(move |(_, of)| **of == part)
-            .map(|(function, _)| function)
+        let of_part = (first..).zip(&program.bodies).zip(&self.part_of);
+        let (own, codes): (Vec<u32>, Vec<&[u8]>) = of_part
+            .filter(|(_, of)| **of == part)
+            .map(|((function, body), _)| (function, body.as_bytes()))
+            .unzip();
+        let order = order::by_likeness(&codes);
+        order
+            .into_iter()
+            .filter_map(|at| own.get(at).copied())
+            .collect()
     }
 
     /// Returns the functions that a part has stubs of, in the order of their places within each type.
