@@ -140,8 +140,11 @@ fn rows_at<'q>(space: &'q str, versions: &'q [i64], bytes: usize) -> Query<'q> {
            FROM (
              SELECT entity, id, version, data, moved_to,
                octet_length(entity) + octet_length(id) + coalesce(octet_length(data), 0) + 64 AS size
-             FROM datum_server.entity
-             WHERE space = $1 AND version = ANY($2)
+             FROM unnest($2::bigint[]) AS k(wanted)
+             CROSS JOIN LATERAL (
+               SELECT entity, id, version, data, moved_to FROM datum_server.entity
+               WHERE space = $1 AND version = k.wanted LIMIT 1
+             ) AS e
            ) AS next
          ) AS summed WHERE before <= $3 ORDER BY version");
     query
