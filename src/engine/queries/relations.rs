@@ -126,7 +126,32 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         selected: SelectedEntities,
         with: &[String],
     ) -> Result<RelatedGraph> {
-        let tree = self.check(&selected, with)?;
+        let entity = self.check(&selected)?;
+        let tree = RelationTree::read(&self.engine.config, entity, with)?;
+        self.read_tree(user_id, selected, tree).await
+    }
+
+    /// Returns selected entities with one relation.
+    ///
+    /// # Errors
+    /// As for [`Self::query`].
+    pub async fn related(
+        self,
+        user_id: &str,
+        selected: SelectedEntities,
+        relation: &str,
+    ) -> Result<RelatedGraph> {
+        let entity = self.check(&selected)?;
+        let tree = RelationTree::one(&self.engine.config, entity, relation)?;
+        self.read_tree(user_id, selected, tree).await
+    }
+
+    async fn read_tree(
+        self,
+        user_id: &str,
+        selected: SelectedEntities,
+        tree: RelationTree,
+    ) -> Result<RelatedGraph> {
         let user = self.engine.user_for_question(user_id).await?;
         self.start(user, Roots::Selected(selected), tree)
             .load()
@@ -159,7 +184,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         selected: SelectedEntities,
         with: &[String],
     ) -> Result<RelatedWatch<B::Store, H>> {
-        let tree = self.check(&selected, with)?;
+        let entity = self.check(&selected)?;
+        let tree = RelationTree::read(&self.engine.config, entity, with)?;
         let user = self.engine.user(user_id).await?;
         Ok(RelatedWatch::new(self.start(
             user,
@@ -168,13 +194,14 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         )))
     }
 
-    fn check(self, selected: &SelectedEntities, with: &[String]) -> Result<RelationTree> {
+    /// Checks what is selected, and returns the entity type.
+    fn check(self, selected: &SelectedEntities) -> Result<&str> {
         self.engine.check_entity(&selected.selection)?;
         let entity = Table(&selected.selection).entity();
         if let Some(id) = &selected.only {
             check_entity_id(entity, id)?;
         }
-        RelationTree::read(&self.engine.config, entity, with)
+        Ok(entity)
     }
 
     fn read_query(self, selection: &str, query: &str) -> Result<Query> {

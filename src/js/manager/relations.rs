@@ -74,12 +74,8 @@ impl Manager {
                 only: Some(id),
                 include: Include::default(),
             };
-            if name.contains('.') {
-                let problem = "`relation` must be the name of one relation; read paths by `with`.";
-                return Err(Error::new(Code::InvalidArgument, problem).on(&of, None));
-            }
             let relations = instance.engine.relations();
-            let mut graph = relations.read(&user, selected, &[name]).await?;
+            let mut graph = relations.related(&user, selected, &name).await?;
             let Some(node) = graph.nodes.pop() else {
                 return Ok(list(Vec::new()));
             };

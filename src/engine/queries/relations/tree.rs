@@ -22,7 +22,7 @@ pub(in crate::engine::queries) struct Branch {
 pub(in crate::engine::queries) struct RelationTree(pub(super) Vec<Branch>);
 
 impl RelationTree {
-    /// Reads paths that begin at an entity type.
+    /// Reads the paths of `with`, which begin at an entity type.
     ///
     /// # Errors
     /// Fails with [`Code::InvalidArgument`], naming the path and what there is.
@@ -33,11 +33,23 @@ impl RelationTree {
     ) -> Result<Self> {
         let mut tree = Self::default();
         for (index, path) in paths.iter().enumerate() {
-            tree.add(config, entity, path).map_err(|problem| {
-                let problem = format!("`with[{index}]`: {problem}");
-                Error::new(Code::InvalidArgument, problem).on(entity, None)
-            })?;
+            tree.add(config, entity, path)
+                .map_err(|problem| refused(&format!("with[{index}]"), &problem, entity))?;
         }
+        Ok(tree)
+    }
+
+    /// Reads the argument `relation`, the name of one relation of an entity type.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub(super) fn one(config: &Config, entity: &str, name: &str) -> Result<Self> {
+        let mut tree = Self::default();
+        let added = match name.contains('.') {
+            true => Err("it must be the name of one relation; read paths by `with`.".to_owned()),
+            false => tree.add(config, entity, name),
+        };
+        added.map_err(|problem| refused("relation", &problem, entity))?;
         Ok(tree)
     }
 
@@ -91,6 +103,10 @@ impl RelationTree {
         }
         types
     }
+}
+
+fn refused(what: &str, problem: &str, entity: &str) -> Error {
+    Error::new(Code::InvalidArgument, format!("`{what}`: {problem}")).on(entity, None)
 }
 
 /// Returns a relation that can be read along.
