@@ -71,6 +71,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             }
         }
         if writes.is_empty() {
+            // Nothing is written, but by a closed instance or for a bad user neither.
+            self.engine.user_for_question(user_id).await?;
             return Ok(Vec::new());
         }
         // A write for a user whose data was removed begins a new database.

@@ -1,11 +1,10 @@
 //! Reads string arguments of exported methods.
 
-use std::borrow::Cow;
-
 use wasm_bindgen::prelude::*;
 
 use crate::js::convert::{encode_many, is_well_formed, lines};
 use crate::model::error::{Code, Error, Result};
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::json::scan;
 use crate::web::interop::is_absent;
 
@@ -51,24 +50,23 @@ pub fn read_string(value: &JsValue, what: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Reads an array of strings.
+/// Reads an array of strings. Of those that are there twice, the first stays.
 ///
 /// # Errors
 /// Fails with [`Code::InvalidArgument`], naming the place.
-pub fn read_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
+pub fn read_distinct_strings(value: &JsValue, what: &str) -> Result<Vec<String>> {
     let text = encode_many(value, Code::InvalidArgument, what)?;
-    let wrong = |index| {
-        Error::new(
-            Code::InvalidArgument,
-            format!("{what}: `[{index}]` must be a string."),
-        )
-    };
-    lines(&text)
-        .enumerate()
-        .map(|(index, line)| {
-            scan::text(line)
-                .map(Cow::into_owned)
-                .ok_or_else(|| wrong(index))
-        })
-        .collect()
+    let (mut seen, mut found) = (OrderedMap::default(), Vec::new());
+    for (index, line) in lines(&text).enumerate() {
+        let item = scan::text(line).ok_or_else(|| {
+            Error::new(
+                Code::InvalidArgument,
+                format!("{what}: `[{index}]` must be a string."),
+            )
+        })?;
+        if seen.insert(&item, ()).is_none() {
+            found.push(item.into_owned());
+        }
+    }
+    Ok(found)
 }

@@ -6,7 +6,7 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::database::read::Include;
-use crate::js::arguments::{read_string, read_strings};
+use crate::js::arguments::{read_distinct_strings, read_string};
 use crate::js::convert::{
     encode_entities, encode_entity, error_to_js, lines, promise, promise_as_is,
 };
@@ -243,12 +243,12 @@ impl Manager {
         self.write(read_write_options(options, "write"), writes, many)
     }
 
-    /// Deletes entities; returns the ids of those that existed.
+    /// Deletes entities, each once; returns the ids of those that existed.
     #[wasm_bindgen(js_name = deleteMany)]
     pub fn delete_many(&self, ids: &JsValue, options: &JsValue) -> Promise {
         let options = read_write_options(options, "delete");
         let soft = self.is_soft(options.as_ref().ok().and_then(|options| options.behavior));
-        let writes = read_strings(ids, "The ids").map(|ids| {
+        let writes = read_distinct_strings(ids, "The ids").map(|ids| {
             ids.into_iter()
                 .map(|id| Write::Delete { id, soft })
                 .collect()
