@@ -74,9 +74,10 @@ class Middleware {
   }
 
   saveMany(values, what) {
-    if (!this.#guard(undefined, what, () => Array.isArray(values))) throw this.#error(`${what} must be an array.`);
+    const length = this.#guard(undefined, what, () => (Array.isArray(values) ? values.length : undefined));
+    if (length === undefined) throw this.#error(`${what} must be an array.`);
     const texts = [];
-    for (let i = 0; i < values.length; i++) {
+    for (let i = 0; i < length; i++) {
       const place = `${what}: \`[${i}]\``;
       texts.push(this.save(this.#guard(undefined, place, () => values[i]), place));
     }

@@ -23,8 +23,8 @@ class Migrations {
   #steps;
 
   constructor(list) {
-    if (!Array.isArray(list) || list.length === 0) refuse("The migrations", "must be an array with at least one; leave it out if there is none.");
-    this.#steps = list.map((given, index) => readStep(given, `migrations[${index}]`));
+    const all = itemsOf(list, "The migrations", "must be an array with at least one; leave it out if there is none.");
+    this.#steps = all.map((given, index) => readStep(given, `migrations[${index}]`));
     this.#steps.reduce((before, step) => inChain(before, step, this.#steps));
     this.from = this.#steps[0].from;
     this.to = this.#steps.at(-1).to;
@@ -87,8 +87,8 @@ function readStep(given, name) {
   if ((migrate === undefined) === (operations === undefined)) refuse(name, "must have either `migrate` or `operations`.");
   const step = { name, from, to, entity };
   if (migrate === undefined) {
-    if (!Array.isArray(operations) || operations.length === 0) refuse(`${name}.operations`, "must be an array with at least one operation.");
-    const run = operations.map((operation, index) => readOperation(operation, `${name}.operations[${index}]`));
+    const all = itemsOf(operations, `${name}.operations`, "must be an array with at least one operation.");
+    const run = all.map((operation, index) => readOperation(operation, `${name}.operations[${index}]`));
     return { ...step, run: (row) => run.reduce((value, change) => change(value), row) };
   }
   return { ...step, run: functionOf(migrate, `${name}.migrate`) };
@@ -111,9 +111,12 @@ function readOperation(given, name) {
     const change = functionOf(values.with, `${name}.with`);
     return (row) => (Object.hasOwn(row, field) ? set(row, field, givenBack(change(row[field]))) : row);
   }
-  const fault = faultOf(values.value, "value", 0);
-  if (fault !== undefined || values.value === undefined) refuse(name, fault ?? "needs a `value`.");
-  const text = JSON.stringify(values.value);
+  const text = reading(name, () => {
+    const fault = faultOf(values.value, "value", 0);
+    if (fault !== undefined) refuse(name, fault);
+    return JSON.stringify(values.value);
+  });
+  if (text === undefined) refuse(name, "needs a `value`.");
   return (row) => (Object.hasOwn(row, field) ? row : set(row, field, JSON.parse(text)));
 }
 
@@ -131,17 +134,33 @@ function fieldOf(value, name) {
 
 function functionOf(value, name) {
   if (typeof value !== "function") refuse(name, "must be a function.");
-  if (/Async|Generator/.test(Object.prototype.toString.call(value))) refuse(name, "is async or a generator; a migration must be a plain function, so that all entities change at once.");
+  if (reading(name, () => /Async|Generator/.test(Object.prototype.toString.call(value)))) refuse(name, "is async or a generator; a migration must be a plain function, so that all entities change at once.");
   return value;
 }
 
 /** Returns own values, each read once. */
 function ownValues(value, name) {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(name, "must be an object.");
-  try {
+  return reading(name, () => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(name, "must be an object.");
     return { ...value };
+  });
+}
+
+/** Returns the items of an array, each read once. A hole is undefined, as for any reader. */
+function itemsOf(value, name, problem) {
+  return reading(name, () => {
+    if (!Array.isArray(value) || value.length === 0) refuse(name, problem);
+    return Array.from(value);
+  });
+}
+
+/** Runs what reads a value of the app, whose getters and proxies may throw. */
+function reading(name, read) {
+  try {
+    return read();
   } catch (cause) {
-    throw new DatumError("invalidConfig", `\`${name}\` could not be read: ${say(cause)}`, { cause });
+    if (cause instanceof DatumError) throw cause;
+    refuse(name, `could not be read: ${say(cause)}`, cause);
   }
 }
 
@@ -150,8 +169,8 @@ function onlyHas(values, known, name) {
   if (odd !== undefined) refuse(`${name}.${odd}`, `is not known; known are ${known.join(", ")}.`);
 }
 
-function refuse(name, problem) {
-  throw new DatumError("invalidConfig", `${name.startsWith("The ") ? name : `\`${name}\``} ${problem}`);
+function refuse(name, problem, cause) {
+  throw new DatumError("invalidConfig", `${name.startsWith("The ") ? name : `\`${name}\``} ${problem}`, { cause });
 }
 
 function without(row, field) {

@@ -10,16 +10,17 @@ use web_sys::AbortSignal;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::transfer::ImportOptions;
 use crate::js::arguments::read_optional_user;
-use crate::js::convert::{from_js, promise, read_options, to_js};
+use crate::js::convert::{promise, read_options, to_js};
 use crate::js::engine::WebExport;
 use crate::js::feed::{AbortWatch, Feed, LoopReader, Next};
 use crate::js::instance::Instance;
-use crate::model::error::{Code, Result};
+use crate::model::error::{Code, Error, Result};
 use crate::plan::import::Existing;
 use crate::transfer::file::UserFile;
 use crate::transfer::read::FileReader;
 use crate::util::local_sync::Mutex;
-use crate::web::interop::await_value;
+use crate::web::interop::{await_value, thrown_text};
+use crate::web::thrown::coded_error;
 
 #[wasm_bindgen(module = "/src/js/transfer.js")]
 extern "C" {
@@ -112,7 +113,7 @@ async fn read_file(
     let mut is_checked = false;
     loop {
         let next = await_value(&source.next()).await;
-        let chunk = next.map_err(|thrown| from_js(&thrown, Code::InvalidArgument))?;
+        let chunk = next.map_err(|thrown| unreadable(&thrown))?;
         if chunk.is_undefined() {
             return reader.finish();
         }
@@ -129,6 +130,14 @@ async fn read_file(
             }
         }
     }
+}
+
+/// Returns the error for what a source has thrown.
+fn unreadable(thrown: &JsValue) -> Error {
+    coded_error(thrown).unwrap_or_else(|| {
+        let problem = format!("`source` could not be read: {}", thrown_text(thrown));
+        Error::new(Code::InvalidArgument, problem)
+    })
 }
 
 /// An export, which starts with the first look at it.

@@ -45,17 +45,17 @@ pub(crate) fn is_absent(value: &JsValue) -> bool {
 
 /// Returns a thrown value as text: its name and message if it is an Error.
 pub(crate) fn thrown_text(thrown: &JsValue) -> String {
-    if let Some(text) = thrown.as_string() {
+    let words = |value: &JsValue| value.as_string().filter(|text| !text.is_empty());
+    if let Some(text) = words(thrown) {
         return text;
     }
     match (
-        member(thrown, "name").as_string(),
-        member(thrown, "message").as_string(),
+        words(&member(thrown, "name")),
+        words(&member(thrown, "message")),
     ) {
-        (Some(name), Some(message)) if !message.is_empty() => format!("{name}: {message}"),
-        (_, Some(message)) if !message.is_empty() => message,
-        (Some(name), _) => name,
-        _ => "a value that is not an Error".to_owned(),
+        (Some(name), Some(message)) => format!("{name}: {message}"),
+        (None, Some(text)) | (Some(text), None) => text,
+        (None, None) => "a value that is not an Error".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 
 use crate::engine::database::read::Include;
@@ -20,6 +20,13 @@ use crate::model::table::Table;
 use crate::plan::write::Write;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::web::interop::{is_absent, set_member, thrown_text};
+
+#[wasm_bindgen]
+extern "C" {
+    /// As `Array::is_array`, which throws for a proxy that was revoked.
+    #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
+    fn is_array(value: &JsValue) -> Result<bool, JsValue>;
+}
 
 /// One patch: its entity, and what it changes.
 struct Patch {
@@ -61,15 +68,15 @@ pub(super) fn patch_many(manager: &Manager, patches: &JsValue, options: &JsValue
 
 /// Reads what an app passes: the changes as JSON text, or as a copy for middleware.
 fn read_patches(manager: &Manager, given: &JsValue) -> JsResult<Vec<Patch>> {
-    if !Array::is_array(given) {
-        let problem = "The patches must be an array, such as [{ id, changes: { done: true } }].";
-        return Err(threw(wrong(manager, problem)));
-    }
     let middleware = manager.middleware();
     let unreadable = |thrown: JsValue| {
         let problem = "The patches could not be read.";
         threw(wrong(manager, problem).caused_by(thrown_text(&thrown)))
     };
+    if !is_array(given).map_err(unreadable)? {
+        let problem = "The patches must be an array, such as [{ id, changes: { done: true } }].";
+        return Err(threw(wrong(manager, problem)));
+    }
     let get = |key: JsValue| Reflect::get(given, &key).map_err(unreadable);
     let length = get(JsValue::from_str("length"))?.as_f64();
     let mut patches = Vec::new();
@@ -101,7 +108,7 @@ fn members(manager: &Manager, index: usize, item: &JsValue) -> Result<[JsValue; 
     let unreadable = |thrown: JsValue| {
         wrong(manager, format!("Patch {index} could not be read.")).caused_by(thrown_text(&thrown))
     };
-    if !item.is_object() || Array::is_array(item) {
+    if !item.is_object() || is_array(item).map_err(unreadable)? {
         let problem = format!("Patch {index} must be an object like {{ id, changes }}.");
         return Err(wrong(manager, problem));
     }

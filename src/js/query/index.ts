@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-import { QueryBuilder, type Entity, type Manager, type SpaceOption } from "datum-sync";
+import { DatumError, QueryBuilder, type Entity, type Manager, type SpaceOption } from "datum-sync";
 
 export { QueryBuilder };
 export type { FieldPath, Operators, ValueAt } from "datum-sync";
@@ -14,7 +14,17 @@ const Builder = QueryBuilder as unknown as new (query?: object, filters?: [], so
 
 /** Begins a query that asks a manager. */
 export function from<T extends Entity>(manager: Manager<T>, options: SpaceOption = {}): QueryBuilder<T> {
+  if (!isManager(manager)) throw new DatumError("invalidArgument", "`manager` must be a manager of an instance, such as `datum.manager(\"tasks\")`.");
   return new Builder({}, [], { manager, options });
+}
+
+/** A manager of another copy of the package, too. */
+function isManager(value: unknown): boolean {
+  try {
+    return typeof (value as Manager<Entity>).readPage === "function";
+  } catch {
+    return false;
+  }
 }
 
 /** Begins a query of an entity type. */
