@@ -21,7 +21,8 @@ extern "C" {
     fn with_relations(entity: &JsValue, names: &Array, values: &Array) -> JsValue;
 }
 
-/// An entity as it was shown last.
+/// An entity as it is shown.
+#[derive(Clone)]
 struct ShownEntity {
     text: String,
     /// Without relations.
@@ -34,8 +35,24 @@ struct ShownEntity {
 /// Makes objects of graphs.
 #[derive(Default)]
 pub(super) struct Assembler {
-    /// By node, those that were read before all others; then by entity.
+    /// By the shape of objects, then by entity.
     shown: Vec<OrderedMap<ShownEntity>>,
+}
+
+/// What objects of an entity type have: their relations, with the shapes of what those lead to. An
+/// entity has one object of each shape, whichever relations lead to it.
+#[derive(PartialEq, Eq)]
+struct Shape {
+    entity: String,
+    relations: Vec<(String, usize)>,
+}
+
+/// The objects of one node.
+#[derive(Clone, Default)]
+struct NodeObjects {
+    /// The place of their shape.
+    shape: usize,
+    objects: Vec<JsValue>,
 }
 
 /// A relation of the entities of one node.
@@ -55,9 +72,10 @@ impl Assembler {
         graph: &RelatedGraph,
     ) -> Result<Vec<JsValue>> {
         let count = graph.nodes.len().saturating_add(1);
-        self.shown.resize_with(count, OrderedMap::default);
+        let old = std::mem::take(&mut self.shown);
+        let mut shapes: Vec<Shape> = Vec::new();
         // What an entity leads to is made before it.
-        let mut made: Vec<Vec<JsValue>> = vec![Vec::new(); count];
+        let mut made = vec![NodeObjects::default(); count];
         for at in (0..count).rev() {
             let node = at.checked_sub(1);
             let (entity, entities) = match node.and_then(|node| graph.nodes.get(node)) {
@@ -65,46 +83,71 @@ impl Assembler {
                 None => (entity, &graph.entities),
             };
             let children = graph.nodes.iter().zip(made.iter().skip(1));
-            let links: Vec<ObjectLinks<'_>> = children
-                .filter(|(child, _)| child.parent == node)
-                .map(|(child, objects)| ObjectLinks {
+            let children = children.filter(|(child, _)| child.parent == node);
+            let mut relations = Vec::new();
+            let mut links = Vec::new();
+            for (child, made) in children {
+                relations.push((child.relation.clone(), made.shape));
+                links.push(ObjectLinks {
                     name: &child.relation,
                     is_many: child.is_many,
                     links: &child.links,
-                    objects,
-                })
-                .collect();
-            let old = self.shown.get_mut(at).map(std::mem::take);
-            let old = old.unwrap_or_default();
-            let now = shown(instance, entity, entities, &links, &old)?;
-            let objects = now.iter().map(|(_, shown)| shown.whole.clone()).collect();
-            if let (Some(slot), Some(kept)) = (made.get_mut(at), self.shown.get_mut(at)) {
-                *slot = objects;
-                for (key, shown) in now {
-                    kept.insert(&key, shown);
+                    objects: &made.objects,
+                });
+            }
+            // In order of name, as the shape of another node may have them in another order.
+            links.sort_unstable_by_key(|link| link.name);
+            relations.sort_unstable();
+            let shape = place_of(
+                &mut shapes,
+                Shape {
+                    entity: entity.to_owned(),
+                    relations,
+                },
+            );
+            if self.shown.len() <= shape {
+                self.shown.push(OrderedMap::default());
+            }
+            if let Some(now) = self.shown.get_mut(shape) {
+                let objects = shown(instance, entity, entities, &links, (old.get(shape), now))?;
+                if let Some(slot) = made.get_mut(at) {
+                    *slot = NodeObjects { shape, objects };
                 }
             }
         }
-        Ok(made.into_iter().next().unwrap_or_default())
+        let roots = made.into_iter().next();
+        Ok(roots.map(|roots| roots.objects).unwrap_or_default())
     }
 }
 
-/// Returns the entities of one node, in their order.
+/// Returns the place of a shape, which is added if it is new.
+fn place_of(shapes: &mut Vec<Shape>, shape: Shape) -> usize {
+    let known = shapes.iter().position(|known| *known == shape);
+    known.unwrap_or_else(|| {
+        shapes.push(shape);
+        shapes.len().saturating_sub(1)
+    })
+}
+
+/// Returns the objects of one node, in the order of its entities. Those of its shape are known as
+/// they were shown before, and as they are shown now.
 fn shown(
     instance: &Rc<Instance>,
     entity: &str,
     entities: &[GraphEntity],
     links: &[ObjectLinks<'_>],
-    old: &OrderedMap<ShownEntity>,
-) -> Result<Vec<(String, ShownEntity)>> {
-    let before = |key: &str, text: &str| old.get(key).filter(|shown| shown.text == text);
+    (old, now): (
+        Option<&OrderedMap<ShownEntity>>,
+        &mut OrderedMap<ShownEntity>,
+    ),
+) -> Result<Vec<JsValue>> {
     let keys = entities.iter();
     let keys: Vec<String> = keys
         .map(|entity| name(&entity.key.entity, &entity.key.id))
         .collect();
     let mut new = Items::new(0);
     for (key, entity) in keys.iter().zip(entities) {
-        if before(key, &entity.text).is_none() {
+        if known(old, now, key, &entity.text).is_none() {
             new.open().push_str(&entity.text);
         }
     }
@@ -117,14 +160,14 @@ fn shown(
         .collect();
     let mut all = Vec::with_capacity(entities.len());
     for (at, (key, entity)) in keys.into_iter().zip(entities).enumerate() {
-        let known = before(&key, &entity.text);
+        let known = known(old, now, &key, &entity.text).cloned();
         let related: Vec<Vec<JsValue>> = links.iter().map(|link| link.of(at)).collect();
-        let plain = match known {
+        let plain = match &known {
             Some(known) => known.plain.clone(),
             None => new.next().unwrap_or_default(),
         };
         let whole = match known.filter(|known| known.related == related) {
-            Some(known) => known.whole.clone(),
+            Some(known) => known.whole,
             None if links.is_empty() => plain.clone(),
             None => {
                 let values = links.iter().zip(&related);
@@ -132,16 +175,31 @@ fn shown(
                 with_relations(&plain, &names, &values)
             }
         };
+        all.push(whole.clone());
         let text = entity.text.clone();
-        let shown = ShownEntity {
-            text,
-            plain,
-            related,
-            whole,
-        };
-        all.push((key, shown));
+        now.insert(
+            &key,
+            ShownEntity {
+                text,
+                plain,
+                related,
+                whole,
+            },
+        );
     }
     Ok(all)
+}
+
+/// Returns an entity as it is shown, now or before, if its text is the same.
+fn known<'a>(
+    old: Option<&'a OrderedMap<ShownEntity>>,
+    now: &'a OrderedMap<ShownEntity>,
+    key: &str,
+    text: &str,
+) -> Option<&'a ShownEntity> {
+    let is_same = |shown: &&ShownEntity| shown.text == text;
+    let now = now.get(key).filter(is_same);
+    now.or_else(|| old.and_then(|old| old.get(key)).filter(is_same))
 }
 
 impl ObjectLinks<'_> {

@@ -125,6 +125,31 @@ for (const engine of engines()) {
     await one.context.close();
   });
 
+  test(`${engine}: an entity that several relations lead to is one object, as long as they show the same of it`, async () => {
+    const seen = await pages.run(async ({ Datum, config }, open) => {
+      const { tasks, people } = await (0, eval)(open)(Datum, config);
+      await tasks.patch("t1", { constructor: "ann" });
+      const friend = (task) => Object.getOwnPropertyDescriptor(task, "__proto__").value;
+      const [one, two] = await tasks.readAll({ with: ["project.owner", "__proto__"] });
+      const [deep] = await tasks.readAll({ with: ["project.owner.projects", "__proto__"] });
+      const [twice] = await tasks.readAll({ with: ["project.owner.projects.tasks", "project.tasks", "__proto__.projects.tasks"] });
+      const loop = tasks.watchQuery({ with: ["project.owner", "__proto__"], limit: 2 })[Symbol.asyncIterator]();
+      const [before] = (await loop.next()).value;
+      await tasks.patch("t2", { constructor: "ann" });
+      const [same, other] = (await loop.next()).value;
+      await people.patch("ann", { name: "Anna" });
+      const [after] = (await loop.next()).value;
+      await loop.return();
+      return {
+        one: [one.project.owner === friend(one), two.project.owner === friend(one), friend(two).name],
+        deep: ["projects" in deep.project.owner, "projects" in friend(deep)],
+        twice: [twice.project.owner === friend(twice), twice.project === friend(twice).projects[0], twice.project.tasks === twice.project.owner.projects[0].tasks],
+        live: [before === same, friend(before) === friend(other), same.project.owner === friend(other), after.project.owner === friend(after), after.project.owner.name],
+      };
+    }, open);
+    assert.deepEqual(seen, { one: [true, true, "Ben"], deep: [true, false], twice: [true, false, false], live: [true, true, true, true, "Anna"] });
+  });
+
   test(`${engine}: middleware of each type reads it, and what was read along is never stored`, async () => {
     const seen = await pages.run(async ({ Datum, config, code }, open) => {
       class Task {
