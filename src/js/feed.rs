@@ -1,5 +1,7 @@
 //! Feeds as async iterables, and an abort signal as a way to stop a cycle.
 
+use std::cell::Cell;
+use std::future::Future;
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
@@ -12,6 +14,7 @@ use crate::engine::events::Reader;
 use crate::engine::status_feed::{StatusHub, StatusReader};
 use crate::js::convert::{decode, error_to_js, feed_promise, to_js};
 use crate::model::error::Result;
+use crate::util::cell::RefCell;
 use crate::web::interop::{EventListener, set_member};
 
 /// The next value of a loop; `None` at its end.
@@ -22,6 +25,55 @@ pub(crate) trait LoopReader {
     fn next(self: Rc<Self>) -> Next;
     /// Ends the reader: the loop was left.
     fn end(&self);
+}
+
+/// What a loop reads from, until it is left.
+pub(crate) trait Endable {
+    /// Ends it, and each call that waits for something new.
+    fn end(&self);
+}
+
+/// A watch that the first call of `next` opens, because opening takes time and may fail.
+pub(crate) struct LateWatch<W> {
+    watch: RefCell<Option<Rc<W>>>,
+    ended: Cell<bool>,
+}
+
+impl<W> Default for LateWatch<W> {
+    fn default() -> Self {
+        Self {
+            watch: RefCell::default(),
+            ended: Cell::default(),
+        }
+    }
+}
+
+impl<W: Endable> LateWatch<W> {
+    /// Returns the watch, which `open` opens if there is none; `None` once it has ended.
+    pub(crate) async fn get(&self, open: impl Future<Output = Result<W>>) -> Result<Option<Rc<W>>> {
+        let known = self.watch.borrow().clone();
+        if known.is_some() || self.ended.get() {
+            return Ok(known);
+        }
+        let opened = Rc::new(open.await?);
+        if self.ended.get() {
+            // The loop was left while the database opened.
+            opened.end();
+            return Ok(None);
+        }
+        // Another call of `next` may have opened one meanwhile: the end of the loop ends one.
+        let mut watch = self.watch.borrow_mut();
+        Ok(Some(Rc::clone(watch.get_or_insert(opened))))
+    }
+
+    /// Ends it, open or not.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+        let watch = self.watch.borrow_mut().take();
+        if let Some(watch) = watch {
+            watch.end();
+        }
+    }
 }
 
 /// What changes: `for await (const value of feed)`. One class for all, since each class costs its

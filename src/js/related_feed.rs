@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::queries::relations::SelectedEntities;
 use crate::engine::queries::relations::watch::RelatedWatch;
-use crate::js::feed::{Feed, LoopReader, Next};
+use crate::js::feed::{Endable, Feed, LateWatch, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::related::Assembler;
 use crate::model::error::Result;
@@ -56,6 +56,7 @@ pub(super) fn feed(
             instance: Rc::clone(&instance),
             target: target.clone(),
             shows,
+            watch: LateWatch::default(),
             state: RefCell::default(),
         })
     })
@@ -66,26 +67,27 @@ struct RelatedCursor {
     instance: Rc<Instance>,
     target: Result<RelatedTarget>,
     shows: RelatedShows,
+    watch: LateWatch<RelatedWatch<WebStore, WebHost>>,
     state: RefCell<RelatedState>,
 }
 
 #[derive(Default)]
 struct RelatedState {
-    watch: Option<Rc<RelatedWatch<WebStore, WebHost>>>,
     assembler: Assembler,
     /// The entities that are shown, with their keys.
     list: Vec<(String, JsValue)>,
-    ended: bool,
+}
+
+impl Endable for RelatedWatch<WebStore, WebHost> {
+    fn end(&self) {
+        Self::end(self);
+    }
 }
 
 impl RelatedCursor {
-    async fn watch(&self) -> Result<Rc<RelatedWatch<WebStore, WebHost>>> {
-        let known = self.state.borrow().watch.clone();
-        if let Some(watch) = known {
-            return Ok(watch);
-        }
+    async fn open(&self) -> Result<RelatedWatch<WebStore, WebHost>> {
         let relations = self.instance.engine.relations();
-        let watch = match self.target.clone()? {
+        match self.target.clone()? {
             RelatedTarget::Query {
                 user_id,
                 selection,
@@ -94,29 +96,20 @@ impl RelatedCursor {
             } => {
                 relations
                     .watch_query(&user_id, &selection, &query, states)
-                    .await?
+                    .await
             }
             RelatedTarget::Selected {
                 user_id,
                 selected,
                 with,
-            } => relations.watch(&user_id, selected, &with).await?,
-        };
-        // Another call of `next` may have made one meanwhile: the end of the loop ends one.
-        let mut state = self.state.borrow_mut();
-        let first = state.watch.get_or_insert_with(|| Rc::new(watch));
-        Ok(Rc::clone(first))
+            } => relations.watch(&user_id, selected, &with).await,
+        }
     }
 
     async fn next(&self) -> Result<Option<JsValue>> {
-        if self.state.borrow().ended {
+        let Some(watch) = self.watch.get(self.open()).await? else {
             return Ok(None);
-        }
-        let watch = self.watch().await?;
-        if self.state.borrow().ended {
-            // The loop was left while the database opened.
-            watch.end();
-        }
+        };
         let Some(graph) = watch.next().await? else {
             return Ok(None);
         };
@@ -151,13 +144,7 @@ impl LoopReader for RelatedCursor {
     }
 
     fn end(&self) {
-        let mut state = self.state.borrow_mut();
-        state.ended = true;
-        let watch = state.watch.take();
-        drop(state);
-        if let Some(watch) = watch {
-            watch.end();
-        }
+        self.watch.end();
     }
 }
 

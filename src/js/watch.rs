@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::database::read::Include;
 use crate::engine::watch::{Delta, Watch};
-use crate::js::feed::{Feed, LoopReader, Next};
+use crate::js::feed::{Endable, Feed, LateWatch, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::middleware::{Middleware, decoded};
 use crate::model::error::{Code, Error, Result};
@@ -48,7 +48,8 @@ pub(crate) fn watch(instance: Rc<Instance>, target: Result<WatchTarget>) -> Feed
             instance: Rc::clone(&instance),
             target: target.clone(),
             live: Live::new(),
-            state: RefCell::default(),
+            watch: LateWatch::default(),
+            last: RefCell::default(),
         })
     })
 }
@@ -58,46 +59,31 @@ struct WatchCursor {
     instance: Rc<Instance>,
     target: Result<WatchTarget>,
     live: Live,
-    state: RefCell<WatchState>,
+    watch: LateWatch<Watch<WebStore, WebHost>>,
+    /// The text of the entity that was returned last, of a watch for one.
+    last: RefCell<Option<String>>,
 }
 
-#[derive(Default)]
-struct WatchState {
-    watch: Option<Rc<Watch<WebStore, WebHost>>>,
-    /// The text of the entity that was returned last, of a watch for one.
-    last: Option<String>,
-    ended: bool,
+impl Endable for Watch<WebStore, WebHost> {
+    fn end(&self) {
+        Self::end(self);
+    }
 }
 
 impl WatchCursor {
-    async fn watch(&self) -> Result<Rc<Watch<WebStore, WebHost>>> {
-        let known = self.state.borrow().watch.clone();
-        if let Some(watch) = known {
-            return Ok(watch);
-        }
+    async fn open(&self) -> Result<Watch<WebStore, WebHost>> {
         let target = self.target.clone()?;
-        let watch = self
-            .instance
-            .engine
-            .entities()
+        let entities = self.instance.engine.entities();
+        entities
             .watch(&target.user_id, &target.entity, target.only, target.include)
-            .await?;
-        // Another call of `next` may have made one meanwhile: the end of the loop ends one.
-        let mut state = self.state.borrow_mut();
-        let first = state.watch.get_or_insert_with(|| Rc::new(watch));
-        Ok(Rc::clone(first))
+            .await
     }
 
     async fn next(&self) -> Result<Option<JsValue>> {
         loop {
-            if self.state.borrow().ended {
+            let Some(watch) = self.watch.get(self.open()).await? else {
                 return Ok(None);
-            }
-            let watch = self.watch().await?;
-            if self.state.borrow().ended {
-                // The loop was left while the database opened.
-                watch.end();
-            }
+            };
             let Some(delta) = watch.next().await? else {
                 return Ok(None);
             };
@@ -133,12 +119,12 @@ impl WatchCursor {
             .and_then(|items| items.strip_suffix(']'))
             .filter(|item| !item.is_empty())
             .unwrap_or("null");
-        if self.state.borrow().last.as_deref() == Some(text) {
+        if self.last.borrow().as_deref() == Some(text) {
             return Ok(None);
         }
         let middleware = self.instance.middleware_of(&target.entity);
         let value = decoded(text, middleware.as_ref())?;
-        self.state.borrow_mut().last = Some(text.to_owned());
+        *self.last.borrow_mut() = Some(text.to_owned());
         Ok(Some(value))
     }
 }
@@ -149,12 +135,6 @@ impl LoopReader for WatchCursor {
     }
 
     fn end(&self) {
-        let mut state = self.state.borrow_mut();
-        state.ended = true;
-        let watch = state.watch.take();
-        drop(state);
-        if let Some(watch) = watch {
-            watch.end();
-        }
+        self.watch.end();
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::queries::change::Told;
 use crate::engine::queries::relations::deletes::DeleteHow;
 use crate::engine::queries::watch::{EditKind, QueryWatch, ResultUpdate};
 use crate::js::convert::{decode, encode, promise};
-use crate::js::feed::{Feed, LoopReader, Next};
+use crate::js::feed::{Endable, Feed, LateWatch, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
 use crate::js::manager::relations::{list, objects};
@@ -274,7 +274,8 @@ fn feed(instance: Rc<Instance>, target: Result<QueryTarget>, shows: Shows) -> Fe
             instance: Rc::clone(&instance),
             target: target.clone(),
             shows,
-            state: RefCell::default(),
+            watch: LateWatch::default(),
+            items: RefCell::default(),
         })
     })
 }
@@ -284,45 +285,32 @@ struct ResultCursor {
     instance: Rc<Instance>,
     target: Result<QueryTarget>,
     shows: Shows,
-    state: RefCell<ResultState>,
+    watch: LateWatch<QueryWatch<WebStore, WebHost>>,
+    /// The entities that are shown. One that has not changed stays the same object.
+    items: RefCell<Vec<JsValue>>,
 }
 
-#[derive(Default)]
-struct ResultState {
-    watch: Option<Rc<QueryWatch<WebStore, WebHost>>>,
-    /// The entities that are shown. One that has not changed stays the same object.
-    items: Vec<JsValue>,
-    ended: bool,
+impl Endable for QueryWatch<WebStore, WebHost> {
+    fn end(&self) {
+        Self::end(self);
+    }
 }
 
 impl ResultCursor {
-    async fn watch(&self) -> Result<Rc<QueryWatch<WebStore, WebHost>>> {
-        let known = self.state.borrow().watch.clone();
-        if let Some(watch) = known {
-            return Ok(watch);
-        }
+    async fn open(&self) -> Result<QueryWatch<WebStore, WebHost>> {
         let target = self.target.clone()?;
         let queries = self.instance.engine.queries();
         let (user, entity, query) = (&target.user_id, &target.entity, &target.query);
-        let watch = match self.shows {
-            Shows::Count => queries.watch_count(user, entity, query).await?,
-            _ => queries.watch(user, entity, query, target.states).await?,
-        };
-        // Another call of `next` may have made one meanwhile: the end of the loop ends one.
-        let mut state = self.state.borrow_mut();
-        let first = state.watch.get_or_insert_with(|| Rc::new(watch));
-        Ok(Rc::clone(first))
+        match self.shows {
+            Shows::Count => queries.watch_count(user, entity, query).await,
+            _ => queries.watch(user, entity, query, target.states).await,
+        }
     }
 
     async fn next(&self) -> Result<Option<JsValue>> {
-        if self.state.borrow().ended {
+        let Some(watch) = self.watch.get(self.open()).await? else {
             return Ok(None);
-        }
-        let watch = self.watch().await?;
-        if self.state.borrow().ended {
-            // The loop was left while the database opened.
-            watch.end();
-        }
+        };
         if self.shows == Shows::Count {
             let count = watch.next_count().await?;
             return Ok(count.map(|count| JsValue::from_f64(count as f64)));
@@ -340,27 +328,27 @@ impl ResultCursor {
         let new: Array = decoded_many(&update.items, middleware.as_ref())?.unchecked_into();
         let mut new = new.iter();
         let changes = Array::new();
-        let mut state = self.state.borrow_mut();
+        let mut items = self.items.borrow_mut();
         for edit in &update.edits {
             let (kind, entity) = match edit.kind {
                 EditKind::Insert => ("insert", new.next()),
                 EditKind::Update => ("update", new.next()),
                 EditKind::Move => ("move", new.next()),
-                EditKind::Remove => ("remove", state.items.get(edit.index).cloned()),
+                EditKind::Remove => ("remove", items.get(edit.index).cloned()),
             };
             let entity = entity.unwrap_or_default();
             match edit.kind {
-                EditKind::Insert => state.items.insert(edit.index, entity.clone()),
+                EditKind::Insert => items.insert(edit.index, entity.clone()),
                 EditKind::Update => {
-                    if let Some(item) = state.items.get_mut(edit.index) {
+                    if let Some(item) = items.get_mut(edit.index) {
                         *item = entity.clone();
                     }
                 }
                 EditKind::Move => {
-                    state.items.remove(edit.from);
-                    state.items.insert(edit.index, entity.clone());
+                    items.remove(edit.from);
+                    items.insert(edit.index, entity.clone());
                 }
-                EditKind::Remove => drop(state.items.remove(edit.index)),
+                EditKind::Remove => drop(items.remove(edit.index)),
             }
             if self.shows == Shows::Changes {
                 let change = Object::new();
@@ -375,7 +363,7 @@ impl ResultCursor {
         }
         Ok(match self.shows {
             Shows::Changes => changes.into(),
-            _ => state.items.iter().collect::<Array>().into(),
+            _ => items.iter().collect::<Array>().into(),
         })
     }
 }
@@ -386,12 +374,6 @@ impl LoopReader for ResultCursor {
     }
 
     fn end(&self) {
-        let mut state = self.state.borrow_mut();
-        state.ended = true;
-        let watch = state.watch.take();
-        drop(state);
-        if let Some(watch) = watch {
-            watch.end();
-        }
+        self.watch.end();
     }
 }
