@@ -58,6 +58,8 @@ mod local_only_config;
 mod local_only_remote;
 #[path = "stories/logout.rs"]
 mod logout;
+#[path = "stories/many_rows.rs"]
+mod many_rows;
 #[path = "stories/metadata.rs"]
 mod metadata;
 #[path = "stories/migrations.rs"]

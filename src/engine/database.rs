@@ -33,6 +33,9 @@ pub mod salvage;
 /// How often a commit is planned before it is given up because other tabs keep appending first.
 const MAX_STALE: u32 = 1000;
 
+/// How many rows are put into the row index at once.
+const INDEXED_ROWS: usize = 10_000;
+
 /// Counts of appended commits and of stale plans.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
@@ -131,6 +134,14 @@ impl<S: Store, H: Host> Database<S, H> {
     /// end before anything is awaited.
     pub fn read<T>(&self, read: impl FnOnce(&Replica) -> T) -> T {
         read(&self.memory.whole())
+    }
+
+    /// Builds the row index some rows at a time, so that a page stays usable. A reader that comes
+    /// meanwhile builds the rest of it at once.
+    pub(super) async fn materialize(&self) {
+        while self.update(|replica| replica.materialize_some(INDEXED_ROWS)) {
+            self.host.breathe().await;
+        }
     }
 
     /// Reads state that does not depend on rows (outbox, cursors, facts, head) without building the

@@ -170,6 +170,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             ));
         }
         let user = self.engine.user_for_question(user_id).await?;
+        user.db.materialize().await;
         let (mut ids, total) = user.db.read(|replica| {
             let most = size.saturating_add(1);
             let ids: Vec<String> = match tables::only(replica, entity) {

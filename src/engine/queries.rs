@@ -151,6 +151,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         states: bool,
     ) -> Result<QueryWatch<B::Store, H>> {
         let user = self.engine.user(user_id).await?;
+        user.db.materialize().await;
         let result = self.begin(
             user,
             selection,
@@ -181,6 +182,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         states: bool,
     ) -> Result<QueryResult<B::Store, H>> {
         let user = self.engine.user_for_question(user_id).await?;
+        user.db.materialize().await;
         Ok(self.begin(
             user,
             selection,

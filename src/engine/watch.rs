@@ -136,6 +136,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             check_entity_id(entity, id)?;
         }
         let user = self.engine.user(user_id).await?;
+        user.db.materialize().await;
         listen(&user, &self.engine.events, &self.engine.host);
         Ok(Watch {
             _noting: Noting::new(&user.journal),

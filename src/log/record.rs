@@ -32,6 +32,9 @@ const MAGIC: [u8; 4] = [b'D', b'S', 1, 0];
 
 const HEADER: usize = 12;
 
+/// How many bytes are encoded at once: some ten thousand rows, or a page with its bodies.
+const STEP_BYTES: usize = 1024 * 1024;
+
 /// A commit's bytes, ready for the store.
 #[derive(Debug)]
 pub struct Encoded {
@@ -42,50 +45,119 @@ pub struct Encoded {
     pub sums: Vec<u64>,
 }
 
-impl Commit {
-    /// Encodes the commit as the record at `seq`.
+/// Encodes a commit some bytes at a time, so that a long one does not keep a page from everything
+/// else.
+#[derive(Debug)]
+pub struct Encoder {
+    seq: Seq,
+    out: Output,
+    next: NextPart,
+    bodies: Vec<(BodyId, Rc<[u8]>)>,
+    sums: Vec<u64>,
+}
+
+/// The part of a commit that is encoded next.
+#[derive(Clone, Copy, Debug)]
+enum NextPart {
+    Event(usize),
+    Segment(usize),
+}
+
+impl Encoder {
+    /// Begins the record at `seq`.
     #[must_use]
-    pub fn encode(&self, seq: Seq) -> Encoded {
+    pub fn new(seq: Seq, commit: &Commit) -> Self {
         let mut out = Output::default();
         out.raw(&MAGIC);
         out.raw(&[0; 8]);
-        out.number(self.events.len() as u64);
-        for event in &self.events {
-            event_codec::put(&mut out, event);
+        out.number(commit.events.len() as u64);
+        Self {
+            seq,
+            out,
+            next: NextPart::Event(0),
+            bodies: Vec::new(),
+            sums: Vec::new(),
         }
-        let (mut bodies, mut sums) = (Vec::new(), Vec::new());
-        out.number(self.segments.len() as u64);
-        for (index, segment) in self.segments.iter().enumerate() {
-            out.text(&segment.entity);
-            match &segment.body {
-                SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
-                    let sum = checksum(bytes);
-                    put_stored(&mut out, bytes.len() as u64, sum);
-                    sums.push(sum);
-                    bodies.push((body_id(seq, index), Rc::clone(bytes)));
+    }
+
+    /// Encodes about [`STEP_BYTES`] of the commit, bodies included. Returns true if there is more.
+    pub fn step(&mut self, commit: &Commit) -> bool {
+        let (limit, mut body_bytes) = (self.out.0.len().saturating_add(STEP_BYTES), 0_usize);
+        while self.out.0.len().saturating_add(body_bytes) < limit {
+            self.next = match self.next {
+                NextPart::Event(index) => match commit.events.get(index) {
+                    Some(event) => {
+                        event_codec::put(&mut self.out, event);
+                        NextPart::Event(index.saturating_add(1))
+                    }
+                    None => {
+                        self.out.number(commit.segments.len() as u64);
+                        NextPart::Segment(0)
+                    }
+                },
+                NextPart::Segment(index) => {
+                    let Some(segment) = commit.segments.get(index) else {
+                        return false;
+                    };
+                    body_bytes = body_bytes.saturating_add(self.segment(index, segment));
+                    NextPart::Segment(index.saturating_add(1))
                 }
-                SegmentBody::New(bytes) => {
-                    out.byte(0);
-                    out.bytes(bytes);
-                }
-                SegmentBody::Stored { len, hash } => put_stored(&mut out, u64::from(*len), *hash),
-                SegmentBody::Kept(id) => {
-                    out.byte(2);
-                    out.number(*id);
-                }
+            };
+        }
+        true
+    }
+
+    /// Encodes a segment. Returns the length of a body that is stored beside the record.
+    fn segment(&mut self, index: usize, segment: &SegmentWrite) -> usize {
+        let out = &mut self.out;
+        let mut stored = 0;
+        out.text(&segment.entity);
+        match &segment.body {
+            SegmentBody::New(bytes) if bytes.len() > INLINE_BYTES => {
+                let sum = checksum(bytes);
+                put_stored(out, bytes.len() as u64, sum);
+                self.sums.push(sum);
+                self.bodies
+                    .push((body_id(self.seq, index), Rc::clone(bytes)));
+                stored = bytes.len();
             }
-            directory::put(&mut out, &segment.entries);
+            SegmentBody::New(bytes) => {
+                out.byte(0);
+                out.bytes(bytes);
+            }
+            SegmentBody::Stored { len, hash } => put_stored(out, u64::from(*len), *hash),
+            SegmentBody::Kept(id) => {
+                out.byte(2);
+                out.number(*id);
+            }
         }
-        let mut record = out.0;
+        directory::put(out, &segment.entries);
+        stored
+    }
+
+    /// Returns the bytes, once everything is encoded.
+    #[must_use]
+    pub fn finish(self) -> Encoded {
+        let mut record = self.out.0;
         let sum = checksum(record.get(HEADER..).unwrap_or_default()).to_le_bytes();
         if let Some(header) = record.get_mut(MAGIC.len()..HEADER) {
             header.copy_from_slice(&sum);
         }
         Encoded {
             record: Rc::from(record),
-            bodies,
-            sums,
+            bodies: self.bodies,
+            sums: self.sums,
         }
+    }
+}
+
+impl Commit {
+    /// Encodes the commit as the record at `seq`.
+    #[must_use]
+    pub fn encode(&self, seq: Seq) -> Encoded {
+        let mut encoder = Encoder::new(seq, self);
+        while encoder.step(self) {}
+        encoder.finish()
     }
 
     /// Decodes a record.

@@ -17,6 +17,7 @@ use crate::state::replica::Replica;
 use crate::state::rows::RowBody;
 use crate::util::collections::seq_map::SeqMap;
 
+pub mod checkpoint;
 mod events;
 mod spaces;
 
@@ -30,7 +31,7 @@ enum Origin {
 }
 
 /// Checksums of a commit's long bodies that are known already, in order.
-type Sums<'a> = std::iter::Copied<std::slice::Iter<'a, u64>>;
+type Sums<'a> = &'a mut dyn Iterator<Item = u64>;
 
 impl Replica {
     /// Applies one record of the log.
@@ -119,7 +120,20 @@ impl Replica {
 
     /// Builds the row index from lazy rows.
     pub fn materialize(&mut self) {
-        for step in self.lazy_rows.take() {
+        let steps = self.lazy_rows.take();
+        self.fold_deferred(steps);
+    }
+
+    /// Puts about this many lazy rows into the row index. Returns true if there are more. Readers
+    /// find each row, in the index or still lazy.
+    pub fn materialize_some(&mut self, rows: usize) -> bool {
+        let steps = self.lazy_rows.take_first(rows);
+        self.fold_deferred(steps);
+        self.has_lazy_rows()
+    }
+
+    fn fold_deferred(&mut self, steps: Vec<Deferred>) {
+        for step in steps {
             match step {
                 Deferred::Segment {
                     seq,
@@ -148,7 +162,8 @@ impl Replica {
     ) {
         let before = match commit.events.first() {
             Some(Event::Checkpoint { kept, damage }) => {
-                let before = self.start_from_checkpoint(seq, kept);
+                let fresh = emptied(self, seq, kept);
+                let before = std::mem::replace(self, fresh);
                 self.damage = *damage;
                 Some(before)
             }
@@ -162,33 +177,23 @@ impl Replica {
         for event in commit.events {
             events::fold_event(self, seq, event, origin);
         }
-        if let Some(before) = before {
-            self.outbox.inherit(&before.outbox);
-            self.touched = before.touched;
+        match before {
+            Some(mut before) => self.follow(seq, &mut before),
+            None => self.end_fold(seq),
         }
-        self.collect_orphans();
-        self.head = seq;
     }
 
-    /// Empties the state for a checkpoint to fill, and returns the old one. Bodies in memory and
-    /// knowledge about deliveries belong to this instance and are taken over.
-    fn start_from_checkpoint(&mut self, seq: Seq, kept: &[KeptSegment]) -> Self {
-        let mut fresh = Self {
-            user_id: self.user_id.clone(),
-            lost: self.lost,
-            app_schema: self.app_schema,
-            segments: self.segments.emptied(),
-            ..Self::default()
-        };
-        fresh.growth.checkpointed(seq);
-        let before = std::mem::replace(self, fresh);
-        // Kept segments must be known before directories point into them.
-        for segment in kept {
-            let resident = before.segments.resident(segment.id).map(Rc::clone);
-            self.segments
-                .register(segment.id, segment.len, segment.hash, true, resident);
-        }
-        before
+    /// Ends the fold of a checkpoint: takes over what the state before it knows of deliveries, and
+    /// what is noted for readers.
+    fn follow(&mut self, seq: Seq, before: &mut Self) {
+        self.outbox.inherit(&before.outbox);
+        self.touched = std::mem::take(&mut before.touched);
+        self.end_fold(seq);
+    }
+
+    fn end_fold(&mut self, seq: Seq) {
+        self.collect_orphans();
+        self.head = seq;
     }
 
     fn fold_segment(
@@ -196,7 +201,7 @@ impl Replica {
         own_id: BodyId,
         seq: Seq,
         segment: SegmentWrite,
-        sums: &mut Sums<'_>,
+        sums: Sums<'_>,
         directory: Option<Directory>,
     ) {
         touch_segment(self, &segment);
@@ -231,7 +236,7 @@ impl Replica {
         self.fold_rows(&segment.entity, &mut lines, (seq, id));
     }
 
-    fn register_new(&mut self, id: BodyId, bytes: Rc<[u8]>, sums: &mut Sums<'_>) {
+    fn register_new(&mut self, id: BodyId, bytes: Rc<[u8]>, sums: Sums<'_>) {
         let external = bytes.len() > INLINE_BYTES;
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         if len > 0 {
@@ -293,6 +298,25 @@ impl Replica {
                 .any(|queued| queued.op.body.is_some())
             || self.has_dead_letter(key)
     }
+}
+
+/// Returns the empty state that a checkpoint fills. Bodies in memory belong to this instance and are
+/// taken over.
+fn emptied(before: &Replica, seq: Seq, kept: &[KeptSegment]) -> Replica {
+    let mut fresh = Replica {
+        user_id: before.user_id.clone(),
+        lost: before.lost,
+        app_schema: before.app_schema,
+        segments: before.segments.emptied(),
+        ..Replica::default()
+    };
+    fresh.growth.checkpointed(seq);
+    // Kept segments must be known before directories point into them.
+    for segment in kept {
+        let resident = before.segments.resident(segment.id).map(Rc::clone);
+        (fresh.segments).register(segment.id, segment.len, segment.hash, true, resident);
+    }
+    fresh
 }
 
 fn outdated() -> Error {

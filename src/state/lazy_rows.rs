@@ -80,6 +80,26 @@ impl LazyRows {
         std::mem::take(self).steps
     }
 
+    /// Returns the first deferred steps, with about this many rows, and forgets them.
+    pub fn take_first(&mut self, rows: usize) -> Vec<Deferred> {
+        let (mut seen, mut count) = (0_u64, 0_usize);
+        for step in &self.steps {
+            if seen >= rows as u64 {
+                break;
+            }
+            count = count.saturating_add(1);
+            seen = seen.saturating_add(match step {
+                Deferred::Segment { directory, .. } => directory.count,
+                Deferred::Applied { .. } => 1,
+            });
+        }
+        if count == self.steps.len() {
+            return self.take();
+        }
+        self.rows = self.rows.saturating_sub(seen);
+        self.steps.drain(..count).collect()
+    }
+
     /// Returns true if every step came after this record.
     #[must_use]
     pub fn are_all_after(&self, before: Seq) -> bool {

@@ -1,14 +1,11 @@
 //! An update of the app: what is stored becomes what its newer version expects.
 
-use std::rc::Rc;
-
-use crate::support::migrations::{Chain, at_version, renamed, updated, version, with_chain};
-use crate::support::world::{CountedStore, Fault, Tab, World};
+use crate::support::migrations::{
+    Chain, at_version, filled, renamed, updated, version, with_chain,
+};
+use crate::support::world::{Fault, Tab, World};
 use datum_sync::engine::events::{Filter, Topic};
-use datum_sync::log::commit::{Commit, Entry, SegmentBody, SegmentWrite};
-use datum_sync::model::config::storage::Durability;
 use datum_sync::model::entity::Key;
-use datum_sync::ports::store::{Append, Store};
 use datum_sync::state::view::{View, ViewBody};
 use futures_util::FutureExt;
 use serde_json::json;
@@ -214,53 +211,13 @@ fn without_migrations_the_data_is_taken_as_it_is() {
     );
 }
 
-/// A log with many rows in one table, in segments out of order.
-fn filled(tab: &Tab, store: &dyn Fn() -> CountedStore, count: usize) {
-    for (page, first) in (0..count).step_by(500).enumerate() {
-        let mut bytes = Vec::new();
-        let mut entries = Vec::new();
-        for number in first..(first + 500).min(count) {
-            let number = number * 7919 % count;
-            let text = format!(
-                r#"{{"text":"task {number}","notes":"{}"}}"#,
-                "n".repeat(250)
-            );
-            entries.push(Entry {
-                id: format!("task-{number:06}"),
-                version: number as u64 + 1,
-                offset: bytes.len() as u32,
-                len: text.len() as u32,
-                ..Entry::default()
-            });
-            bytes.extend_from_slice(text.as_bytes());
-        }
-        let commit = Commit {
-            segments: vec![SegmentWrite {
-                entity: "tasks".to_owned(),
-                entries,
-                body: SegmentBody::New(Rc::from(bytes)),
-            }],
-            events: Vec::new(),
-        };
-        let seq = page as u64 + 2;
-        let encoded = commit.encode(seq);
-        let append = Append {
-            seq,
-            record: encoded.record,
-            bodies: encoded.bodies,
-            checkpoint: None,
-        };
-        tab.run(store().append(append, Durability::Strict)).unwrap();
-    }
-}
-
 #[test]
 fn many_rows_are_written_in_bounded_transactions_and_leave_no_garbage() {
     let world = World::new();
     let phone = at_version(world.device("phone"), 1);
     let a = phone.open();
     a.create_in("notes", r#"{"id":"first"}"#);
-    filled(&a, &|| phone.store(), 20_000);
+    filled(&a, &phone, 20_000);
     a.run(a.engine.close());
 
     let (phone, chain) = updated(phone);

@@ -233,6 +233,25 @@ fn rows_that_are_read_late_are_the_same_rows() {
             (late.stored_bytes(), late.count("tasks")),
             (eager.stored_bytes(), eager.count("tasks"))
         );
+        let mut late = folded(many, true);
+        for step in 1.. {
+            let is_more = late.materialize_some(2);
+            for id in ["a", "b", "c", "d", "e", "f", "0", "z"] {
+                let key = Key::new("tasks", id);
+                if late.can_peek(&key) || !late.has_lazy_rows() {
+                    let version = |replica: &Replica| {
+                        (replica.view(&key)).map(|view| (view.version, view.deleted))
+                    };
+                    let place = format!("{id} after {many}, step {step}");
+                    assert_eq!(version(&late), version(&eager), "{place}");
+                }
+            }
+            if !is_more {
+                assert!(step > 1 || many >= 4, "in steps");
+                break;
+            }
+        }
+        assert_eq!(late.digest("tasks").wire(), eager.digest("tasks").wire());
     }
 }
 

@@ -4,7 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use datum_sync::engine::migrations::Migrations;
+use datum_sync::log::commit::{Commit, Entry, SegmentBody, SegmentWrite};
+use datum_sync::model::config::storage::Durability;
 use datum_sync::model::error::{Code, Error, Result};
+use datum_sync::ports::store::{Append, Store};
 use datum_sync::state::replica::Replica;
 use serde_json::{Map, Value};
 
@@ -134,4 +137,45 @@ pub fn version(tab: &Tab) -> u32 {
         .unwrap()
         .db
         .peek(Replica::schema)
+}
+
+/// Puts many rows of one table into a log of one record, in segments out of order.
+pub fn filled(tab: &Tab, device: &Device, count: usize) {
+    for (page, first) in (0..count).step_by(500).enumerate() {
+        let mut bytes = Vec::new();
+        let mut entries = Vec::new();
+        for number in first..(first + 500).min(count) {
+            let number = number * 7919 % count;
+            let text = format!(
+                r#"{{"text":"task {number}","notes":"{}"}}"#,
+                "n".repeat(250)
+            );
+            entries.push(Entry {
+                id: format!("task-{number:06}"),
+                version: number as u64 + 1,
+                offset: bytes.len() as u32,
+                len: text.len() as u32,
+                ..Entry::default()
+            });
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        let commit = Commit {
+            segments: vec![SegmentWrite {
+                entity: "tasks".to_owned(),
+                entries,
+                body: SegmentBody::New(Rc::from(bytes)),
+            }],
+            events: Vec::new(),
+        };
+        let seq = page as u64 + 2;
+        let encoded = commit.encode(seq);
+        let append = Append {
+            seq,
+            record: encoded.record,
+            bodies: encoded.bodies,
+            checkpoint: None,
+        };
+        tab.run(device.store().append(append, Durability::Strict))
+            .unwrap();
+    }
 }

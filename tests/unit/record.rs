@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::record_samples::{bare, events, sealed, segments};
 use datum_sync::log::address::body_id;
 use datum_sync::log::commit::{Commit, Entry, Event, SegmentBody, SegmentWrite};
+use datum_sync::log::record::Encoder;
 use datum_sync::log::segment::{INLINE_BYTES, checksum};
 use datum_sync::log::segment_writer::{Packing, SEGMENT_BYTES};
 use datum_sync::model::operation::{Operation, OperationKind};
@@ -77,6 +78,47 @@ fn a_long_body_lies_beside_its_record() {
         encoded.record,
         "what was read is written in the same bytes"
     );
+}
+
+#[test]
+fn a_long_commit_is_encoded_a_mebibyte_at_a_time() {
+    let steps = |commit: &Commit| {
+        let mut encoder = Encoder::new(7, commit);
+        let mut steps = 1;
+        while encoder.step(commit) {
+            steps += 1;
+        }
+        assert_eq!(encoder.finish().record, commit.encode(7).record);
+        steps
+    };
+    let rows = |count: usize, body_bytes: usize| SegmentWrite {
+        entity: "todo".to_owned(),
+        entries: (0..count)
+            .map(|number| Entry {
+                id: format!("{number:0100}"),
+                version: 1,
+                ..Entry::default()
+            })
+            .collect(),
+        body: SegmentBody::New(vec![b'x'; body_bytes].into()),
+    };
+    let many = |count: usize, rows: &SegmentWrite| Commit {
+        segments: vec![rows.clone(); count],
+        events: Vec::new(),
+    };
+    assert_eq!(steps(&Commit::default()), 1);
+    assert_eq!(steps(&many(4, &rows(1_000, 0))), 1, "0.4 MiB of rows");
+    assert_eq!(steps(&many(40, &rows(1_000, 0))), 4, "4 MiB of rows");
+    let bodies = many(20, &rows(1, SEGMENT_BYTES));
+    assert_eq!(steps(&bodies), 5, "4.7 MiB of bodies");
+    let dequeue = Event::Dequeue {
+        ops: vec!["o".repeat(1_000)],
+    };
+    let events = Commit {
+        segments: Vec::new(),
+        events: vec![dequeue; 3_000],
+    };
+    assert_eq!(steps(&events), 3, "2.9 MiB of events");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{
-    Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
+    Database, INDEXED_ROWS, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
 };
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
-use crate::log::record::Encoded;
+use crate::log::record::{Encoded, Encoder};
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Result};
 use crate::plan::checkpoint::CheckpointPlanner;
@@ -14,6 +14,7 @@ use crate::plan::write::{Group, WritePlanner, Written};
 use crate::plan::{Plan, Planned, Planner};
 use crate::ports::host::Host;
 use crate::ports::store::{Append, AppendError, Store, Tail};
+use crate::state::fold::checkpoint::CheckpointFold;
 use crate::state::replica::Replica;
 use crate::util::local_sync::yield_now;
 
@@ -107,6 +108,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 migration::boxed(self).await?;
             }
             self.check_open()?;
+            self.materialize().await;
             let planned = plan.plan(&self.memory.whole());
             let (mut commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
@@ -171,11 +173,15 @@ impl<S: Store, H: Host> Database<S, H> {
                 version: self.schema.version(),
             });
         }
+        let mut encoder = Encoder::new(seq, commit);
+        while encoder.step(commit) {
+            self.host.breathe().await;
+        }
         let Encoded {
             record,
             bodies,
             sums,
-        } = commit.encode(seq);
+        } = encoder.finish();
         let bytes = record.len();
         // Folding a migration at once would hold the page up for too long.
         let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
@@ -195,11 +201,21 @@ impl<S: Store, H: Host> Database<S, H> {
                     self.host.announce(&self.name, seq);
                     return Ok(true);
                 }
-                let commit = std::mem::take(commit);
-                self.update(|replica| {
-                    replica.apply_own(seq, commit, bytes, &sums);
-                    replica.segments_mut().unpin();
-                });
+                let checkpoint =
+                    self.peek(|replica| CheckpointFold::begin(replica, seq, commit, &sums));
+                match checkpoint {
+                    Some(mut checkpoint) => {
+                        while checkpoint.step(INDEXED_ROWS) {
+                            self.host.breathe().await;
+                        }
+                        self.update(|replica| checkpoint.finish(replica));
+                    }
+                    None => {
+                        let commit = std::mem::take(commit);
+                        self.update(|replica| replica.apply_own(seq, commit, bytes, &sums));
+                    }
+                }
+                self.update(|replica| replica.segments_mut().unpin());
                 self.host.announce(&self.name, seq);
                 self.memory.tell(source);
                 Ok(true)

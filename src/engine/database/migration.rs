@@ -8,7 +8,7 @@
 use futures_util::future::LocalBoxFuture;
 
 use crate::engine::breaks::Breaks;
-use crate::engine::database::{Database, MAX_STALE, Source, load, overtaken};
+use crate::engine::database::{Database, INDEXED_ROWS, MAX_STALE, Source, load, overtaken};
 use crate::engine::migrations::Migrations;
 use crate::log::commit::{Commit, Event};
 use crate::model::config::storage::Durability;
@@ -149,6 +149,7 @@ async fn pass<S: Store, H: Host>(
         changes: &|entity, from| migrations.changes(entity, from),
         local_only: &|entity| config.local_only(entity),
     };
+    db.materialize().await;
     let (head, total, user_id) = db.read(|replica| {
         draft.begin(replica);
         (replica.head(), count(replica), replica.user_id().to_owned())
@@ -242,6 +243,9 @@ async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraf
 pub(super) async fn reload<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     let user_id = db.peek(|replica| replica.user_id().to_owned());
     let mut fresh = load(&db.store, &user_id, db.budget, db.schema.version()).await?;
+    while fresh.materialize_some(INDEXED_ROWS) {
+        db.host.breathe().await;
+    }
     db.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
     db.memory.replace(fresh);
     Ok(())

@@ -110,7 +110,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let can_peek =
             |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
         if !self.peek(can_peek) {
-            drop(self.memory.whole());
+            self.materialize().await;
         }
         let absent = self.peek(|replica| {
             let mut absent = SeqMap::default();
@@ -194,6 +194,7 @@ impl<S: Store, H: Host> Database<S, H> {
         {
             return Ok(text);
         }
+        self.materialize().await;
         let count = self.read(|replica| tables::count(replica, selection));
         let room = usize::try_from(count).unwrap_or_default();
         let mut items = Items::new(room.saturating_mul(400));

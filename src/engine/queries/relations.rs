@@ -153,6 +153,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         tree: RelationTree,
     ) -> Result<RelatedGraph> {
         let user = self.engine.user_for_question(user_id).await?;
+        user.db.materialize().await;
         self.start(user, Roots::Selected(selected), tree)
             .load()
             .await
@@ -187,6 +188,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         let entity = self.check(&selected)?;
         let tree = RelationTree::read(&self.engine.config, entity, with)?;
         let user = self.engine.user(user_id).await?;
+        user.db.materialize().await;
         Ok(RelatedWatch::new(self.start(
             user,
             Roots::Selected(selected),
@@ -218,6 +220,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         let entity = Table(selection).entity();
         let tree = RelationTree::read(&self.engine.config, entity, query.with())?;
         let user = self.engine.user(user_id).await?;
+        user.db.materialize().await;
         let wanted = Wanted {
             stays: false,
             states,
