@@ -312,3 +312,31 @@ fn a_full_pull_that_was_interrupted_starts_again_after_a_migration() {
     c.sync();
     assert_eq!(pulls_all(&c), (false, 6));
 }
+
+/// What a page sends as it is left may be an earlier version of what waits in the log.
+#[test]
+fn a_value_that_was_sent_before_an_update_is_known_as_this_devices_own_after_it() {
+    let world = World::new();
+    let phone = at_version(world.device("phone"), 1);
+    let a = phone.open();
+    a.create(r#"{"id":"t","text":"milk","litres":1}"#);
+    let user = a.engine.opened("ann").unwrap();
+    let op_id = (user.db).read(|replica| replica.outbox().iter().next().unwrap().op.op_id.clone());
+    a.patch("t", r#"{"litres":2}"#);
+    assert_eq!(a.pending(), 1);
+    a.run(a.engine.close());
+    // The clock of the device has been set back meanwhile.
+    let sent = json!({"text": "milk", "litres": 1, "createdAt": "2030-01-01T00:00:00.000Z", "modifiedAt": "2030-01-01T00:00:00.000Z"});
+    let left = json!({"clientId": "phone", "userId": "ann", "schema": 1, "operations": [
+        {"opId": op_id, "entity": "tasks", "id": "t", "kind": "create", "baseVersion": null, "data": sent}
+    ]});
+    let left = left.to_string();
+    let (status, _) = (world.server).handle("ann", "POST", "/sync/v1/push", left.as_bytes(), 0);
+    assert_eq!(status, 200);
+
+    let (phone, _) = updated(phone);
+    let b = phone.open();
+    b.sync();
+    assert_eq!(b.read("t").unwrap()["litres"], 2);
+    assert_eq!(b.pending(), 0);
+}

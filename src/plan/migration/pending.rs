@@ -243,8 +243,6 @@ impl Migrated {
         Operation {
             body,
             fields,
-            // Of values that no row has any more.
-            earlier: Vec::new(),
             ..op.clone()
         }
     }
