@@ -109,6 +109,7 @@ pub(super) fn is_expected(error: &Error) -> bool {
             | Code::StorageUnavailable
             | Code::StorageBlocked
             | Code::Closed
+            | Code::ClientOutdated
     )
 }
 

@@ -78,6 +78,7 @@ impl World {
             shared,
             users,
             tabs,
+            ..
         } = &self.devices[device];
         let knows = |user: &&'static str| {
             tabs.iter().flatten().any(|tab| {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::spaces::is_roaming;
 use super::tasks::Owner;
+use super::updates::check_forms;
 use super::world::{App, USERS, World};
 
 impl World {
@@ -48,6 +49,7 @@ impl World {
             self.devices[device].shared.online.set(true);
             self.open(device, 0);
         }
+        self.reload_older();
         self.tasks.run_for(200_000);
         for (_, _, user, owner, engine) in self.everybody() {
             self.tasks.spawn(owner, async move {
@@ -123,6 +125,7 @@ impl World {
             .cloned()
             .unwrap_or_else(|| Digest::default().wire());
         let opened = engine.opened(user).ok_or("is not open")?;
+        opened.db.read(check_forms)?;
         let (told, digest, pending, parked, letters) = opened.db.read(|replica| {
             (
                 self.judge_letters(device, user, replica),

@@ -31,7 +31,7 @@ impl LogReader {
     pub fn new(store: &MemoryStore, user: &str) -> Self {
         Self {
             store: store.reopen(),
-            replica: Replica::new(user, u64::MAX),
+            replica: Replica::new(user, u64::MAX).for_app(u32::MAX),
             compared: BTreeMap::new(),
         }
     }
@@ -110,7 +110,7 @@ impl LogReader {
     }
 
     async fn reload(&mut self, user: &str) -> Result<datum_sync::ports::store::Records, String> {
-        self.replica = Replica::new(user, u64::MAX);
+        self.replica = Replica::new(user, u64::MAX).for_app(u32::MAX);
         self.store
             .load()
             .await
@@ -119,7 +119,7 @@ impl LogReader {
 
     /// A tab that opens now has the fold of its log.
     async fn check_opening(&self) -> Result<(), String> {
-        let mut fresh = Replica::new(self.replica.user_id(), u64::MAX);
+        let mut fresh = Replica::new(self.replica.user_id(), u64::MAX).for_app(u32::MAX);
         for (seq, record) in &self
             .store
             .reopen()

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::updates::{FORM, PASSED};
+
 /// The states that one writer has asked for, and the last acknowledged one.
 #[derive(Debug, Default, Clone)]
 pub struct History {
@@ -165,7 +167,15 @@ impl Model {
             history.check(whose, id, field, seen)?;
         }
         for (id, row) in rows.iter().filter(|(id, _)| !id.starts_with("hot-")) {
-            let known = ["id", "owner", "pad", "createdAt", "modifiedAt"];
+            let known = [
+                "id",
+                "owner",
+                "pad",
+                "createdAt",
+                "modifiedAt",
+                FORM,
+                PASSED,
+            ];
             for field in row
                 .as_object()
                 .into_iter()

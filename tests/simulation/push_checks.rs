@@ -14,9 +14,19 @@ use super::roaming::Roaming;
 use super::server_checks::ServerChecker;
 use super::space_checks::live_rows;
 use super::spaces::is_roaming;
+use super::updates::{FORM, PASSED};
 
 /// Fields that are not the app's, or that no single write owns.
-const SHARED_FIELDS: [&str; 6] = ["id", "owner", "pad", "createdAt", "modifiedAt", "userId"];
+const SHARED_FIELDS: [&str; 8] = [
+    "id",
+    "owner",
+    "pad",
+    "createdAt",
+    "modifiedAt",
+    "userId",
+    FORM,
+    PASSED,
+];
 
 #[derive(Default)]
 struct Seen {
@@ -201,7 +211,9 @@ impl PushChecker {
         }
         let mut operations = self.operations.borrow_mut();
         let seen = operations.entry(id.to_owned()).or_default();
-        if seen.kind == op["kind"] && seen.data != op["data"] {
+        // A migration changes what waits.
+        let same_form = seen.data[FORM] == op["data"][FORM];
+        if seen.kind == op["kind"] && seen.data != op["data"] && same_form {
             self.object(format!(
                 "operation {id} says two things: {} and {}",
                 seen.data, op["data"]

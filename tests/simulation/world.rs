@@ -23,6 +23,7 @@ use super::ports::{Shared, SimBacking, SimHost, Weather};
 use super::push_checks::PushChecker;
 use super::queries::LiveList;
 use super::tasks::{Owner, Tasks};
+use super::updates;
 use crate::support::clock::Clock;
 use crate::support::cycle_ends::CycleEnds;
 
@@ -38,12 +39,16 @@ pub(super) const USERS: [&str; 2] = ["ann", "bob"];
 pub(super) struct Tab {
     pub(super) owner: Owner,
     pub(super) engine: Rc<App>,
+    /// Of the app.
+    pub(super) version: u32,
 }
 
 pub(super) struct Device {
     /// Its users.
     pub(super) users: Vec<&'static str>,
     pub(super) shared: Rc<Shared>,
+    /// The version of the app that tabs are opened with.
+    pub(super) version: Cell<u32>,
     /// A slot per tab; its writer continues when the tab is opened again.
     pub(super) tabs: Vec<Option<Tab>>,
 }
@@ -81,6 +86,8 @@ pub struct World {
     pub(super) elsewhere: MemoryServer,
     /// Users share spaces. By the seed, so that the other histories do not change.
     pub(super) shares: bool,
+    /// Newer versions of the app come, now and then. By the seed, too.
+    pub(super) updates: bool,
     /// The server cannot tell how much of an earlier epoch is left.
     forgets_epochs: bool,
     next_owner: Cell<Owner>,
@@ -105,6 +112,7 @@ impl World {
         let shares = (script.seed / 2).is_multiple_of(2);
         let mut world = Self {
             shares,
+            updates: !shares && (script.seed / 4).is_multiple_of(3),
             trace: Rc::default(),
             played: 0,
             script,
@@ -178,6 +186,7 @@ impl World {
         self.devices.push(Device {
             users,
             shared,
+            version: Cell::new(1),
             tabs: (0..=dice.below(3)).map(|_| None).collect(),
         });
     }
@@ -233,6 +242,7 @@ impl World {
         let slot = self.dice.below(self.devices[device].tabs.len() as u64) as usize;
         match what {
             0..=499 if self.shares && what < 400 => self.act_in_space(device, slot),
+            480..=499 if self.updates => self.update(device),
             0..=499 => self.write(device, slot),
             500..=704 => self.sync(device, slot),
             705..=719 => self.show(device, slot),
@@ -269,7 +279,12 @@ impl World {
         let owner = self.next_owner.get();
         self.next_owner.set(owner + 1);
         self.say(format!("{} opens", self.name(device, slot)));
-        let config: Value = serde_json::from_str(CONFIG).unwrap();
+        let version = self.devices[device].version.get();
+        let config = match self.updates {
+            true => updates::config(CONFIG, version),
+            false => CONFIG.to_owned(),
+        };
+        let config: Value = serde_json::from_str(&config).unwrap();
         let config = Config::read(CheckedObject(&config));
         let shared = Rc::clone(&self.devices[device].shared);
         let remote = SimRemote {
@@ -291,6 +306,9 @@ impl World {
             config,
             Resolvers::default(),
         ));
+        if self.updates {
+            engine.replace_migrations(updates::migrations(version));
+        }
         shared
             .hearers
             .borrow_mut()
@@ -318,7 +336,11 @@ impl World {
                 ),
             );
         }
-        self.devices[device].tabs[slot] = Some(Tab { owner, engine });
+        self.devices[device].tabs[slot] = Some(Tab {
+            owner,
+            engine,
+            version,
+        });
     }
 
     pub(super) fn check(&mut self) -> Result<(), String> {
@@ -347,7 +369,8 @@ async fn sign_in(
     loop {
         match engine.sign_in(user).await {
             Ok(()) => return,
-            Err(error) if error.code() == Code::Closed => return,
+            // A tab of a newer version of the app was faster.
+            Err(error) if matches!(error.code(), Code::Closed | Code::ClientOutdated) => return,
             Err(error)
                 if matches!(
                     error.code(),
