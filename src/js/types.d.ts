@@ -1438,7 +1438,7 @@ export class Manager<T extends Entity = AnyEntity> {
    * await tasks.patchMany(order.map((id, position) => ({ id, changes: { position } })));
    */
   patchMany(patches: readonly EntityPatch<T>[], options?: WriteOptions): Promise<Readonly<T>[]>;
-  /** Deletes many in one atomic commit, with what goes with them. Returns the ids that existed. */
+  /** Deletes many in one atomic commit, each once, with what goes with them. Returns the ids that existed. */
   deleteMany(ids: readonly string[], options?: DeleteOptions): Promise<string[]>;
   /** Returns what {@link Manager.delete} would do by the rules of the relations, and does nothing. */
   getDeletePlan(id: string, options?: SpaceOption): Promise<CascadeDeletePreview>;
