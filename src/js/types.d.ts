@@ -251,6 +251,11 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   logger?: Logger;
   /** The lowest level that is logged. Ids of users and entities only from `"debug"` on. Default `"info"`. */
   logLevel?: LogLevel;
+  /**
+   * Whether cycles, phases, requests and commits are shown in the browser's performance timeline: as entries of `performance.measure`, for which
+   * Chromium's Performance panel has a track of its own. The last 500 entries are kept. Does nothing in browsers without `performance.measure`. Default false.
+   */
+  performanceTrack?: boolean;
 }
 
 /**
@@ -1084,6 +1089,114 @@ export interface PendingOperation {
   lastError?: DatumErrorJson;
 }
 
+/** The result of {@link Datum.explainNextSync}. */
+export interface NextSyncExplanation {
+  readonly userId: string;
+  /** When the next automatic cycle begins; null if it begins at once, or if none does until something changes. */
+  readonly at: string | null;
+  readonly reason: NextSyncReason;
+  /** The same for people: why, and what mends it if no cycle is planned. */
+  readonly because: string;
+  /** The failure of the last cycle, if it still matters. */
+  readonly error?: DatumErrorJson;
+}
+
+/** Why the next automatic cycle is when it is, or why there is none. */
+export type NextSyncReason =
+  /** The interval of automatic cycles. */
+  | "interval"
+  /** A write is pushed after `syncAfterWrite`. */
+  | "write"
+  /** The first cycle after a sign-in. */
+  | "signIn"
+  /** The network came back, the page became visible, or sync was resumed. */
+  | "resumed"
+  /** The remote has said that there is something to pull. */
+  | "hint"
+  /** The last cycle failed. */
+  | "retry"
+  /** The remote has asked for the delay. */
+  | "retryAfter"
+  /** The remote has postponed an operation, or fails on it. */
+  | "postponed"
+  /** A cycle runs. */
+  | "running"
+  /** Another tab runs the automatic cycles; `at` is its plan, as far as it has announced one. */
+  | "otherTab"
+  /** No tab has announced itself as the one that runs the automatic cycles: this one asks to. */
+  | "electing"
+  /** None: sync is paused. */
+  | "paused"
+  /** None: the browser reports no network, and no request has shown otherwise. */
+  | "offline"
+  /** None: this tab is hidden. */
+  | "hidden"
+  /** None: the last cycle failed in a way that needs somebody to act, see `error`. */
+  | "stopped"
+  /** None: automatic cycles are not started. */
+  | "notStarted"
+  /** None: `excludedSyncUserIds` names the user. */
+  | "excluded"
+  /** None: the user's database is not open here. */
+  | "notOpen"
+  /** None: the instance is closed. */
+  | "closed";
+
+/** The result of {@link Datum.explainOperation}. */
+export interface OperationExplanation {
+  readonly opId: string;
+  readonly userId: string;
+  readonly entity: string;
+  readonly entityId: string;
+  /**
+   * `inFlight`: sent, no answer yet. `waiting`: it goes by itself. `stopped`: it goes once somebody acts, or something outside changes, as the reasons
+   * say. `deadLetter`: the remote has rejected it.
+   */
+  readonly state: "inFlight" | "waiting" | "stopped" | "deadLetter";
+  /** What keeps it, each with what mends it; at least one. What must be mended for this operation alone comes first. */
+  readonly reasons: readonly WaitReason[];
+}
+
+/** Why an operation has not been sent. */
+export interface WaitReason {
+  readonly reason: WaitReasonName;
+  /** The same for people, with what mends it. */
+  readonly because: string;
+  /** When it is over, if that is known. */
+  readonly until?: string;
+  /** The `id` of the {@link Conflict} or {@link DeadLetter}, or the `opId`, that comes first. */
+  readonly blockedBy?: string;
+  readonly error?: DatumErrorJson;
+}
+
+/** What keeps an operation: something of its own, or of all of the user's sync. */
+export type WaitReasonName =
+  | NextSyncReason
+  /** It was sent, and the answer has not come. */
+  | "inFlight"
+  /** An operation that it depends on, or an earlier one of its entity, is not settled. */
+  | "blocked"
+  /** A conflict of its entity, or of one that it depends on, is undecided. */
+  | "conflict"
+  /** The remote has rejected it, or one that it depends on. */
+  | "deadLetter"
+  /** The config does not name its entity type. */
+  | "unnamedType"
+  /** It is a delete, and `includeDeletes` is off. */
+  | "deletesHeld"
+  /** `defaultSyncDirection` is `"pullOnly"`. */
+  | "pullOnly"
+  /** Its space is one that the user may not write in any more, or that the remote does not know. */
+  | "space"
+  /** Another server answers than the one that the data belongs to. */
+  | "otherServer"
+  /** The server was restored, and everything is pulled before anything is sent. */
+  | "restored"
+  /** The storage refused what the last cycle had to record. */
+  | "storage"
+  /** This device's clock is wrong by more than a minute, which may be why a token or a certificate is refused. */
+  | "clock";
+
 /**
  * The engine of an app: its entities and their sync.
  *
@@ -1125,6 +1238,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   static readonly version: string;
   /** Whether {@link Datum.instance} may be read. */
   static readonly isInitialized: boolean;
+  /** The open instances of this page, the oldest first: for the browser's console. It keeps none of them from being collected. */
+  static readonly instances: readonly Datum[];
 
   /** The user of `manager` calls that name none. */
   readonly currentUserId: string | null;
@@ -1193,6 +1308,14 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   stopAutoSync(userId?: string): void;
   /** Returns when the next automatic cycle begins, in whichever tab leads; null if none is planned. Throws `invalidArgument`. */
   nextSyncTime(userId: string): string | null;
+  /**
+   * Explains when the next automatic cycle begins, or why none does and what mends that. Also answers once the instance is closed. Rejects with
+   * `invalidArgument`.
+   *
+   * @example
+   * const { at, because } = await datum.explainNextSync("ada");
+   */
+  explainNextSync(userId: string): Promise<NextSyncExplanation>;
 
   /**
    * Makes another user the current one. Until it resolves, calls that name no user concern the previous
@@ -1265,6 +1388,15 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   pendingOperations(userId: string): Promise<PendingOperation[]>;
   /** Returns the number of pending operations. */
   pendingCount(userId: string): Promise<number>;
+  /**
+   * Explains why an operation has not been sent yet, and what mends that: one of the user's outbox, or a dead letter by its `opId`. For the current
+   * user, unless the options name another. Rejects with `invalidArgument`, `noUser`, and `notFound` if the operation has left the outbox.
+   *
+   * @example
+   * const { reasons } = await datum.explainOperation(operation.opId);
+   * for (const { because } of reasons) console.log(because);
+   */
+  explainOperation(opId: string, options?: UserOption): Promise<OperationExplanation>;
 
   /** The spaces that the user shares with others. */
   spaces(): SpaceManager;
@@ -1367,6 +1499,14 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * remote is a result; it rejects only with `invalidArgument` and `closed`.
    */
   checkHealth(userId?: string): Promise<Health>;
+  /**
+   * Returns what this instance does, from the start of the loop on: its cycles with their phases and requests, other requests, and commits. It costs
+   * nothing while nobody loops. A reader that is too slow loses the oldest: see `dropped`. The loop ends when the instance is closed. Has no values of the app.
+   *
+   * @example
+   * for await (const { kind, name, outcome, durationMs } of datum.watchActivity()) console.log(kind, name, outcome, durationMs);
+   */
+  watchActivity(filter?: ActivityFilter): AsyncIterable<Activity>;
   /** Counters since this instance was opened. */
   readonly metrics: Metrics;
   /**
@@ -2047,6 +2187,75 @@ export interface LogEntry {
   readonly message: string;
   readonly fields: { readonly [field: string]: Json };
 }
+
+/** Selects activities. */
+export interface ActivityFilter {
+  userId?: string;
+}
+
+/**
+ * A piece of an instance's work. Cycles, phases and requests come twice, with one `id`: when they begin, with `outcome: "running"`, and when they have ended.
+ */
+export interface Activity {
+  /** Unique in this instance, and growing. */
+  readonly id: number;
+  readonly kind: "cycle" | "phase" | "request" | "commit";
+  /** The `id` of what it is part of: of a phase its cycle, of requests and commits the phase. Absent outside of cycles. */
+  readonly parent?: number;
+  /** Empty for a health check without a user. */
+  readonly userId: string;
+  readonly name: ActivityName;
+  readonly startedAt: string;
+  /** When it began, by the clock of `performance.now()`. */
+  readonly startMs: number;
+  /** Absent while it runs. */
+  readonly durationMs?: number;
+  readonly outcome: "running" | "ok" | "failed" | "cancelled";
+  /** Of a cycle: it began by itself, not by a call of the app. */
+  readonly automatic?: boolean;
+  /** Of a request of a cycle: 1 for the first attempt. */
+  readonly attempt?: number;
+  /** Of a failed request: how long until the next attempt. */
+  readonly retryInMs?: number;
+  readonly error?: Pick<DatumErrorJson, "code" | "retryable" | "status">;
+  /** Of a request that was answered without a result: the cursor is no longer valid, or the request was too large. */
+  readonly answer?: "cursorGone" | "tooLarge";
+  /** The body of a push. */
+  readonly bytesSent?: number;
+  /** The body of an answer; of a commit, the bytes written. */
+  readonly bytesReceived?: number;
+  /** Of a push: how many were sent. Of a cycle or phase: how many were pushed. */
+  readonly operations?: number;
+  /** Of a cycle or phase: how many rows were pulled. */
+  readonly rows?: number;
+  /** Of a pull: how many rows were asked for at most. */
+  readonly limit?: number;
+  /** Of a commit: whose it is. `otherTab`: this tab has read what another one wrote. */
+  readonly source?: "local" | "remote" | "otherTab";
+  /** How many activities the loop lost before this one, because it was too slow. */
+  readonly dropped?: number;
+}
+
+/** What an activity does. */
+export type ActivityName =
+  /** A cycle, by its direction. */
+  | SyncDirection
+  /** A phase, or one of its requests. */
+  | "push"
+  | "pull"
+  /** The phase that reports this device to the remote; a request for the metadata of all devices. */
+  | "metadata"
+  | "putMetadata"
+  | "clearMetadata"
+  | "health"
+  /** A request that finds out whether there is a network although the browser reports none. */
+  | "probe"
+  /** The stream of the remote's hints, as long as it is open; and a long poll in its place. */
+  | "stream"
+  | "poll"
+  /** A commit: one record is written to the log, or read that another tab wrote. */
+  | "append"
+  | "read";
 
 /** Counters since the instance was opened. */
 export interface Metrics {
