@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::activity::{ActivityHub, ActivityReader};
 use crate::engine::auto_sync::schedules::Schedules;
 use crate::engine::cycle::first_status;
 use crate::engine::cycle::resolvers::Resolvers;
@@ -31,6 +32,7 @@ use crate::util::cell::RefCell;
 use crate::util::json::write::put;
 use crate::util::local_sync::Notify;
 
+pub mod activity;
 mod adoption;
 pub mod auto_sync;
 mod breaks;
@@ -40,6 +42,7 @@ pub mod database;
 pub mod dead_letters;
 pub mod entities;
 pub mod events;
+pub mod explain;
 pub mod health;
 pub mod journal;
 mod lifecycle;
@@ -106,6 +109,7 @@ pub struct Engine<B: Backing, R, H> {
     network_hint: NetworkHint,
     counters: Counters,
     events: Rc<EventHub>,
+    activity: Rc<ActivityHub>,
     first_write: Rc<FirstWrite>,
     closed: Cell<bool>,
 }
@@ -154,6 +158,8 @@ parts! {
     spaces: SharedSpaces;
     /// Operations in the outbox.
     pending: PendingOperations;
+    /// Why the next cycle and an operation wait.
+    explanations: Explanations;
     /// Parked conflicts and the history of decisions.
     conflicts: Conflicts;
     /// Rejected operations.
@@ -193,6 +199,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             network_hint: NetworkHint::default(),
             counters: Counters::default(),
             events: Rc::default(),
+            activity: Rc::default(),
             first_write: Rc::default(),
             closed: Cell::new(false),
         }
@@ -290,6 +297,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             }
         }
         reader
+    }
+
+    /// Subscribes a reader to what this instance does from now on, for one user or for all.
+    #[must_use]
+    pub fn watch_activity(&self, user_id: Option<String>) -> Rc<ActivityReader> {
+        let host = Rc::clone(&self.host);
+        let clock = move || Moment {
+            elapsed: host.elapsed_ms(),
+            wall: host.now_ms(),
+        };
+        self.activity.subscribe(user_id, Rc::new(clock))
     }
 
     /// Returns the counters since the instance was opened.

@@ -13,6 +13,7 @@ use crate::js::convert::{decode, error_to_js, promise, to_js};
 use crate::js::feed::Feed;
 use crate::js::instance::{Instance, MetadataSides, PauseChange};
 use crate::js::manager::Manager;
+use crate::js::manager::options::read_user_option;
 use crate::js::spaces::SpaceManager;
 use crate::model::error::Result;
 use crate::util::time::format;
@@ -271,6 +272,25 @@ impl Datum {
             .map_err(|e| error_to_js(&e))?;
         Ok(at.map_or(JsValue::NULL, |at| JsValue::from_str(&format(at))))
     }
+
+    /// Explains when the next automatic cycle begins, or why none does.
+    #[wasm_bindgen(js_name = explainNextSync)]
+    pub fn explain_next_sync(&self, user_id: &JsValue) -> Promise {
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
+        promise(async move { to_js(&instance.engine.explanations().next_sync(&user?)?) })
+    }
+
+    /// Explains why an operation has not been sent.
+    #[wasm_bindgen(js_name = explainOperation)]
+    pub fn explain_operation(&self, op_id: &JsValue, options: &JsValue) -> Promise {
+        let (instance, op_id) = (Rc::clone(&self.instance), read_string(op_id, "`opId`"));
+        let user = read_user_option(options).and_then(|user| instance.engine.user_or_current(user));
+        promise(async move {
+            let explanations = instance.engine.explanations();
+            to_js(&explanations.operation(&user?, &op_id?).await?)
+        })
+    }
+
     /// Asks the browser never to evict the stored data.
     #[wasm_bindgen(js_name = requestPersistence)]
     pub fn request_persistence(&self) -> Promise {
@@ -285,6 +305,19 @@ impl Datum {
         let filter = events::read_filter(filter).map_err(|e| error_to_js(&e))?;
         let instance = Rc::clone(&self.instance);
         Ok(Feed::new(move || instance.engine.events(filter.clone())))
+    }
+
+    /// What this instance does.
+    ///
+    /// # Errors
+    /// Fails with `invalidArgument`, naming the field of the filter.
+    #[wasm_bindgen(js_name = watchActivity)]
+    pub fn watch_activity(&self, filter: &JsValue) -> Result<Feed, JsValue> {
+        let user = read_user_option(filter).map_err(|e| error_to_js(&e))?;
+        let instance = Rc::clone(&self.instance);
+        Ok(Feed::new(move || {
+            instance.engine.watch_activity(user.clone())
+        }))
     }
 
     /// Counters since the instance was opened.

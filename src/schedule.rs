@@ -17,6 +17,7 @@ pub use crate::schedule::outcome::{CycleOutcome, Left, Reach};
 pub mod cycle;
 pub mod moment;
 pub mod outcome;
+pub mod why;
 
 /// The least time between a cycle that failed, or was skipped, and the next automatic one, in
 /// milliseconds: no config makes the schedule spin.

@@ -24,6 +24,8 @@ mod query_reference;
 #[path = "unit/query_support.rs"]
 mod query_support;
 
+#[path = "stories/activity.rs"]
+mod activity;
 #[path = "stories/adoption.rs"]
 mod adoption;
 #[path = "stories/auto_sync.rs"]
@@ -42,6 +44,10 @@ mod cycles;
 mod dead_letters;
 #[path = "stories/deletions.rs"]
 mod deletions;
+#[path = "stories/explain_operation.rs"]
+mod explain_operation;
+#[path = "stories/explain_sync.rs"]
+mod explain_sync;
 #[path = "stories/feeds.rs"]
 mod feeds;
 #[path = "stories/group_commit.rs"]

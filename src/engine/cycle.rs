@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::activity::ActivityHub;
 use crate::engine::cycle::batch_size::BatchSize;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::device_report::report_device;
@@ -33,6 +34,7 @@ use crate::util::cell::RefCell;
 mod arrival;
 pub mod batch;
 pub mod batch_size;
+mod call;
 pub mod cancel;
 pub mod device_report;
 pub mod options;
@@ -65,6 +67,8 @@ pub struct Cycle<'a, S, R, H> {
     pub hub: &'a StatusHub,
     /// Receives the events.
     pub events: &'a EventHub,
+    /// Receives what is done.
+    pub(crate) activity: &'a Rc<ActivityHub>,
     /// How many operations go into one push.
     pub batch_size: &'a BatchSize,
     /// How many rows go into one page.
@@ -159,8 +163,16 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
         }
         server::confirm_server(self).await?;
         Resolving(self).ask_again().await?;
-        let push = |from, to| Push::new(self, ProgressRange::new(from, to)).run();
-        let pull = async |from, to| Pull::new(self, ProgressRange::new(from, to)).run().await;
+        let push = async |from, to| {
+            let phase = self.begin_phase("push");
+            let pushed = Push::new(self, ProgressRange::new(from, to)).run().await;
+            self.end_phase(phase, pushed)
+        };
+        let pull = async |from, to| {
+            let phase = self.begin_phase("pull");
+            let pulled = Pull::new(self, ProgressRange::new(from, to)).run().await;
+            self.end_phase(phase, pulled)
+        };
         let notes = &self.notes;
         let direction = match self.settings.direction {
             // A push that names no epoch would be taken by any: delayed over a restore, it would be

@@ -2,10 +2,11 @@
 //! transaction, appended at a known head, and applied once they are durable. If another tab appends
 //! first, the plan is made again.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 
+use crate::engine::activity::ActivityHub;
 use crate::engine::database::group_commit::WriteQueue;
 pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
@@ -23,6 +24,7 @@ use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
 
 pub mod commit;
+mod commit_activity;
 pub mod group_commit;
 pub mod memory;
 mod migration;
@@ -76,6 +78,7 @@ pub struct Database<S, H> {
     waiting: RefCell<WriteQueue>,
     unsaved: RefCell<Salvage>,
     counts: Cell<Counts>,
+    activity: OnceCell<Rc<ActivityHub>>,
     closed: Cell<bool>,
     /// Closed for good.
     ended: Cell<bool>,
@@ -113,6 +116,7 @@ impl<S: Store, H: Host> Database<S, H> {
             waiting: RefCell::default(),
             unsaved: RefCell::default(),
             counts: Cell::default(),
+            activity: OnceCell::new(),
             closed: Cell::new(false),
             ended: Cell::new(false),
             gone: RefCell::default(),
@@ -204,6 +208,11 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Calls `look` now, and after each change.
     pub(super) fn on_spaces(&self, look: Rc<dyn Fn(&Replica) -> News>) {
         self.memory.set_on_spaces(OnSpaces(look));
+    }
+
+    /// Tells of every later commit.
+    pub(super) fn tell_commits(&self, activity: &Rc<ActivityHub>) {
+        let _ = self.activity.set(Rc::clone(activity));
     }
 
     /// Calls `on_log_end` when the log is gone.

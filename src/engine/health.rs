@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::engine::activity;
 use crate::engine::{Backing, HealthCheck};
 use crate::model::error::{Code, Result};
 use crate::model::status::{Health, LocalHealth, RemoteHealth, SyncStatus};
@@ -30,12 +31,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
     /// reached is a result, not an error.
     pub async fn check(self, user_id: Option<String>) -> Result<Health> {
         self.engine.check_open()?;
-        let hub = match user_id.or_else(|| self.engine.current_user()) {
-            Some(user_id) => Some(self.engine.status_hub(&user_id)?),
+        let user_id = user_id.or_else(|| self.engine.current_user());
+        let hub = match &user_id {
+            Some(user_id) => Some(self.engine.status_hub(user_id)?),
             None => None,
         };
         self.engine.counters.count_request();
-        let remote = match self.engine.remote.health().await {
+        let user_id = user_id.unwrap_or_default();
+        let span = self.engine.activity.lone("health", &user_id);
+        let answer = self.engine.remote.health().await;
+        activity::end(span, answer.as_ref().err());
+        let remote = match answer {
             Ok(true) => RemoteHealth::Healthy,
             Ok(false) => RemoteHealth::Unhealthy,
             Err(error) => match error.code() {

@@ -101,6 +101,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         )
         .await
         .map_err(|e| self.not_opened(e.for_user(user_id)))?;
+        db.tell_commits(&self.activity);
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
         tell_spaces(&user, &self.events, &self.host);
@@ -260,5 +261,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             hub.close();
         }
         self.events.close();
+        self.activity.close();
     }
 }

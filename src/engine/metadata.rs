@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::engine::activity;
 use crate::engine::{Backing, Metadata, User};
 use crate::log::commit::Event;
 use crate::log::facts::Facts;
@@ -48,7 +49,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     pub async fn remote(self, user_id: &str) -> Result<Option<SyncMetadata>> {
         self.engine.check_open()?;
         self.engine.status_hub(user_id)?;
-        let Some(bytes) = self.engine.remote.metadata(user_id).await? else {
+        let span = self.engine.activity.lone("metadata", user_id);
+        let answer = self.engine.remote.metadata(user_id).await;
+        activity::end(span, answer.as_ref().err());
+        let Some(bytes) = answer? else {
             return Ok(None);
         };
         Ok(merge_devices(user_id, &read_reply(&bytes)?))
@@ -78,7 +82,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
             ));
         };
         let unknown = |why| Ok((MetadataComparison::Unknown, why));
-        let Some(bytes) = self.engine.remote.compared_metadata(user_id).await? else {
+        let span = self.engine.activity.lone("metadata", user_id);
+        let answer = self.engine.remote.compared_metadata(user_id).await;
+        activity::end(span, answer.as_ref().err());
+        let Some(bytes) = answer? else {
             return unknown("The remote keeps no metadata, so there is nothing to compare with.");
         };
         // What devices have said of themselves says nothing about the rows that the remote has.
@@ -164,7 +171,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     pub async fn clear(self, user_id: &str, local: bool, remote: bool) -> Result<()> {
         let user = self.engine.user(user_id).await?;
         if remote {
-            self.engine.remote.clear_metadata(user_id).await?;
+            let span = self.engine.activity.lone("clearMetadata", user_id);
+            let answer = self.engine.remote.clear_metadata(user_id).await;
+            activity::end(span, answer.as_ref().err());
+            answer?;
         }
         if local {
             let turn = user.cycle.turn.lock().await;

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use crate::engine::activity;
 use crate::engine::cycle::cancel::Cancel;
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, Network, User};
@@ -71,9 +72,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Network<'_, B, R, H> {
             ..self.engine.realtime().poll_request(user)
         };
         self.engine.counters.count_request();
+        let span = self.engine.activity.lone("probe", &user.id);
         let answer = cancel
             .run(self.engine.remote.pull(&user.id, &request))
             .await;
+        activity::end(span, answer.as_ref().err());
         let reached = cancel.reason().is_none()
             && answer.map_or_else(
                 // What fails before a response, such as a function for headers, says nothing; what

@@ -7,6 +7,7 @@ use std::pin::pin;
 
 use futures_util::future::select;
 
+use crate::engine::activity;
 use crate::engine::auto_sync::Signal;
 use crate::engine::{Backing, RealtimeLoop, User};
 use crate::model::config::{Jitter, Retry};
@@ -172,7 +173,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
         hint: &mut dyn FnMut(),
     ) -> Result<()> {
         if !realtime.polls.get() {
-            match self.engine.remote.hints(user_id, hint).await? {
+            let span = self.engine.activity.lone("stream", user_id);
+            let ended = self.engine.remote.hints(user_id, hint).await;
+            activity::end(span, ended.as_ref().err());
+            match ended? {
                 Hints::Ended => return Ok(()),
                 Hints::NoStream => {}
                 Hints::Never => {
@@ -196,7 +200,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> RealtimeLoop<'_, B, R, H> {
                 without_progress = 0;
             }
             let began = self.engine.host.elapsed_ms();
-            let has_changes = match self.engine.remote.pull(user_id, &request).await? {
+            let span = self.engine.activity.lone("poll", user_id);
+            let answer = self.engine.remote.pull(user_id, &request).await;
+            activity::end(span, answer.as_ref().err());
+            let has_changes = match answer? {
                 Pulled::CursorGone => true,
                 Pulled::Page(bytes) => {
                     let page = parse_page(&bytes)?;

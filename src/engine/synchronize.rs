@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::resolvers::{Choice, Resolver, Resolvers};
-use crate::engine::cycle::{Cycle, PhaseNotes};
+use crate::engine::cycle::{Cycle, PhaseNotes, report};
 use crate::engine::tabs::lock_name;
 use crate::engine::{Backing, Engine, User};
 use crate::model::config::resolver::Builtin;
@@ -249,6 +249,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
             cancel,
             hub: &user.hub,
             events: &self.events,
+            activity: &self.activity,
             batch_size: &user.cycle.batch_size,
             page_size: &user.cycle.page_size,
             notes: PhaseNotes::default(),
@@ -268,7 +269,9 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         self.tabs().await_end(user).await;
         let recorded = user.db.peek(|replica| replica.facts().last_sync);
         let began = user.tab.begin_cycle(self.host.now_ms(), recorded);
+        let span = report::begin_cycle(&cycle, options.automatic);
         let result = cycle.run(began).await;
+        report::end_cycle(span, &result);
         drop(lock);
         self.tabs().end_cycle(user);
         result

@@ -184,11 +184,6 @@ fn tell_change(events: &EventHub, source: Source, user_id: &str, now: u64, chang
     {
         return;
     }
-    let source = match source {
-        Source::Local => "local",
-        Source::Remote => "remote",
-        Source::OtherTab => "otherTab",
-    };
     events.tell(
         Topic::DataChanged,
         user_id,
@@ -196,7 +191,7 @@ fn tell_change(events: &EventHub, source: Source, user_id: &str, now: u64, chang
         now,
         &mut |out| {
             Table(&changed.entity).put(out);
-            put_text(out, "source", source);
+            put_text(out, "source", source.name());
             for (key, wanted) in [
                 ("created", RowChange::Created),
                 ("updated", RowChange::Updated),

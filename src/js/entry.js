@@ -2,8 +2,9 @@
 // express. What it wraps costs a call of JavaScript more. It must work unchanged under
 // every bundler.
 
-import { Datum as Engine, DatumError, Manager, readConfig } from "./datum_sync.js";
-import { loadChain, loadEngine, loadOthers, whenWhole } from "./load.js";
+import { show, state } from "./console.js";
+import { Datum as Engine, DatumError, Feed, FeedIterator, Manager, SpaceManager, readConfig } from "./datum_sync.js";
+import { loadChain, loadEngine, loadOthers, loadTrack, whenWhole } from "./load.js";
 import { QueryBuilder } from "./query-builder.js";
 import { makeReport, noteConfig } from "./report.js";
 
@@ -14,6 +15,13 @@ export { DatumError, Manager, QueryBuilder };
 export const Datum = extend(Engine);
 
 extendManager(Manager.prototype);
+
+show(Datum, "Datum", (datum) => state(datum, open.has(datum)));
+show(Manager, "Manager", ({ entity }) => `of ${entity}`);
+show(SpaceManager, "SpaceManager");
+show(Feed, "Feed");
+show(FeedIterator, "FeedIterator");
+show(QueryBuilder, "QueryBuilder");
 
 /** The instances by name, from the beginning of their opening until they are closed. */
 const instances = new Map();
@@ -27,13 +35,14 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const { adopt, close, events, report } = Class.prototype;
+  const { adopt, close, events, report, watchActivity } = Class.prototype;
   delete Class.prototype.adopt;
   const members = {
     initialize: { value: (config) => initialize({ open: openEngine, adopt }, config, places(new Error().stack)) },
     instance: { get: instance },
     version: { value: VERSION },
     isInitialized: { get: () => open.size > 0 },
+    instances: { get: () => Object.freeze([...open]) },
   };
   for (const member of Object.values(members)) member.configurable = true;
   Object.defineProperties(Class, members);
@@ -45,6 +54,9 @@ function extend(Class) {
   Class.prototype.watchCurrentUser = function () {
     const feed = events.call(this, { type: ["userSwitched", "signedOut"] });
     return { [Symbol.asyncIterator]: () => userIterator(this, feed[Symbol.asyncIterator]()) };
+  };
+  Class.prototype.watchActivity = function (filter) {
+    return feedOf(Promise.resolve(whenWhole(() => [watchActivity.call(this, filter)])), 0);
   };
   // The engine has only the log.
   Class.prototype.report = async function (userId) {
@@ -112,9 +124,12 @@ async function begin(engine, name, given, config, calledAt) {
       });
       await loading;
       entry.datum = await engine.open(config);
+      Object.defineProperty(entry.datum, "name", { value: name, enumerable: true });
       loadOthers();
       noteConfig(entry.datum, config.values);
       open.add(entry.datum);
+      // Without the file there is no track, and all else works.
+      if (config.data.performanceTrack) loadTrack().then(({ draw }) => draw(entry.datum.watchActivity(), name)).catch(() => {});
       return entry.datum;
     } catch (error) {
       // A failed attempt may be repeated.

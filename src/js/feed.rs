@@ -7,6 +7,7 @@ use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use crate::engine::activity::ActivityReader;
 use crate::engine::cycle::cancel::{Cancel, Stop};
 use crate::engine::events::Reader;
 use crate::engine::status_feed::{StatusHub, StatusReader};
@@ -122,6 +123,19 @@ impl LoopReader for Reader {
         Box::pin(async move {
             let event = Self::next(&self).await;
             event.map(|event| decode(&event.text)).transpose()
+        })
+    }
+
+    fn end(&self) {
+        Self::end(self);
+    }
+}
+
+impl LoopReader for ActivityReader {
+    fn next(self: Rc<Self>) -> Next {
+        Box::pin(async move {
+            let activity = Self::next(&self).await;
+            activity.map(|text| decode(&text)).transpose()
         })
     }
 

@@ -66,6 +66,9 @@ export async function loadChain() {
   }
 }
 
+/** Loads what shows the activity in the performance timeline. */
+export const loadTrack = () => (import.meta.env?.PROD ? import(new URL("performance-track.js", import.meta.url).href) : import("./performance-track.js"));
+
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
 async function get(part, link) {
   const causes = [];

@@ -272,6 +272,7 @@ export const CONFIG = {
   onMigrationError: live((value) => typeof value === "function" || refuse("must be a function.")),
   excludedSyncUserIds: list(text),
   realtime: flag,
+  performanceTrack: flag,
   flushOnLeave: flag,
   backgroundSync: flag,
   autoStartSync: flag,

@@ -1174,9 +1174,9 @@ export type WaitReasonName =
   | NextSyncReason
   /** It was sent, and the answer has not come. */
   | "inFlight"
-  /** An operation that it depends on, or an earlier one of its entity, is not settled. */
+  /** An operation that it depends on, or an earlier one of its entity, waits itself: the text says why. */
   | "blocked"
-  /** A conflict of its entity, or of one that it depends on, is undecided. */
+  /** A conflict of its entity is undecided. */
   | "conflict"
   /** The remote has rejected it, or one that it depends on. */
   | "deadLetter"
@@ -1186,7 +1186,7 @@ export type WaitReasonName =
   | "deletesHeld"
   /** `defaultSyncDirection` is `"pullOnly"`. */
   | "pullOnly"
-  /** Its space is one that the user may not write in any more, or that the remote does not know. */
+  /** It is in a shared space, and the remote has not said that it has spaces; or its entity is on its way to another space. */
   | "space"
   /** Another server answers than the one that the data belongs to. */
   | "otherServer"
@@ -1238,9 +1238,11 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   static readonly version: string;
   /** Whether {@link Datum.instance} may be read. */
   static readonly isInitialized: boolean;
-  /** The open instances of this page, the oldest first: for the browser's console. It keeps none of them from being collected. */
+  /** The open instances of this page, the oldest first: for the browser's console. */
   static readonly instances: readonly Datum[];
 
+  /** The `name` of its config. */
+  readonly name: string;
   /** The user of `manager` calls that name none. */
   readonly currentUserId: string | null;
   /**
@@ -1389,8 +1391,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   /** Returns the number of pending operations. */
   pendingCount(userId: string): Promise<number>;
   /**
-   * Explains why an operation has not been sent yet, and what mends that: one of the user's outbox, or a dead letter by its `opId`. For the current
-   * user, unless the options name another. Rejects with `invalidArgument`, `noUser`, and `notFound` if the operation has left the outbox.
+   * Explains why an operation has not been sent yet, and what mends that: one of the user's outbox (or the one that it was merged into), or a dead
+   * letter, by its `opId`. For the current user, unless the options name another. Rejects with `invalidArgument`, `noUser`, and `notFound` if it has left the outbox.
    *
    * @example
    * const { reasons } = await datum.explainOperation(operation.opId);
@@ -2222,15 +2224,17 @@ export interface Activity {
   readonly answer?: "cursorGone" | "tooLarge";
   /** The body of a push. */
   readonly bytesSent?: number;
-  /** The body of an answer; of a commit, the bytes written. */
+  /** The body of an answer. */
   readonly bytesReceived?: number;
+  /** Of a commit: the size of its record, without long bodies. */
+  readonly bytes?: number;
   /** Of a push: how many were sent. Of a cycle or phase: how many were pushed. */
   readonly operations?: number;
   /** Of a cycle or phase: how many rows were pulled. */
   readonly rows?: number;
   /** Of a pull: how many rows were asked for at most. */
   readonly limit?: number;
-  /** Of a commit: whose it is. `otherTab`: this tab has read what another one wrote. */
+  /** Of a commit: whose it is. `otherTab`: this tab has read what another one wrote. One that another tab was ahead of is `cancelled`, and made again. */
   readonly source?: "local" | "remote" | "otherTab";
   /** How many activities the loop lost before this one, because it was too slow. */
   readonly dropped?: number;

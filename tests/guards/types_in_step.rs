@@ -20,6 +20,8 @@ fn classes_have_the_members_that_are_exported() {
     assert!(entry.contains("Class.prototype[Symbol.asyncDispose] ="));
     assert!(entry.contains("Class.prototype.watchCurrentUser ="));
     datum.insert("watchCurrentUser".to_owned());
+    assert!(entry.contains("Object.defineProperty(entry.datum, \"name\""));
+    datum.insert("name".to_owned());
     equal("class Datum", &class("Datum"), &datum);
     let mut manager = exported("Manager");
     // The entry makes other methods of these.
@@ -172,6 +174,9 @@ fn interfaces_have_the_members_that_serde_writes() {
         ("LogoutResult", "LogoutResult"),
         ("ImportResult", "ImportResult"),
         ("Metrics", "Metrics"),
+        ("NextSyncExplanation", "NextSyncExplanation"),
+        ("OperationExplanation", "OperationExplanation"),
+        ("WaitReason", "WaitReason"),
         ("DatumErrorJson", "ErrorJson"),
     ] {
         let written = serialized(of);
@@ -221,7 +226,10 @@ fn unions_have_the_names_of_their_tables() {
         &union("MetadataComparison"),
         &variants("MetadataComparison"),
     );
+    let reasons = &union("NextSyncReason") | &union("WaitReasonName");
+    equal("WaitReasonName", &reasons, &variants("Reason"));
     for (name, member, of) in [
+        ("OperationExplanation", "state", "WaitState"),
         ("SyncStatus", "phase", "Phase"),
         ("Health", "status", "HealthState"),
         ("Health", "local", "LocalHealth"),
@@ -364,6 +372,11 @@ fn options_have_the_keys_that_are_read() {
         &read("logout"),
     );
     equal("EventFilter", &interface("EventFilter"), &read("filter"));
+    equal(
+        "ActivityFilter",
+        &interface("ActivityFilter"),
+        &read("user"),
+    );
 }
 
 /// The fields that the engine owns are listed on both sides of the border.

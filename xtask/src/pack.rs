@@ -35,10 +35,12 @@ const WORKER_TYPES: &str = "service-worker.d.ts";
 /// For apps with migrations; others do not load them.
 const MIGRATIONS: &str = "migrations.js";
 const CHAIN: &str = "migration-chain.js";
+/// For apps that want to see what an instance does in the performance timeline.
+const TRACK: &str = "performance-track.js";
 const MIGRATIONS_TYPES: &str = "migrations.d.ts";
 const INLINE: &str = "inline.js";
 /// What the entry imports.
-const ENTRY_PARTS: [&str; 3] = ["report.js", "load.js", "query-builder.js"];
+const ENTRY_PARTS: [&str; 4] = ["report.js", "load.js", "query-builder.js", "console.js"];
 /// What only tests and Node load, as it is written: the entry in Node, and the remote in memory.
 const UNBUNDLED: [&str; 7] = [
     "node.js",
@@ -232,7 +234,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let inlined: Vec<&Path> = inlined.iter().map(PathBuf::as_path).collect();
     script(context, "inline", &inlined)?;
     bundle(context, &sources.join(MAIN), folder, &build)?;
-    for name in [WORKER, MIGRATIONS, CHAIN] {
+    for name in [WORKER, MIGRATIONS, CHAIN, TRACK] {
         minify(context, &sources.join(name), &folder.join(name), &[])?;
     }
     for name in UNBUNDLED {
@@ -293,6 +295,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
             "--bundle",
             &format!("--external:./{INLINE}"),
             &format!("--external:./{CHAIN}"),
+            &format!("--external:./{TRACK}"),
             &format!("--inject:{}", microtask.display()),
             &format!("--define:VERSION=\"{}\"", context.version),
             &format!("--define:BUILD=\"{}\"", build.id),
@@ -301,7 +304,7 @@ fn bundle(context: &Context, entry: &Path, folder: &Path, build: &Build) -> Resu
     )?;
     // These requests are expressions, which bundlers warn of.
     let mut text = fs::read_to_string(&file).because("reading the bundle")?;
-    for name in [INLINE, CHAIN] {
+    for name in [INLINE, CHAIN, TRACK] {
         let request = format!("import(new URL(\"{name}\"");
         if text.matches(&request).count() != 1 {
             return Err(Failure::new(format!("{ENTRY} must have {request} once")));

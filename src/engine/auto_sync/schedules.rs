@@ -51,6 +51,10 @@ impl Schedules {
         self.hidden.replace(hidden) != hidden
     }
 
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden.get()
+    }
+
     /// Returns true if this tab leads and is visible.
     pub(super) fn are_active(&self) -> bool {
         self.leads.get() && !self.hidden.get()
@@ -87,7 +91,7 @@ impl Schedules {
         self.get(user_id, Schedule::is_started).unwrap_or_default()
     }
 
-    pub(super) fn get<T>(&self, user_id: &str, look: impl FnOnce(&Schedule) -> T) -> Option<T> {
+    pub(crate) fn get<T>(&self, user_id: &str, look: impl FnOnce(&Schedule) -> T) -> Option<T> {
         self.users.borrow().get(user_id).map(look)
     }
 

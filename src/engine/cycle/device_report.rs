@@ -2,6 +2,7 @@
 //! request.
 
 use crate::engine::cycle::Cycle;
+use crate::engine::cycle::call::Call;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::log::segment::checksum;
 use crate::model::error::{Code, Result};
@@ -37,7 +38,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
     record.user_id = Some(user_id.clone());
     match cycle
-        .attempt(&worth_another_try, || {
+        .attempt(&Call::new("putMetadata"), &worth_another_try, || {
             cycle.remote.put_metadata(&user_id, &record)
         })
         .await

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use futures_util::future::{LocalBoxFuture, join};
 
+use crate::engine::cycle::call::Call;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::confirm::confirm;
@@ -298,6 +299,8 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             };
             let size = cycle.page_size;
             let (known, asked_at) = (size.known(), Cell::new((0, 0)));
+            let rows = || size.limit(limit);
+            let call = Call::of("pull", "limit", &rows);
             let ask = async || {
                 let limit = size.limit(limit);
                 asked_at.set((cycle.host.now_ms(), cycle.host.elapsed_ms()));
@@ -313,7 +316,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             let worth = |error: &Error| {
                 worth_another_try(error) || (may_be_too_much(error) && size.known() != known)
             };
-            let answer = cycle.attempt(&worth, ask).await;
+            let answer = cycle.attempt(&call, &worth, ask).await;
             if answer.is_err() && cycle.cancel.reason() == Some(Stop::Timeout) {
                 size.too_slow(size.limit(limit));
             }

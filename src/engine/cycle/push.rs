@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use crate::engine::cycle::batch::{AROUND, after, on_the_wire, ready, request, wire_data};
+use crate::engine::cycle::call::Call;
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::progress::ProgressRange;
 use crate::engine::cycle::push::search::Search;
@@ -385,7 +386,7 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
         );
         // A search sends each push once.
         let once = self.search.borrow().is_on() || self.cycle.notes.pull_failed.get();
-        let several = batch.len() > 1;
+        let (size, several) = (|| batch.len(), batch.len() > 1);
         let worth = |error: &Error| {
             worth_another_try(error)
                 && (!once || error.code() == Code::RateLimited)
@@ -415,7 +416,8 @@ impl<'c, S: Store, R: Remote, H: Host> Push<'c, S, R, H> {
                 Pushed::TooLarge => Ok(Some(pushed)),
             }
         };
-        Ok(match self.cycle.attempt(&worth, push).await? {
+        let call = Call::of("push", "operations", &size);
+        Ok(match self.cycle.attempt(&call, &worth, push).await? {
             Some(Pushed::Reply { bytes, sent }) => {
                 let mut tally = self.cycle.tally.borrow_mut();
                 tally.bytes_pushed = tally.bytes_pushed.saturating_add(sent);

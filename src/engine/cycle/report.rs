@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::conflict::{Conflict, Decision, Resolution};
+use crate::engine::activity::{ActivityKind, Span};
 use crate::engine::cycle::cancel::Stop;
 use crate::engine::cycle::{Cycle, resolve};
 use crate::engine::events::Topic;
@@ -164,6 +165,36 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             .tell(topic, &user_id, entity, self.host.now_ms(), fill);
     }
 
+    pub(super) fn begin_phase(&self, name: &str) -> Option<(Span, u64, u64)> {
+        if !self.activity.is_watched() {
+            return None;
+        }
+        let user_id = self.hub.current().user_id.clone();
+        let span = self
+            .activity
+            .begin(ActivityKind::Phase, name, &user_id, &|_| {})?;
+        let tally = self.tally.borrow();
+        Some((span, tally.pushed_count, tally.pulled_count))
+    }
+
+    /// Tells the end of a phase; returns its result.
+    pub(super) fn end_phase(
+        &self,
+        phase: Option<(Span, u64, u64)>,
+        result: Result<()>,
+    ) -> Result<()> {
+        if let Some((mut span, pushed, pulled)) = phase {
+            let tally = self.tally.borrow();
+            put_work(
+                span.note(),
+                tally.pushed_count.saturating_sub(pushed),
+                tally.pulled_count.saturating_sub(pulled),
+            );
+            span.end(result.as_ref().err());
+        }
+        result
+    }
+
     pub(super) fn tell_started(&self) {
         self.tell(Topic::SyncStarted, None, &mut |out| {
             put(out, "direction", self.settings.direction.name());
@@ -300,4 +331,46 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             );
         }
     }
+}
+
+/// Tells that a cycle begins.
+pub(crate) fn begin_cycle<S: Store, R: Remote, H: Host>(
+    cycle: &Cycle<'_, S, R, H>,
+    automatic: bool,
+) -> Option<Span> {
+    if !cycle.activity.is_watched() {
+        return None;
+    }
+    let user_id = cycle.hub.current().user_id.clone();
+    let name = cycle.settings.direction.name();
+    let fill = |out: &mut String| put(out, "automatic", &automatic);
+    cycle
+        .activity
+        .begin(ActivityKind::Cycle, name, &user_id, &fill)
+}
+
+/// Tells that a cycle has ended.
+pub(crate) fn end_cycle(span: Option<Span>, result: &Result<SyncResult>) {
+    let Some(mut span) = span else {
+        return;
+    };
+    match result {
+        // Dropped, it was cancelled.
+        Ok(result) if result.was_cancelled => {}
+        Ok(result) => {
+            put_work(span.note(), result.pushed_count, result.pulled_count);
+            put(span.note(), "bytesSent", &result.bytes_pushed);
+            put(span.note(), "bytesReceived", &result.bytes_pulled);
+            match &result.error {
+                Some(error) => span.end_with(error.code, error.status),
+                None => span.end(None),
+            }
+        }
+        Err(error) => span.end(Some(error)),
+    }
+}
+
+fn put_work(out: &mut String, pushed: u64, pulled: u64) {
+    put(out, "operations", &pushed);
+    put(out, "rows", &pulled);
 }

@@ -2,6 +2,7 @@
 //! nothing is pushed or offered, and none of its rows is applied.
 
 use crate::engine::cycle::Cycle;
+use crate::engine::cycle::call::Call;
 use crate::engine::cycle::retry::worth_another_try;
 use crate::log::commit::Event;
 use crate::log::known_server::{KnownServer, Meeting, ServerNews};
@@ -59,7 +60,8 @@ pub(crate) async fn confirm_server<S: Store, R: Remote, H: Host>(
 async fn ask<S: Store, R: Remote, H: Host>(cycle: &Cycle<'_, S, R, H>) -> Result<()> {
     let user_id = cycle.db.read(|replica| replica.user_id().to_owned());
     let ask = || cycle.remote.metadata(&user_id);
-    let id = match cycle.attempt(&worth_another_try, ask).await? {
+    let call = Call::new("metadata");
+    let id = match cycle.attempt(&call, &worth_another_try, ask).await? {
         Some(bytes) => read_reply(&bytes)?.server_id,
         None => None,
     };

@@ -1,5 +1,6 @@
 //! The commit loop: plan against the head, append, apply, and plan again if another tab was first.
 
+use crate::engine::database::commit_activity::{began, tell_append, tell_read};
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{
     Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
@@ -186,7 +187,12 @@ impl<S: Store, H: Host> Database<S, H> {
             checkpoint: superseded,
         };
         let mut counts = self.counts.get();
-        match self.store.append(append, durability).await {
+        let began = began(self);
+        let appended = self.store.append(append, durability).await;
+        if let Some(began) = began {
+            tell_append(self, began, source, bytes, &appended);
+        }
+        match appended {
             Ok(()) => {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
@@ -267,12 +273,16 @@ impl<S: Store, H: Host> Database<S, H> {
     pub(super) async fn catch_up_in_turn(&self) -> Result<()> {
         self.check_open()?;
         let (head, user_id) = self.peek(|replica| (replica.head(), replica.user_id().to_owned()));
+        let began = began(self);
         let tail = self.store.tail(head).await;
         let Some(tail) = salvage::salvaged(self, tail).await? else {
             return Ok(());
         };
         match tail {
             Tail::Records(records) => {
+                if let (Some(began), false) = (began, records.is_empty()) {
+                    tell_read(self, began);
+                }
                 self.update(|replica| {
                     let mut records = records.iter();
                     records.try_for_each(|(seq, record)| replica.apply_record(*seq, record))

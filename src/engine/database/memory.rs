@@ -21,6 +21,17 @@ pub enum Source {
     OtherTab,
 }
 
+impl Source {
+    /// Returns its public name.
+    pub(in crate::engine) const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::OtherTab => "otherTab",
+        }
+    }
+}
+
 /// Called with the changes that each commit makes for readers; returns false to stop listening.
 #[derive(Clone)]
 pub struct Listener(pub Rc<dyn Fn(Source, Vec<Changed>) -> bool>);
