@@ -2,7 +2,7 @@
 // express. What it wraps costs a call of JavaScript more. It must work unchanged under
 // every bundler.
 
-import { show, state } from "./console.js";
+import { label, show, state, tag } from "./console.js";
 import { Datum as Engine, DatumError, Feed, FeedIterator, Manager, SpaceManager, readConfig } from "./datum_sync.js";
 import { loadChain, loadEngine, loadOthers, loadTrack, whenWhole } from "./load.js";
 import { QueryBuilder } from "./query-builder.js";
@@ -35,7 +35,7 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const { adopt, close, events, report, watchActivity } = Class.prototype;
+  const { adopt, close, events, manager, report, watchActivity } = Class.prototype;
   delete Class.prototype.adopt;
   const members = {
     initialize: { value: (config) => initialize({ open: openEngine, adopt }, config, places(new Error().stack)) },
@@ -54,6 +54,9 @@ function extend(Class) {
   Class.prototype.watchCurrentUser = function () {
     const feed = events.call(this, { type: ["userSwitched", "signedOut"] });
     return { [Symbol.asyncIterator]: () => userIterator(this, feed[Symbol.asyncIterator]()) };
+  };
+  Class.prototype.manager = function (entity) {
+    return Object.defineProperty(manager.call(this, entity), Symbol.toStringTag, tag(`Manager of ${entity}`));
   };
   Class.prototype.watchActivity = function (filter) {
     return feedOf(Promise.resolve(whenWhole(() => [watchActivity.call(this, filter)])), 0);
@@ -124,7 +127,7 @@ async function begin(engine, name, given, config, calledAt) {
       });
       await loading;
       entry.datum = await engine.open(config);
-      Object.defineProperty(entry.datum, "name", { value: name, enumerable: true });
+      label(entry.datum, name, () => open.has(entry.datum));
       loadOthers();
       noteConfig(entry.datum, config.values);
       open.add(entry.datum);

@@ -4,8 +4,8 @@
 const RETRYABLE = new Set(["offline", "network", "timeout", "cancelled", "serverError", "rateLimited", "storageBlocked"]);
 const DETAILS = ["userId", "entity", "entityId", "status", "retryAfterMs"];
 
-/** Every rejection of the package. */
-export class DatumError extends Error {
+/** Every rejection of the package. A console shows the name of the class, which a minifier leaves to a property. */
+export const { DatumError } = { DatumError: class extends Error {
   constructor(code, message, detail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
@@ -20,7 +20,7 @@ export class DatumError extends Error {
     if (this.cause !== undefined) json.cause = say(this.cause);
     return json;
   }
-}
+} };
 // On the prototype, as for Error, so that a minifier cannot rename it and a log does not repeat it.
 Object.defineProperty(DatumError.prototype, "name", { value: "DatumError", configurable: true, writable: true });
 

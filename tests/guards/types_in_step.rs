@@ -20,7 +20,7 @@ fn classes_have_the_members_that_are_exported() {
     assert!(entry.contains("Class.prototype[Symbol.asyncDispose] ="));
     assert!(entry.contains("Class.prototype.watchCurrentUser ="));
     datum.insert("watchCurrentUser".to_owned());
-    assert!(entry.contains("Object.defineProperty(entry.datum, \"name\""));
+    assert!(entry.contains("label(entry.datum, name,"));
     datum.insert("name".to_owned());
     equal("class Datum", &class("Datum"), &datum);
     let mut manager = exported("Manager");
@@ -142,7 +142,7 @@ fn objects_that_are_set_by_hand_have_their_members() {
 #[test]
 fn errors_have_their_members_and_codes() {
     let support = file("src/js/support.js");
-    let body = block(&support, "class DatumError extends Error");
+    let body = block(&support, "DatumError: class extends Error");
     let mut shipped = constant("src/js/support.js", "DETAILS", 0);
     for part in body.split("this.").skip(1) {
         let (name, rest) = part.split_at(part.find(|c: char| !c.is_alphanumeric()).unwrap());
