@@ -87,6 +87,8 @@ impl Reason {
 
 const HIDDEN: &str = "This tab is hidden, and runs no cycles by itself. They go on once it is visible, or in another tab that is; `synchronize` does not wait.";
 
+const ELECTING: &str = "This tab does not run the automatic cycles, and no other has announced that it does. A visible tab takes over by itself; `synchronize` does not need that.";
+
 impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     /// Explains when the next automatic cycle of a user begins, or why none does.
     ///
@@ -142,34 +144,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
         if user.hub.current().status == SyncState::Syncing {
             return none(Reason::Running, "A cycle runs in another tab.");
         }
-        if !engine.auto_sync().leads() {
-            return self.elsewhere(&user);
+        let plan = (!engine.auto_sync().leads()).then(|| user.tab.leader_plan());
+        if let Some(Some((at, _))) = &plan {
+            return elsewhere(at.as_deref());
         }
-        if engine.schedules.is_hidden() {
-            return none(Reason::Hidden, HIDDEN);
-        }
-        self.planned(&user, error)
-    }
-
-    /// Explains the plan of the tab that leads.
-    fn elsewhere(self, user: &UserOf<B, H>) -> (Reason, Option<u64>, String) {
-        match user.tab.leader_plan() {
-            Some((Some(at), _)) => (
-                Reason::OtherTab,
-                crate::util::time::parse(&at),
-                "Another tab runs the automatic cycles, and has announced this time.".to_owned(),
-            ),
-            Some((None, _)) => (
-                Reason::OtherTab,
-                None,
-                "Another tab runs the automatic cycles, and has planned none for this user: ask there, or call `synchronize` here.".to_owned(),
-            ),
-            None if self.engine.schedules.is_hidden() => (Reason::Hidden, None, HIDDEN.to_owned()),
-            None => (
-                Reason::Electing,
-                None,
-                "This tab does not run the automatic cycles, and no other has announced that it does. A visible tab takes over by itself; `synchronize` does not need that.".to_owned(),
-            ),
+        let (reason, at, because) = self.planned(&user, error);
+        match reason {
+            // So it is, wherever cycles run.
+            Reason::NotStarted | Reason::Stopped => (reason, at, because),
+            _ if engine.schedules.is_hidden() => none(Reason::Hidden, HIDDEN),
+            _ if plan.is_some() => none(Reason::Electing, ELECTING),
+            _ => (reason, at, because),
         }
     }
 
@@ -257,6 +242,18 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
             outbox.filter_map(|queued| queued.rests_until(now)).min()
         })
     }
+}
+
+/// Explains the plan of another tab, which leads.
+fn elsewhere(at: Option<&str>) -> (Reason, Option<u64>, String) {
+    let because = match at {
+        Some(_) => "Another tab runs the automatic cycles, and has announced this time.",
+        None => {
+            "Another tab runs the automatic cycles, and has planned none for this user: ask there, or call `synchronize` here."
+        }
+    };
+    let at = at.and_then(crate::util::time::parse);
+    (Reason::OtherTab, at, because.to_owned())
 }
 
 /// Returns the sentence that tells of the last failure.

@@ -51,7 +51,6 @@ fn an_operation_that_goes_by_itself_says_when() {
     assert!(explained.reasons[0].until.is_some());
     assert_eq!((&*explained.entity, &*explained.entity_id), ("tasks", "t"));
 
-    // One that was merged into another is that one.
     let sent = operations(&tab)[0].clone();
     phone.fault("/push", Fault::Status(429, Some(60_000)));
     tab.sync_with("{}").unwrap_err();

@@ -154,6 +154,23 @@ fn another_tab_that_leads_is_named_with_its_plan() {
 }
 
 #[test]
+fn a_hidden_tab_tells_of_what_would_keep_it_in_any_case() {
+    let world = World::new();
+    let (phone, tab) = leading(&world);
+    phone.fault("/pull", Fault::Status(401, None));
+    tab.sync_with("{}").unwrap_err();
+    tab.engine.auto_sync().signal(Signal::Hidden);
+    none(&tab, Reason::Stopped, "switchUser");
+    // A browser takes the lead from a tab that is hidden.
+    tab.engine.auto_sync().signal(Signal::Leader(false));
+    none(&tab, Reason::Stopped, "switchUser");
+    tab.sync();
+    none(&tab, Reason::Hidden, "visible");
+    tab.engine.auto_sync().stop(None).unwrap();
+    none(&tab, Reason::NotStarted, "startAutoSync");
+}
+
+#[test]
 fn users_without_cycles_are_told_why() {
     let world = World::new();
     let config = r#"{"entities":{"tasks":{}},"autoStartSync":true,"excludedSyncUserIds":["ann"]}"#;

@@ -3,7 +3,8 @@ import { Datum, DatumError, Manager } from "datum-sync";
 import { migrations } from "datum-sync/migrations";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
-  AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, Page, PendingOperation,
+  Activity, ActivityName, AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, NextSyncExplanation, NextSyncReason,
+  OperationExplanation, Page, PendingOperation, WaitReasonName,
   CascadeDeletePreview, PullPage, PullRequest, PushReply, PushRequest, PushVerdict, RemoteAdapter, SharedSpace, SpaceManager, SpaceRole, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy, With,
 } from "datum-sync";
 
@@ -51,6 +52,7 @@ const config: DatumConfig = {
   realtime: true,
   flushOnLeave: false,
   backgroundSync: true,
+  performanceTrack: true,
   autoStartSync: true,
   autoSyncInterval: 60_000,
   syncAfterWrite: false,
@@ -225,6 +227,13 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   for await (const event of datum.events({ type: "dataChanged", entity: "tasks" })) console.log(event.created.length, event.source);
   for await (const event of datum.events()) if (event.type === "syncFailed") console.log(event.error.code);
   console.log((await datum.checkHealth()).remote, datum.metrics.staleCommits);
+  for await (const { kind, name, parent, outcome, durationMs, error, dropped } of datum.watchActivity({ userId: "ada" })) {
+    console.log(kind satisfies Activity["kind"], name satisfies ActivityName, parent?.toFixed(), outcome === "running", durationMs?.toFixed(), error?.code satisfies DatumErrorCode | undefined, dropped);
+  }
+  const next: NextSyncExplanation = await datum.explainNextSync("ada");
+  const { state, reasons }: OperationExplanation = await datum.explainOperation("op", { userId: "ada" });
+  console.log(next.at, next.reason satisfies NextSyncReason, next.because, next.error?.status, state === "stopped", reasons.map(({ reason, until }) => [reason satisfies WaitReasonName, until]));
+  console.log(Datum.instances.map(({ name, currentUserId }) => name + currentUserId));
 
   const metadata: (SyncMetadata | null)[] = [
     await datum.getSyncMetadata("ada"),
