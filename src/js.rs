@@ -283,11 +283,11 @@ impl Datum {
     /// Explains why an operation has not been sent.
     #[wasm_bindgen(js_name = explainOperation)]
     pub fn explain_operation(&self, op_id: &JsValue, options: &JsValue) -> Promise {
-        let (instance, op_id) = (Rc::clone(&self.instance), read_string(op_id, "`opId`"));
-        let user = read_user_option(options).and_then(|user| instance.engine.user_or_current(user));
-        promise(async move {
-            let explanations = instance.engine.explanations();
-            to_js(&explanations.operation(&user?, &op_id?).await?)
+        let op_id = read_string(op_id, "`opId`");
+        let engine = &self.instance.engine;
+        let user = read_user_option(options).and_then(|user| engine.user_or_current(user));
+        self.instance.query(user, |engine, user| {
+            to_js(&engine.explanations().operation(user, &op_id?)?)
         })
     }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::engine::cycle::options::Settings;
-use crate::engine::{Backing, Explanations, UserOf, check_user_id};
+use crate::engine::{Backing, Explanations, User, check_user_id};
 use crate::model::config::Options;
 use crate::model::error::{Code, ErrorJson, Result};
 use crate::model::status::SyncState;
@@ -161,7 +161,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     /// Explains this tab's plan.
     fn planned(
         self,
-        user: &UserOf<B, H>,
+        user: &User<B::Store, H>,
         error: Option<&ErrorJson>,
     ) -> (Reason, Option<u64>, String) {
         let engine = self.engine;
@@ -236,7 +236,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     }
 
     /// Returns when the first operation that the remote has postponed may be sent again.
-    fn first_postponed(self, user: &UserOf<B, H>, now: u64) -> Option<u64> {
+    fn first_postponed(self, user: &User<B::Store, H>, now: u64) -> Option<u64> {
         user.db.peek(|replica| {
             let outbox = replica.outbox().iter();
             outbox.filter_map(|queued| queued.rests_until(now)).min()

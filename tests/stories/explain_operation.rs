@@ -17,8 +17,8 @@ fn operations(tab: &Tab) -> Vec<String> {
 }
 
 fn explain(tab: &Tab, op_id: &str) -> OperationExplanation {
-    tab.run(tab.engine.explanations().operation("ann", op_id))
-        .unwrap()
+    let user = tab.engine.opened("ann").unwrap();
+    tab.engine.explanations().operation(&user, op_id).unwrap()
 }
 
 /// Asserts what keeps the last operation, and that the text names what mends it.
@@ -62,7 +62,8 @@ fn an_operation_that_goes_by_itself_says_when() {
     );
 
     tab.sync();
-    let gone = tab.run(tab.engine.explanations().operation("ann", &sent));
+    let user = tab.engine.opened("ann").unwrap();
+    let gone = tab.engine.explanations().operation(&user, &sent);
     assert_eq!(gone.unwrap_err().code(), Code::NotFound);
 }
 
@@ -269,12 +270,8 @@ fn one_in_flight_and_what_was_written_behind_it() {
         let entities = tab.engine.entities();
         entities.write("ann", "tasks", vec![write]).await.unwrap();
         let pending = tab.engine.pending().list("ann").await.unwrap();
-        let mut explained = Vec::new();
-        for pending in pending {
-            let explanations = tab.engine.explanations();
-            explained.push(explanations.operation("ann", &pending.op_id).await.unwrap());
-        }
-        explained
+        let ids = pending.iter().map(|pending| &*pending.op_id);
+        ids.map(|op_id| explain(&tab, op_id)).collect::<Vec<_>>()
     };
     let (result, explained) = tab.run(futures_util::future::join(sync, look));
     result.unwrap();

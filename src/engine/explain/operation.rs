@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::cycle::options::Settings;
 use crate::engine::cycle::server::unnamed_type;
 use crate::engine::explain::Reason;
-use crate::engine::{Backing, Explanations, UserOf};
+use crate::engine::{Backing, Explanations, User};
 use crate::log::facts::DeadLetter;
 use crate::log::known_server::Meeting;
 use crate::model::config::{Config, Options};
@@ -114,9 +114,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     /// Explains why an operation of the outbox has not been sent, or what has become of a dead letter.
     ///
     /// # Errors
-    /// Fails with [`Code::NotFound`] if the operation has left the outbox; errors of the storage.
-    pub async fn operation(self, user_id: &str, op_id: &str) -> Result<OperationExplanation> {
-        let user = self.engine.user_for_question(user_id).await?;
+    /// Fails with [`Code::NotFound`] if the operation has left the outbox.
+    pub fn operation(self, user: &User<B::Store, H>, op_id: &str) -> Result<OperationExplanation> {
         let settings = Settings::of(
             &Options::default().or(&self.engine.config.defaults),
             &self.engine.config,
@@ -132,10 +131,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
                 Code::NotFound,
                 "No operation of this id is pending: it has been settled, merged into another one, or discarded.",
             )
-            .for_user(user_id));
+            .for_user(&user.id));
         };
         if state == WaitState::Waiting {
-            self.add_common(&user, &settings, &mut reasons)?;
+            self.add_common(user, &settings, &mut reasons)?;
         }
         let state = match state {
             WaitState::Waiting if reasons.iter().any(WaitReason::stops) => WaitState::Stopped,
@@ -143,7 +142,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
         };
         Ok(OperationExplanation {
             op_id: op.op_id,
-            user_id: user_id.to_owned(),
+            user_id: user.id.clone(),
             entity: Table(&op.entity).entity().to_owned(),
             entity_id: op.id,
             state,
@@ -154,7 +153,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     /// Adds what keeps all operations of the user.
     fn add_common(
         self,
-        user: &UserOf<B, H>,
+        user: &User<B::Store, H>,
         settings: &Settings,
         reasons: &mut Vec<WaitReason>,
     ) -> Result<()> {
