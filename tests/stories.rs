@@ -140,6 +140,8 @@ mod spaces_shown;
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
+#[path = "stories/traces.rs"]
+mod traces;
 #[path = "stories/transfer.rs"]
 mod transfer;
 #[path = "stories/transfer_files.rs"]

@@ -79,6 +79,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         })
     }
 
+    /// Returns the trace of a user's database as the text of a file.
+    ///
+    /// # Errors
+    /// Fails with [`Code::Unsupported`] without a trace; errors of the storage.
+    pub async fn trace(self, user_id: &str) -> Result<String> {
+        let user = self.engine.user_for_question(user_id).await?;
+        let mut key = [0; 16];
+        self.engine.host.random(&mut key);
+        user.db.export_trace(key).await
+    }
+
     /// Checks the first line of a file. Returns the user who gets its data.
     ///
     /// # Errors

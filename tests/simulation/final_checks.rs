@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use super::spaces::is_roaming;
 use super::tasks::Owner;
+use super::traces;
 use super::world::{App, USERS, World};
 
 impl World {
     /// Returns every open tab with its device's number, its name, and one of the device's users.
-    fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
+    pub(super) fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
         let mut all = Vec::new();
         for device in 0..self.devices.len() {
             for slot in 0..self.devices[device].tabs.len() {
@@ -93,6 +94,9 @@ impl World {
             let live = truths[user];
             self.judge_tab(device, user, owner, &engine, live)
                 .map_err(|wrong| format!("{name}, for {user}: {wrong}"))?;
+        }
+        if traces::bytes(self.script.seed) > 0 {
+            self.judge_traces()?;
         }
         // Nothing may be left that waits for ever.
         for device in 0..self.devices.len() {

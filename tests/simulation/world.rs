@@ -23,6 +23,7 @@ use super::ports::{Shared, SimBacking, SimHost, Weather};
 use super::push_checks::PushChecker;
 use super::queries::LiveList;
 use super::tasks::{Owner, Tasks};
+use super::traces;
 use crate::support::clock::Clock;
 use crate::support::cycle_ends::CycleEnds;
 
@@ -61,7 +62,7 @@ pub struct World {
     pub dice: Rc<Dice>,
     /// Steps that were played.
     pub played: u64,
-    script: Script,
+    pub(super) script: Script,
     pub(super) clock: Rc<Clock>,
     pub(super) tasks: Rc<Tasks>,
     pub(super) weather: Rc<Weather>,
@@ -87,6 +88,8 @@ pub struct World {
     pub(super) counter: Cell<u64>,
     pub(super) epochs: Cell<u32>,
     pub(super) broken: Rc<RefCell<Vec<String>>>,
+    /// Steps of traces that were planned again.
+    pub replayed: u64,
     /// What apps show, as long as their tabs are there.
     pub(super) lists: Vec<LiveList>,
 }
@@ -131,6 +134,7 @@ impl World {
             counter: Cell::new(0),
             epochs: Cell::new(0),
             broken: Rc::default(),
+            replayed: 0,
             lists: Vec::new(),
         };
         for user in USERS {
@@ -269,7 +273,11 @@ impl World {
         let owner = self.next_owner.get();
         self.next_owner.set(owner + 1);
         self.say(format!("{} opens", self.name(device, slot)));
-        let config: Value = serde_json::from_str(CONFIG).unwrap();
+        let mut config: Value = serde_json::from_str(CONFIG).unwrap();
+        match traces::bytes(self.script.seed) {
+            0 => {}
+            bytes => config["trace"] = json!({ "maxBytes": bytes }),
+        }
         let config = Config::read(CheckedObject(&config));
         let shared = Rc::clone(&self.devices[device].shared);
         let remote = SimRemote {
