@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::spaces::is_roaming;
 use super::tasks::Owner;
-use super::traces;
 use super::world::{App, USERS, World};
 
 impl World {
@@ -95,9 +94,7 @@ impl World {
             self.judge_tab(device, user, owner, &engine, live)
                 .map_err(|wrong| format!("{name}, for {user}: {wrong}"))?;
         }
-        if traces::bytes(self.script.seed) > 0 {
-            self.judge_traces()?;
-        }
+        self.judge_traces(true)?;
         // Nothing may be left that waits for ever.
         for device in 0..self.devices.len() {
             for slot in 0..self.devices[device].tabs.len() {

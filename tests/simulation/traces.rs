@@ -19,7 +19,11 @@ pub(super) const fn bytes(seed: u64) -> u64 {
 }
 
 impl World {
-    pub(super) fn judge_traces(&mut self) -> Result<(), String> {
+    /// Replays the traces of all tabs. `is_fair` is false while faults may keep one from its trace.
+    pub(super) fn judge_traces(&mut self, is_fair: bool) -> Result<(), String> {
+        if bytes(self.script.seed) == 0 {
+            return Ok(());
+        }
         let found = Rc::new(RefCell::new(Vec::new()));
         for (_, name, user, owner, engine) in self.everybody() {
             let found = Rc::clone(&found);
@@ -28,12 +32,12 @@ impl World {
                 found.borrow_mut().push((name, trace));
             });
         }
-        self.tasks.run_for(10_000);
+        self.tasks.run_for(if is_fair { 10_000 } else { 50 });
         for (name, trace) in found.take() {
             let text = match trace {
                 Ok(text) => text,
                 // The data alone is too large for it.
-                Err(error) if error.code() == Code::Unsupported => continue,
+                Err(error) if !is_fair || error.code() == Code::Unsupported => continue,
                 Err(error) => return Err(format!("{name} exports no trace: {error:?}")),
             };
             let wrong = |what: String| format!("{name}: its trace {what}");
@@ -42,7 +46,6 @@ impl World {
             if !report.difference.is_empty() {
                 return Err(wrong(format!("differs: {}", report.difference.join("\n"))));
             }
-            self.replayed += report.planned as u64;
         }
         Ok(())
     }

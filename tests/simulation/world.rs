@@ -88,8 +88,6 @@ pub struct World {
     pub(super) counter: Cell<u64>,
     pub(super) epochs: Cell<u32>,
     pub(super) broken: Rc<RefCell<Vec<String>>>,
-    /// Steps of traces that were planned again.
-    pub replayed: u64,
     /// What apps show, as long as their tabs are there.
     pub(super) lists: Vec<LiveList>,
 }
@@ -134,7 +132,6 @@ impl World {
             counter: Cell::new(0),
             epochs: Cell::new(0),
             broken: Rc::default(),
-            replayed: 0,
             lists: Vec::new(),
         };
         for user in USERS {
@@ -226,6 +223,7 @@ impl World {
             self.played += 1;
             self.check()?;
         }
+        self.judge_traces(false)?;
         self.dice.begin(RECOVERY);
         self.heal();
         self.judge()

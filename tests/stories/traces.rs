@@ -125,6 +125,31 @@ fn a_refused_write_and_its_retry_replay() {
 }
 
 #[test]
+fn what_a_tab_knew_of_deliveries_counts_in_the_replay() {
+    let world = World::new();
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"trace":true}"#);
+    let a = phone.open();
+    let id = a.create(r#"{"title":"one"}"#)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(a.sync().is_success);
+    a.patch(&id, r#"{"title":"two"}"#);
+    (0..4).for_each(|_| phone.fault("/push", Fault::ReplyLost));
+    let _ = a.sync_with(r#"{"direction":"pushOnly"}"#);
+    assert_eq!(a.pending(), 1);
+    a.patch(&id, r#"{"title":"three"}"#);
+    assert_eq!(
+        a.pending(),
+        2,
+        "nothing is coalesced into what may have been sent"
+    );
+    replays(&a);
+}
+
+#[test]
 fn what_two_tabs_write_replays_in_each() {
     let world = World::new();
     let phone = world.device("phone").with_config(CONFIG);
