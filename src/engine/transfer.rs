@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::engine::auto_sync::Signal;
 use crate::engine::cycle::cancel::Cancel;
+use crate::engine::database::trace;
 use crate::engine::{Backing, Transfer, User};
 use crate::log::address::BodyId;
 use crate::model::error::{Code, Error, Result};
@@ -87,7 +88,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
         let user = self.engine.user_for_question(user_id).await?;
         let mut key = [0; 16];
         self.engine.host.random(&mut key);
-        user.db.export_trace(key).await
+        trace::export(&user.db, key).await
     }
 
     /// Checks the first line of a file. Returns the user who gets its data.

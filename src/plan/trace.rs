@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::log::address::{BodyId, Seq};
 use crate::model::error::Code;
 use crate::model::operation::Operation;
-use crate::state::outbox::deliveries::Delivery;
+use crate::state::outbox::deliveries::DeliveryNote;
 
 pub mod describe;
 pub mod end_state;
@@ -58,7 +58,7 @@ pub struct TraceStep {
     /// This instance was the last to write facts of a cycle.
     pub alone: bool,
     /// What has changed in the knowledge of deliveries since the last step.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<DeliveryNote>,
     pub what: Happened,
 }
 

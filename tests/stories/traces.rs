@@ -381,3 +381,30 @@ fn every_saved_trace_replays_as_it_was_saved() {
     }
     assert!(count >= 3, "{count} traces");
 }
+
+/// Writes the traces of `tests/traces` again: what a replay needs of stories of each kind.
+#[test]
+#[ignore = "writes files"]
+fn writes_traces() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
+    let save = |name: &str, tab: &Tab| {
+        std::fs::write(folder.join(name).with_extension("ndjson"), exported(tab)).unwrap();
+        std::fs::write(folder.join(name).with_extension("difference"), "").unwrap();
+    };
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (
+        phone.with_config(CONFIG).open(),
+        laptop.with_config(CONFIG).open(),
+    );
+    let first = a.create(r#"{"title":"Milk","notes":"one two three","count":1,"draft":"mine"}"#);
+    let id = first["id"].as_str().unwrap();
+    assert!(a.sync().is_success && b.sync().is_success);
+    a.patch(
+        id,
+        r#"{"title":"Oat milk","notes":"one 2 three","count":3}"#,
+    );
+    b.patch(id, r#"{"title":"Soy milk","notes":"one two 3","count":2}"#);
+    assert!(a.sync().is_success && b.sync().is_success && a.sync().is_success);
+    save("merged-conflict", &b);
+}

@@ -8,13 +8,13 @@ use crate::plan::{Plan, Planner};
 use crate::state::replica::Replica;
 
 /// A plan: a commit, and what it supersedes.
-pub(super) type Ready = Plan<(Commit, Option<Superseded>)>;
+pub(super) type AnyPlan = Plan<(Commit, Option<Superseded>)>;
 
 /// A planner that keeps its output until its plan is appended. The commit loop uses planners
 /// through this trait, so that it is compiled once and not once for each.
 pub(super) trait AnyPlanner {
     /// See [`Planner::plan`].
-    fn plan(&mut self, replica: &Replica) -> Result<Ready>;
+    fn plan(&mut self, replica: &Replica) -> Result<AnyPlan>;
 
     /// See [`Planner::describe`].
     fn describe(&self) -> Option<Described>;
@@ -36,7 +36,7 @@ impl<'a, P: Planner> Planning<'a, P> {
 }
 
 impl<P: Planner> AnyPlanner for Planning<'_, P> {
-    fn plan(&mut self, replica: &Replica) -> Result<Ready> {
+    fn plan(&mut self, replica: &Replica) -> Result<AnyPlan> {
         let plan = self.planner.plan(replica)?;
         Ok(plan.map(|planned| {
             self.output = Some(planned.output);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::LocalBoxFuture;
 
 use crate::engine::database::Database;
-use crate::engine::database::any_planner::{AnyPlanner, Ready};
+use crate::engine::database::any_planner::{AnyPlan, AnyPlanner};
 use crate::log::address::{BodyId, Seq, body_id};
 use crate::log::commit::{Commit, Event};
 use crate::model::error::{Code, Error, Result};
@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::plan::trace::{Described, Happened, TraceStep, TracedRecord, write};
 use crate::ports::host::Host;
 use crate::ports::store::{Records, Store};
-use crate::state::outbox::deliveries::Delivery;
+use crate::state::outbox::deliveries::DeliveryNote;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::util::collections::ordered_map::OrderedMap;
@@ -46,9 +46,9 @@ struct Kept {
     /// The planner whose plan is about to be appended.
     planner: Option<Described>,
     /// What was noted of deliveries.
-    noted: OrderedMap<Delivery>,
+    noted: OrderedMap<DeliveryNote>,
     /// What has changed in deliveries since the last step.
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<DeliveryNote>,
 }
 
 impl Recorder {
@@ -107,7 +107,7 @@ pub(super) fn step<S: Store, H: Host>(db: &Database<S, H>) -> Option<TraceStep> 
 pub(super) fn planned<S: Store, H: Host>(
     db: &Database<S, H>,
     planner: &dyn AnyPlanner,
-    planned: &Result<Ready>,
+    planned: &Result<AnyPlan>,
 ) {
     let Some(trace) = &db.trace else { return };
     let error = match planned {
@@ -231,7 +231,7 @@ async fn begin<S: Store, H: Host>(db: &Database<S, H>) {
     for (_, len) in &external {
         bytes = bytes.saturating_add(u64::from(*len));
     }
-    let is_too_large = bytes > trace.max / 8 * 3;
+    let is_too_large = bytes > (trace.max / 8).saturating_mul(3);
     let mut ids: Vec<BodyId> = Vec::new();
     if !is_too_large {
         ids.extend(external.iter().map(|(id, _)| *id));
@@ -327,35 +327,36 @@ fn bodies_of<S: Store, H: Host>(db: &Database<S, H>, seq: Seq) -> Vec<BodyId> {
     })
 }
 
-impl<S: Store, H: Host> Database<S, H> {
-    /// Returns the file of the trace. `key` is random.
-    ///
-    /// # Errors
-    /// Fails with [`Code::Unsupported`] if the config asks for no trace, or for too small a one;
-    /// [`Code::Closed`].
-    pub async fn export_trace(&self, key: [u8; 16]) -> Result<String> {
-        let turn = self.turn.lock().await;
-        self.check_open()?;
-        let Some(trace) = &self.trace else {
-            return Err(Error::new(
-                Code::Unsupported,
-                "There is no trace; set `trace: true` in the config, and do again what you want to see.",
-            ));
-        };
-        if is_due(self) {
-            boxed(self).await;
-        }
-        let kept = trace.kept.borrow();
-        if kept.is_too_large || kept.steps.is_empty() {
-            return Err(Error::new(
-                Code::Unsupported,
-                "This user's data is larger than a trace may be; give more bytes: `trace: { maxBytes }` in the config.",
-            ));
-        }
-        let config = &self.schema.config;
-        let now = self.host.now_ms();
-        let file = self.read(|replica| write::file(config, &kept.steps, replica, (now, key)));
-        drop(turn);
-        Ok(file)
+/// Returns the file of the trace. `key` is random.
+///
+/// # Errors
+/// Fails with [`Code::Unsupported`] if the config asks for no trace, or for too small a one;
+/// [`Code::Closed`].
+pub(in crate::engine) async fn export<S: Store, H: Host>(
+    db: &Database<S, H>,
+    key: [u8; 16],
+) -> Result<String> {
+    let turn = db.turn.lock().await;
+    db.check_open()?;
+    let Some(trace) = &db.trace else {
+        return Err(Error::new(
+            Code::Unsupported,
+            "There is no trace; set `trace: true` in the config, and do again what you want to see.",
+        ));
+    };
+    if is_due(db) {
+        boxed(db).await;
     }
+    let kept = trace.kept.borrow();
+    if kept.is_too_large || kept.steps.is_empty() {
+        return Err(Error::new(
+            Code::Unsupported,
+            "This user's data is larger than a trace may be; give more bytes: `trace: { maxBytes }` in the config.",
+        ));
+    }
+    let config = &db.schema.config;
+    let now = db.host.now_ms();
+    let file = db.read(|replica| write::file(config, &kept.steps, replica, (now, key)));
+    drop(turn);
+    Ok(file)
 }

@@ -25,7 +25,7 @@ const EXPLANATION: &str = "{}";
 const DAMAGED: &[u8] = b"damaged";
 
 /// The places of rows in bodies that lie beside their records.
-type Places = SeqMap<Vec<(u32, u32)>>;
+type BodyPlaces = SeqMap<Vec<(u32, u32)>>;
 
 /// Returns a commit with its long bodies in it.
 #[must_use]
@@ -43,7 +43,7 @@ pub fn whole(seq: Seq, mut commit: Commit, bodies: &[(BodyId, Rc<[u8]>)]) -> Com
 
 /// Masks records that were read from a log.
 pub fn records(masks: &mut Masks, records: &[TracedRecord]) -> Vec<TracedRecord> {
-    let mut places = Places::default();
+    let mut places = BodyPlaces::default();
     let decoded: Vec<Option<Commit>> = records
         .iter()
         .map(|traced| Commit::decode(&traced.record).ok())

@@ -10,7 +10,7 @@ use crate::model::config::Config;
 use crate::model::config::merge_fields::Policy;
 use crate::model::space::MEMBER;
 use crate::model::table::Table;
-use crate::plan::trace::masks::walk::Walk;
+use crate::plan::trace::masks::walk::MaskWalk;
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
@@ -152,8 +152,8 @@ impl Masks {
 
     /// Masks JSON of any kind.
     pub fn json(&mut self, text: &str) -> String {
-        Walk::new(text, self)
-            .to_end()
+        MaskWalk::new(text, self)
+            .masked()
             .unwrap_or_else(|| " ".repeat(text.len()))
     }
 
@@ -236,7 +236,8 @@ impl Masks {
             let (from, count) = alphabet(c);
             // A number of more digits does not begin with 0.
             let skip = u32::from(is_whole && at == 1);
-            let draw = self.draw() % u64::from(count.saturating_sub(skip).max(1));
+            let count = u64::from(count.saturating_sub(skip));
+            let draw = self.draw().checked_rem(count).unwrap_or_default();
             let code = from.saturating_add(skip).saturating_add(draw as u32);
             mark.push(char::from_u32(code).unwrap_or(c));
         }

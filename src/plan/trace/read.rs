@@ -12,7 +12,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::Operation;
 use crate::plan::trace::{Described, FORMAT, Happened, NAME, TraceStep, TracedRecord};
 use crate::state::outbox::SentState;
-use crate::state::outbox::deliveries::Delivery;
+use crate::state::outbox::deliveries::DeliveryNote;
 use crate::transfer::fields::{LineFields, wrong};
 use crate::util::hash::LineDigest;
 use crate::util::json::scan;
@@ -237,10 +237,10 @@ fn places(line: &LineFields<'_>) -> Result<Vec<TracedRecord>> {
     }
 }
 
-fn deliveries(line: &LineFields<'_>) -> Result<Vec<Delivery>> {
+fn deliveries(line: &LineFields<'_>) -> Result<Vec<DeliveryNote>> {
     let mut all = Vec::new();
     for one in line.objects("deliveries")? {
-        all.push(Delivery {
+        all.push(DeliveryNote {
             op_id: one.needed("opId")?,
             in_flight: one.flag("inFlight")?,
             sent: one.choice("sent", &SentState::NAMES)?,

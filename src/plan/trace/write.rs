@@ -27,7 +27,7 @@ pub fn file(
         masked_step(&mut masks, step);
     }
     masks.close();
-    let mut lines = Lines::default();
+    let mut lines = TraceLines::default();
     lines.add("header", |line| {
         put_text(line, "format", NAME);
         put(line, "formatVersion", &FORMAT);
@@ -124,13 +124,13 @@ fn entity_of(entity: &EntityConfig) -> String {
 
 /// A file under construction.
 #[derive(Default)]
-struct Lines {
+struct TraceLines {
     text: String,
     count: u64,
     digest: LineDigest,
 }
 
-impl Lines {
+impl TraceLines {
     fn add(&mut self, name: &str, fill: impl FnOnce(&mut String)) {
         let mut line = String::from("{");
         put_text(&mut line, "line", name);

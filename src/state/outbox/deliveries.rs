@@ -4,7 +4,7 @@ use crate::state::outbox::{Outbox, Queued, SentState};
 
 /// What an instance knows about the delivery of an operation: it is in no log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
+pub struct DeliveryNote {
     pub op_id: String,
     pub in_flight: bool,
     pub sent: SentState,
@@ -32,8 +32,8 @@ impl SentState {
 impl Queued {
     /// Returns what is known about its delivery.
     #[must_use]
-    pub fn delivery(&self) -> Delivery {
-        Delivery {
+    pub fn delivery(&self) -> DeliveryNote {
+        DeliveryNote {
             op_id: self.op.op_id.clone(),
             in_flight: self.in_flight,
             sent: self.sent,
@@ -44,7 +44,7 @@ impl Queued {
 
 impl Outbox {
     /// Restores what an instance knew.
-    pub fn restore(&mut self, alone: bool, deliveries: &[Delivery]) {
+    pub fn restore(&mut self, alone: bool, deliveries: &[DeliveryNote]) {
         self.alone = alone;
         for delivery in deliveries {
             self.with(&delivery.op_id, |queued| {

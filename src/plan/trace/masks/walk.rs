@@ -7,7 +7,7 @@ use crate::util::json::scan;
 const DEEPEST: usize = 8;
 
 /// An object or an array that is open.
-struct Open {
+struct OpenValue {
     is_object: bool,
     /// The value of this path stays.
     is_kept: bool,
@@ -15,18 +15,18 @@ struct Open {
 }
 
 /// A walk through a text.
-pub(super) struct Walk<'a, 'm> {
+pub(super) struct MaskWalk<'a, 'm> {
     rest: &'a str,
     masks: &'m mut Masks,
     out: String,
-    open: Vec<Open>,
+    open: Vec<OpenValue>,
     /// The path of the member whose value is next.
     path: String,
     is_kept: bool,
     expects_name: bool,
 }
 
-impl<'a, 'm> Walk<'a, 'm> {
+impl<'a, 'm> MaskWalk<'a, 'm> {
     pub(super) fn new(text: &'a str, masks: &'m mut Masks) -> Self {
         Self {
             rest: text,
@@ -40,11 +40,11 @@ impl<'a, 'm> Walk<'a, 'm> {
     }
 
     /// Returns the masked text; `None` if this is no JSON.
-    pub(super) fn to_end(mut self) -> Option<String> {
+    pub(super) fn masked(mut self) -> Option<String> {
         while let Some(c) = self.rest.chars().next() {
             match c {
                 '{' | '[' => {
-                    self.open.push(Open {
+                    self.open.push(OpenValue {
                         is_object: c == '{',
                         is_kept: self.is_kept,
                         path: self.path.clone(),
