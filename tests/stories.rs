@@ -142,6 +142,8 @@ mod spaces_written;
 mod summed_fields;
 #[path = "stories/traces.rs"]
 mod traces;
+#[path = "stories/traces_kinds.rs"]
+mod traces_kinds;
 #[path = "stories/transfer.rs"]
 mod transfer;
 #[path = "stories/transfer_files.rs"]

@@ -106,6 +106,10 @@ impl<S: Store, H: Host> Database<S, H> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
         let trace = Recorder::new(schema.config.trace);
+        if trace.is_some() {
+            // A step cannot wait for the part that writes it down. What cannot be had now comes later.
+            let _ = host.load_all().await;
+        }
         let place = (&store, trace.as_deref());
         let replica = load(place, user_id, budget, schema.version()).await?;
         let db = Self {
