@@ -20,18 +20,20 @@ use trace_report::{Report, name, replay};
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (mut files, mut step, mut json, mut save) = (Vec::new(), None, false, None);
+    let mut brief = false;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match &*word {
             "--step" => step = words.next().and_then(|line| line.parse().ok()),
             "--json" => json = true,
+            "--brief" => brief = true,
             "--save" => save = words.next(),
             _ => files.push(word),
         }
     }
     let mut worst = 0;
     for path in &files {
-        let code = match one(path, step, json, save.as_deref()) {
+        let code = match one(path, step, (json, brief), save.as_deref()) {
             Ok(true) => 0,
             Ok(false) => 1,
             Err(problem) => {
@@ -44,7 +46,12 @@ fn main() -> ExitCode {
     ExitCode::from(worst)
 }
 
-fn one(path: &str, step: Option<u64>, json: bool, save: Option<&str>) -> Result<bool, String> {
+fn one(
+    path: &str,
+    step: Option<u64>,
+    (json, brief): (bool, bool),
+    save: Option<&str>,
+) -> Result<bool, String> {
     let bytes = std::fs::read(path).map_err(|fault| fault.to_string())?;
     let file = read(&bytes).map_err(|error| error.message().to_owned())?;
     if let Some(line) = step {
@@ -54,7 +61,7 @@ fn one(path: &str, step: Option<u64>, json: bool, save: Option<&str>) -> Result<
     if json {
         println!("{}", as_json(path, &file, &report));
     } else {
-        print(path, &file, &report);
+        print(path, &file, &report, brief);
     }
     if let Some(name) = save {
         saved(&bytes, name, &report).map_err(|fault| fault.to_string())?;
@@ -62,8 +69,9 @@ fn one(path: &str, step: Option<u64>, json: bool, save: Option<&str>) -> Result<
     Ok(report.difference.is_empty())
 }
 
-fn print(path: &str, file: &TraceFile, report: &Report) {
-    for line in report.lines.iter().chain(&report.difference) {
+fn print(path: &str, file: &TraceFile, report: &Report, brief: bool) {
+    let steps: &[String] = if brief { &[] } else { &report.lines };
+    for line in steps.iter().chain(&report.difference) {
         println!("{line}");
     }
     let cut = match file.is_whole {

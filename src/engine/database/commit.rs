@@ -95,9 +95,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 return Ok(());
             }
             let appended = self.append(&mut commit, superseded, durability, source);
-            let appended = appended.await;
-            trace::forget_planner(self);
-            let appended = match appended {
+            let appended = match appended.await {
                 Err(error) if error.code() == Code::StorageFull && self.make_room().await => {
                     continue;
                 }
@@ -136,6 +134,7 @@ impl<S: Store, H: Host> Database<S, H> {
         durability: Durability,
         source: Source,
     ) -> Result<bool> {
+        let planner = trace::take_planner(self);
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
@@ -155,7 +154,7 @@ impl<S: Store, H: Host> Database<S, H> {
         } = commit.encode(seq);
         let bytes = record.len();
         let is_checkpoint = superseded.is_some();
-        let traced = trace::appending(self, seq, &record, &bodies);
+        let traced = trace::appending(self, planner, seq, &record, &bodies);
         // Folding a migration at once would hold the page up for too long.
         let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {

@@ -44,7 +44,7 @@ struct Kept {
     /// The data alone has more bytes than a trace may have.
     is_too_large: bool,
     /// The planner whose plan is about to be appended.
-    planner: Option<Described>,
+    planner: Option<Box<Described>>,
     /// What was noted of deliveries.
     noted: OrderedMap<DeliveryNote>,
     /// What has changed in deliveries since the last step.
@@ -88,9 +88,6 @@ impl Recorder {
     }
 }
 
-/// A step that is about to be appended.
-pub(super) type Appending = Option<(TraceStep, Option<Described>, TracedRecord)>;
-
 /// Returns true if the next step has to begin with the log.
 pub(super) fn is_due<S, H>(db: &Database<S, H>) -> bool {
     let trace = db.trace.as_ref();
@@ -98,9 +95,10 @@ pub(super) fn is_due<S, H>(db: &Database<S, H>) -> bool {
 }
 
 /// Begins a step, before anything changes; `None` without a trace.
-pub(super) fn step<S: Store, H: Host>(db: &Database<S, H>) -> Option<TraceStep> {
+pub(super) fn step<S: Store, H: Host>(db: &Database<S, H>) -> Option<Box<TraceStep>> {
     let trace = db.trace.as_ref()?;
-    Some(db.peek(|replica| trace.begin(replica, db.host.now_ms())))
+    let step = db.peek(|replica| trace.begin(replica, db.host.now_ms()));
+    Some(Box::new(step))
 }
 
 /// Notes what a planner has planned.
@@ -113,7 +111,7 @@ pub(super) fn planned<S: Store, H: Host>(
     let error = match planned {
         Ok(Plan::Needs(_)) => return,
         Ok(Plan::Ready((commit, _))) if !commit.is_empty() => {
-            trace.kept.borrow_mut().planner = planner.describe();
+            trace.kept.borrow_mut().planner = planner.describe().map(Box::new);
             return;
         }
         Ok(Plan::Ready(_)) => None,
@@ -124,37 +122,42 @@ pub(super) fn planned<S: Store, H: Host>(
         trace
             .kept
             .borrow_mut()
-            .add(trace.max, TraceStep { what, ..step });
+            .add(trace.max, TraceStep { what, ..*step });
     }
 }
 
-/// Notes that what is appended next has another planner, or none.
-pub(super) fn forget_planner<S, H>(db: &Database<S, H>) {
-    if let Some(trace) = &db.trace {
-        trace.kept.borrow_mut().planner = None;
-    }
+/// Takes the planner of what is about to be appended, if it has one.
+pub(super) fn take_planner<S, H>(db: &Database<S, H>) -> Option<Box<Described>> {
+    db.trace.as_ref()?.kept.borrow_mut().planner.take()
 }
 
 /// Begins the step of a commit.
 pub(super) fn appending<S: Store, H: Host>(
     db: &Database<S, H>,
+    planner: Option<Box<Described>>,
     seq: Seq,
     record: &Rc<[u8]>,
     bodies: &[(BodyId, Rc<[u8]>)],
-) -> Appending {
-    let trace = db.trace.as_ref()?;
-    let planner = trace.kept.borrow_mut().planner.take();
-    let record = TracedRecord {
-        seq,
-        record: Rc::clone(record),
-        bodies: bodies.to_vec(),
+) -> Option<Box<TraceStep>> {
+    let mut step = step(db)?;
+    step.what = Happened::Committed {
+        planner: planner.map(|planner| *planner),
+        record: TracedRecord {
+            seq,
+            record: Rc::clone(record),
+            bodies: bodies.to_vec(),
+        },
     };
-    Some((step(db)?, planner, record))
+    Some(step)
 }
 
 /// Adds a commit that was appended.
-pub(super) fn appended<S, H>(db: &Database<S, H>, appending: Appending, is_checkpoint: bool) {
-    let (Some(trace), Some((step, planner, record))) = (&db.trace, appending) else {
+pub(super) fn appended<S, H>(
+    db: &Database<S, H>,
+    step: Option<Box<TraceStep>>,
+    is_checkpoint: bool,
+) {
+    let (Some(trace), Some(step)) = (&db.trace, step) else {
         return;
     };
     let mut kept = trace.kept.borrow_mut();
@@ -163,9 +166,10 @@ pub(super) fn appended<S, H>(db: &Database<S, H>, appending: Appending, is_check
         // It may fit now.
         kept.is_due |= kept.is_too_large;
     }
-    kept.log.push((record.seq, Rc::clone(&record.record)));
-    let what = Happened::Committed { planner, record };
-    kept.add(trace.max, TraceStep { what, ..step });
+    if let Happened::Committed { record, .. } = &step.what {
+        kept.log.push((record.seq, Rc::clone(&record.record)));
+    }
+    kept.add(trace.max, *step);
 }
 
 impl Kept {
@@ -237,18 +241,13 @@ async fn begin<S: Store, H: Host>(db: &Database<S, H>) {
         ids.extend(external.iter().map(|(id, _)| *id));
     }
     // What is missing or damaged is missing for the replay, too.
-    let bodies = match ids.is_empty() {
-        true => Ok(Vec::new()),
-        false => db.store.bodies(&ids).await,
+    let Ok((bodies, _)) = db.fetch(&ids).await else {
+        return;
     };
-    let Ok(bodies) = bodies else { return };
     if let Happened::Loaded { records, .. } = &mut what
         && let Some(first) = records.first_mut()
     {
-        let found = ids.iter().zip(bodies);
-        first.bodies = found
-            .filter_map(|(id, bytes)| bytes.map(|bytes| (*id, bytes)))
-            .collect();
+        first.bodies = bodies;
     }
     let step = TraceStep {
         at,
@@ -280,7 +279,7 @@ fn size_of(what: &Happened) -> u64 {
 /// Adds what other tabs have appended. The caller has the turn.
 pub(super) fn followed<'a, S: Store, H: Host>(
     db: &'a Database<S, H>,
-    step: TraceStep,
+    step: Box<TraceStep>,
     records: &'a Records,
 ) -> LocalBoxFuture<'a, ()> {
     Box::pin(async move {
@@ -288,17 +287,11 @@ pub(super) fn followed<'a, S: Store, H: Host>(
         let mut all = Vec::new();
         for (seq, record) in records {
             let ids = bodies_of(db, *seq);
-            let bodies = match ids.is_empty() {
-                true => Ok(Vec::new()),
-                false => db.store.bodies(&ids).await,
-            };
-            let found = ids.iter().zip(bodies.unwrap_or_default());
+            let found = db.fetch(&ids).await;
             all.push(TracedRecord {
                 seq: *seq,
                 record: Rc::clone(record),
-                bodies: found
-                    .filter_map(|(id, bytes)| bytes.map(|bytes| (*id, bytes)))
-                    .collect(),
+                bodies: found.map(|(bodies, _)| bodies).unwrap_or_default(),
             });
         }
         let mut kept = trace.kept.borrow_mut();
@@ -309,7 +302,7 @@ pub(super) fn followed<'a, S: Store, H: Host>(
             kept.log.push((*seq, Rc::clone(record)));
         }
         let what = Happened::Followed { records: all };
-        kept.add(trace.max, TraceStep { what, ..step });
+        kept.add(trace.max, TraceStep { what, ..*step });
     })
 }
 
