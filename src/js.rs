@@ -225,6 +225,12 @@ impl Datum {
         transfer::export(&self.instance, user_id, options).map_err(|e| error_to_js(&e))
     }
 
+    /// Returns the trace of a user's database as a file.
+    #[wasm_bindgen(js_name = exportTrace)]
+    pub fn export_trace(&self, user_id: &JsValue) -> Promise {
+        transfer::trace(&self.instance, user_id)
+    }
+
     /// Imports a file of `exportUser`.
     #[wasm_bindgen(js_name = importUser)]
     pub fn import_user(&self, source: &JsValue, options: &JsValue) -> Promise {

@@ -8,6 +8,7 @@ use crate::conflict::Conflict;
 use crate::log::address::{BodyId, Superseded};
 use crate::log::commit::Commit;
 use crate::model::error::Result;
+use crate::plan::trace::Described;
 use crate::state::replica::Replica;
 
 pub mod adoption;
@@ -29,6 +30,7 @@ pub mod restore;
 pub mod retry;
 pub mod row_planner;
 pub mod salvage;
+pub mod trace;
 pub mod verdicts;
 pub mod write;
 
@@ -43,6 +45,12 @@ pub trait Planner {
     /// # Errors
     /// Fails with the reason why no plan can be made; nothing is written then.
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>>;
+
+    /// Describes what the planner was given, for a trace. Called after a plan. `None` if its commit is
+    /// taken as it is.
+    fn describe(&self) -> Option<Described> {
+        None
+    }
 }
 
 /// The outcome of planning.

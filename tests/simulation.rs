@@ -59,6 +59,8 @@ mod storage;
 mod support;
 #[path = "simulation/tasks.rs"]
 mod tasks;
+#[path = "simulation/traces.rs"]
+mod traces;
 #[path = "simulation/updates.rs"]
 mod updates;
 #[path = "simulation/world.rs"]

@@ -148,6 +148,10 @@ mod spaces_shown;
 mod spaces_written;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
+#[path = "stories/traces.rs"]
+mod traces;
+#[path = "stories/traces_kinds.rs"]
+mod traces_kinds;
 #[path = "stories/transfer.rs"]
 mod transfer;
 #[path = "stories/transfer_files.rs"]

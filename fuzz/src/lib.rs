@@ -12,13 +12,14 @@ pub mod record;
 pub mod replies;
 pub mod scan;
 pub mod sse;
+pub mod trace;
 pub mod transfer;
 
 /// A property. It panics if the bytes break it.
 pub type Property = fn(&[u8]);
 
 /// The targets and their properties. Program and seed folder have the target's name.
-pub const TARGETS: [(&str, Property); 9] = [
+pub const TARGETS: [(&str, Property); 10] = [
     ("config", config::holds),
     ("entity", entity::holds),
     ("log", log::holds),
@@ -27,5 +28,6 @@ pub const TARGETS: [(&str, Property); 9] = [
     ("replies", replies::holds),
     ("scan", scan::holds),
     ("sse", sse::holds),
+    ("trace", trace::holds),
     ("transfer", transfer::holds),
 ];

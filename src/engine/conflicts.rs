@@ -78,6 +78,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Conflicts<'_, B, R, H> {
             id,
             decide: &mut decide,
             context: context.clone(),
+            made: None,
         };
         let local = self.engine.config.local;
         let conflict = user.db.commit(local, &mut planner).await?;

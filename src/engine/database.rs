@@ -12,6 +12,7 @@ pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
 use crate::engine::database::memory::{Memory, OnSpaces};
 use crate::engine::database::open_instances::OpenInstances;
+use crate::engine::database::trace::Recorder;
 use crate::engine::migrations::{AppSchema, Migrations};
 use crate::log::address::Seq;
 use crate::model::error::{Code, Error, Result};
@@ -23,6 +24,7 @@ use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
 
+mod any_planner;
 pub mod commit;
 mod commit_activity;
 pub mod group_commit;
@@ -31,6 +33,7 @@ mod migration;
 pub mod open_instances;
 pub mod read;
 pub mod salvage;
+pub(super) mod trace;
 
 /// How often a commit is planned before it is given up because other tabs keep appending first.
 const MAX_STALE: u32 = 1000;
@@ -88,6 +91,7 @@ pub struct Database<S, H> {
     gone: RefCell<OnLogEnd>,
     instances: OpenInstances,
     compacted_when_full_at: Cell<Option<Seq>>,
+    trace: Option<Box<Recorder>>,
 }
 
 impl<S: Store, H: Host> Database<S, H> {
@@ -107,7 +111,13 @@ impl<S: Store, H: Host> Database<S, H> {
     ) -> Result<Self> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
-        let replica = load(&store, user_id, budget, schema.version()).await?;
+        let trace = Recorder::new(schema.config.trace);
+        if trace.is_some() {
+            // A step cannot wait for the part that writes it down. What cannot be had now comes later.
+            let _ = host.load_all().await;
+        }
+        let place = (&store, trace.as_deref());
+        let replica = load(place, user_id, budget, schema.version()).await?;
         let db = Self {
             store,
             host,
@@ -125,6 +135,7 @@ impl<S: Store, H: Host> Database<S, H> {
             gone: RefCell::default(),
             instances,
             compacted_when_full_at: Cell::default(),
+            trace,
         };
         // A page that was about to remove it has died.
         db.reopen_log().await;
@@ -350,10 +361,19 @@ fn closed() -> Error {
     )
 }
 
-async fn load<S: Store>(store: &S, user_id: &str, budget: u64, schema: u32) -> Result<Replica> {
+async fn load<S: Store>(
+    (store, trace): (&S, Option<&Recorder>),
+    user_id: &str,
+    budget: u64,
+    schema: u32,
+) -> Result<Replica> {
     let mut replica = Replica::new(user_id, budget).for_app(schema);
-    for (seq, record) in &store.load().await? {
+    let records = store.load().await?;
+    for (seq, record) in &records {
         replica.load_record(*seq, record)?;
+    }
+    if let Some(trace) = trace {
+        trace.loaded(&records);
     }
     Ok(replica)
 }

@@ -92,18 +92,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
 
     /// Returns the group for writes of a type, with the config's rules for that type.
     pub(super) fn write_group(self, entity: &str, writes: Vec<Write>) -> Group {
-        let config = self.engine.config.of(entity).cloned().unwrap_or_default();
-        Group {
-            entity: entity.to_owned(),
-            writes,
-            local_only: config.local_only,
-            sums: self.engine.config.sums(entity),
-            schema: self.engine.config.schema_field.clone(),
-            relations: config.relations,
-            parents: config.parents,
-            after: Rc::default(),
-            ignore_kept_rejection: false,
-        }
+        Group::of(&self.engine.config, entity, writes)
     }
 
     /// Returns one entity as JSON text.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::engine::auto_sync::Signal;
 use crate::engine::cycle::cancel::Cancel;
+use crate::engine::database::trace;
 use crate::engine::{Backing, Transfer, User};
 use crate::log::address::BodyId;
 use crate::model::error::{Code, Error, Result};
@@ -77,6 +78,17 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
             writer: RefCell::default(),
             held: RefCell::default(),
         })
+    }
+
+    /// Returns the trace of a user's database as the text of a file.
+    ///
+    /// # Errors
+    /// Fails with [`Code::Unsupported`] without a trace; errors of the storage.
+    pub async fn trace(self, user_id: &str) -> Result<String> {
+        let user = self.engine.user_for_question(user_id).await?;
+        let mut key = [0; 16];
+        self.engine.host.random(&mut key);
+        trace::export(&user.db, key).await
     }
 
     /// Checks the first line of a file. Returns the user who gets its data.

@@ -257,6 +257,7 @@ export const CONFIG = {
   defaultUserSwitchStrategy: choice(...SWITCHES),
   memoryBudget: whole(0, Number.MAX_SAFE_INTEGER),
   persist: (value) => typeof value === "boolean" || value === "ask" || refuse('must be true, false or "ask".'),
+  trace: (value) => typeof value === "boolean" || object({ maxBytes: whole(65_536, 1_073_741_824) })(value),
   schemaVersion: whole(0, 4_294_967_295),
   migrations: live((value, config) => {
     // A bare array becomes a chain first.

@@ -19,6 +19,9 @@ export function streamOf(feed, onProgress, signal) {
   return stream;
 }
 
+/** Returns the file of a trace. */
+export const fileOf = (text) => new Blob([text], { type: "application/x-ndjson" });
+
 /** The chunks of a file that an app gives, in any form that it may have it in. */
 export class Source {
   #chunks;

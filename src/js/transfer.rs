@@ -28,6 +28,8 @@ extern "C" {
     fn stream_of(feed: Feed, on_progress: Option<Function>, signal: Option<AbortSignal>)
     -> JsValue;
     fn tell(on_progress: &Function, phase: &str, lines: f64, total: f64);
+    #[wasm_bindgen(js_name = fileOf)]
+    fn file_of(text: &str) -> JsValue;
 
     /// The chunks of a file.
     type Source;
@@ -65,6 +67,16 @@ pub(super) fn export(
     });
     let (on_progress, signal) = (given.live("onProgress"), given.live("signal"));
     Ok(stream_of(feed, on_progress, signal))
+}
+
+/// Returns the trace of a user's database as a file.
+pub(super) fn trace(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
+    let (instance, user) = (Rc::clone(instance), read_optional_user(user_id));
+    promise(async move {
+        let user = instance.engine.user_or_current(user?)?;
+        let text = instance.engine.transfer().trace(&user).await?;
+        Ok(file_of(&text))
+    })
 }
 
 /// Imports a file.

@@ -187,6 +187,11 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   /** The maximum size of the entities kept in memory, in bytes. Default 67,108,864 (64 MiB). */
   memoryBudget?: number;
   /**
+   * Keeps a trace of each user's database in memory: what every commit was made of, and what came of it, for {@link Datum.exportTrace}.
+   * `maxBytes` (65,536 to 1,073,741,824; default 8 MiB) bounds it: older steps go first. Default false.
+   */
+  trace?: boolean | { maxBytes?: number };
+  /**
    * How failed requests are retried within a cycle, and failed automatic cycles after it (for as long
    * as they fail, with at least 1,000 ms between them). `maxAttempts` includes the first attempt
    * (default 3); `initial` and `max` are delays in milliseconds (500 and 60,000), each `factor` (2) times the last,
@@ -1478,6 +1483,19 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * const file = await new Response(datum.exportUser()).blob();
    */
   exportUser(userId?: string | null, options?: ExportOptions): ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>;
+  /**
+   * Returns what this instance has traced of a user's database since it opened it, as a file of JSON lines. `cargo xtask replay FILE`, in a
+   * checkout of datum-sync, has the same engine decide every step again, and shows the first that differs: a bug becomes a test. Values of
+   * fields are replaced by random marks of their length, equal ones by equal marks. Ids of entities, operations and spaces, names of types
+   * and fields, versions, times and the remote's codes and cursors stay; so do fields that are merged by `min`, `max` or `sum`, and foreign keys. It has no
+   * tokens and no requests.
+   *
+   * @param userId Default: the current user.
+   * @throws `unsupported` without `trace` in the config, or if the data has more bytes than three eighths of `maxBytes`; `noUser`.
+   * @example
+   * const file = await datum.exportTrace();
+   */
+  exportTrace(userId?: string | null): Promise<Blob>;
   /**
    * Imports a file of `exportUser`, for the user in `options`, or else the current one, or else the file's. The whole file is read and
    * checked first; then all of it is written at once, or nothing. Until then its content is held in memory. Other tabs see it as any write.

@@ -126,6 +126,8 @@ pub struct Config {
     pub background_sync: bool,
     /// When automatic cycles begin.
     pub timing: Timing,
+    /// How many bytes the trace of each user may have; 0 for none.
+    pub trace: u64,
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;
@@ -133,6 +135,25 @@ const DEFAULT_TIMEOUT_MS: u64 = 120_000;
 const DEFAULT_RESOLVER_MS: u64 = 30_000;
 
 const DEFAULT_MEMORY_BUDGET: u64 = 67_108_864;
+
+/// The bytes of a trace by default.
+const DEFAULT_TRACE: u64 = 8 << 20;
+
+/// Reads `trace`: true, or an object with `maxBytes`.
+fn trace_bytes(given: CheckedObject<'_>) -> u64 {
+    match given.flag("trace") {
+        Some(is_on) => {
+            if is_on {
+                DEFAULT_TRACE
+            } else {
+                0
+            }
+        }
+        None => given
+            .object("trace")
+            .map_or(0, |trace| trace.whole("maxBytes").unwrap_or(DEFAULT_TRACE)),
+    }
+}
 
 impl Config {
     /// Reads a `DatumConfig` without its functions, adapters and other live objects, which stay in
@@ -183,6 +204,7 @@ impl Config {
             flush_on_leave: given.flag("flushOnLeave").unwrap_or(true),
             background_sync: given.flag("backgroundSync").unwrap_or(false),
             timing: Timing::read(given),
+            trace: trace_bytes(given),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
 use crate::model::error::Result;
 use crate::plan::migration::pending::Migrated;
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
@@ -35,6 +36,10 @@ impl Planner for CheckpointPlanner {
         }
         let migrated = None;
         Ok(CheckpointWriter { replica, migrated }.checkpoint())
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("checkpoint", |_| {}))
     }
 }
 

@@ -12,9 +12,11 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::plan::context::PlanContext;
 use crate::plan::row_planner::{all_links, winner_kind};
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::split;
 use crate::state::replica::Replica;
+use crate::util::json::write::{push_field, put_text};
 
 /// Decides a parked conflict in its present state.
 #[allow(missing_debug_implementations)]
@@ -24,6 +26,8 @@ pub struct DecisionPlanner<'a> {
     pub decide: &'a mut dyn FnMut(&Conflict) -> Option<Decision>,
     /// Time and ids.
     pub context: PlanContext,
+    /// The last decision.
+    pub made: Option<Decision>,
 }
 
 impl Planner for DecisionPlanner<'_> {
@@ -35,11 +39,25 @@ impl Planner for DecisionPlanner<'_> {
             Plan::Ready(conflict) => conflict,
             Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
         };
-        let commit = match (self.decide)(&conflict) {
-            Some(decision) => decided(replica, &conflict, &decision, &self.context),
+        self.made = (self.decide)(&conflict);
+        let commit = match &self.made {
+            Some(decision) => decided(replica, &conflict, decision, &self.context),
             None => Commit::default(),
         };
         Ok(Plan::Ready(Planned::new(commit, conflict)))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("decision", |out| {
+            put_text(out, "conflict", self.id);
+            describe::put_context(out, &self.context);
+            if let Some(decision) = &self.made {
+                let mut text = String::from("{");
+                describe::put_decision(&mut text, decision);
+                text.push('}');
+                push_field(out, "decision", &text);
+            }
+        }))
     }
 }
 

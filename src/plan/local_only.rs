@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::log::commit::Commit;
 use crate::model::entity::{Fields, Key};
 use crate::model::error::Result;
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::{joined, split, written};
 use crate::state::replica::Replica;
@@ -103,5 +104,9 @@ impl Planner for LocalOnlyPlanner<'_> {
             .collect();
         let events = Vec::new();
         Ok(Plan::Ready(Planned::new(Commit { segments, events }, ())))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("localOnly", |_| {}))
     }
 }

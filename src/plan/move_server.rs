@@ -16,6 +16,7 @@ use crate::model::space::Role;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::restore::written_at;
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
 use crate::state::replica::Replica;
@@ -91,6 +92,12 @@ impl Planner for MovePlanner {
             server: KnownServer::default(),
         });
         Ok(Plan::Ready(Planned::new(commit, offered as u64)))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("moveServer", |out| {
+            describe::put_context(out, &self.context);
+        }))
     }
 }
 

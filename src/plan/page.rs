@@ -18,11 +18,13 @@ use crate::plan::restore::missing::offer_the_missing;
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, Tombstones, name,
 };
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::{LogPlace, Replica};
 use crate::state::view::ViewBody;
 use crate::util::collections::sort::sort;
 use crate::util::hash::hash;
+use crate::util::json::write::{put, put_text};
 
 mod forgotten;
 pub mod listing;
@@ -99,6 +101,25 @@ impl Planner for PagePlanner<'_> {
             return Ok(Plan::Ready(Planned::nothing(Decided::Done(None))));
         }
         Ok(self.plan_rows(replica))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let rules = &self.rules;
+        Some(describe::described("page", |out| {
+            describe::put_context(out, &self.context);
+            put_text(out, "scope", rules.scope);
+            put(out, "from", &rules.from);
+            put(out, "before", &rules.before);
+            put(out, "asked", &rules.asked);
+            put(out, "sinceLost", &rules.since.lost);
+            put(out, "sinceHead", &rules.since.head);
+            put(out, "whole", &rules.whole);
+            put(out, "entities", &rules.entities);
+            put(out, "includeDeletes", &rules.include_deletes);
+            describe::put_server(out, rules.server.as_ref());
+            describe::put_decisions(out, &self.decisions);
+            describe::put_page(out, self.page);
+        }))
     }
 }
 

@@ -12,9 +12,11 @@ use crate::model::error::Result;
 use crate::model::operation::{Coalesced, Operation, coalesce, join_links, joined_fields};
 use crate::model::table::Table;
 use crate::plan::membership::is_end;
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
+use crate::util::json::write::{put, put_text};
 
 /// The config of entity types, as far as verdicts need it.
 #[allow(missing_debug_implementations)]
@@ -70,6 +72,19 @@ impl Planner for RejectionPlanner<'_> {
             events,
         };
         Ok(Plan::Ready(Planned::new(commit, dead.dead_letters)))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let described = describe::described("rejection", |out| {
+            put(out, "now", &self.now);
+            put_text(out, "code", self.code);
+            put_text(out, "message", self.message);
+        });
+        let ops = match self.what {
+            Rejects::One(op) => vec![op.clone()],
+            Rejects::Shared => Vec::new(),
+        };
+        Some(Described { ops, ..described })
     }
 }
 

@@ -19,10 +19,12 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::remote_row::earlier_field_hashes;
 use crate::plan::row_planner::{RemoteRow, RowPlanner, Tombstones, conflict_kind};
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::receipts::KEEP_MS;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
+use crate::util::json::write::{put, put_text};
 use crate::util::time;
 
 pub(super) mod missing;
@@ -64,6 +66,16 @@ impl Planner for EpochPlanner<'_> {
             });
         }
         Ok(Plan::Ready(Planned::new(commit, ())))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("epoch", |out| {
+            put(out, "now", &self.now);
+            put_text(out, "left", self.left);
+            put_text(out, "epoch", self.epoch);
+            put(out, "kept", &self.kept);
+            describe::put_kept(out, &self.kept_in);
+        }))
     }
 }
 

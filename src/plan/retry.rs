@@ -11,6 +11,7 @@ use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
+use crate::plan::trace::{Described, describe};
 use crate::plan::write::{Group, Write, plan_writes};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only::joined;
@@ -77,6 +78,14 @@ impl Planner for RetryPlanner<'_> {
                 commit.events.push(Event::Revive { id });
             }
             Planned::new(commit, None)
+        }))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("retry", |out| {
+            describe::put_context(out, &self.context);
+            put_text(out, "id", self.id);
+            describe::put_body(out, "data", self.edited);
         }))
     }
 }

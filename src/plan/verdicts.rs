@@ -17,6 +17,7 @@ use crate::plan::rejection::{DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
 };
+use crate::plan::trace::{Described, describe};
 use crate::plan::{Decided, Plan, Planned, Planner};
 use crate::state::replica::Replica;
 use crate::util::collections::vec_map::VecMap;
@@ -118,6 +119,16 @@ impl Planner for VerdictPlanner<'_> {
             settling.verdict(op, verdict.verdict()?, verdict.version, code, held);
         }
         Ok(settling.finish(self.reply.epoch.as_deref()))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let (sent, decisions) = (self.sent, &self.decisions);
+        Some(describe::verdicts(
+            sent,
+            self.reply,
+            decisions,
+            &self.context,
+        ))
     }
 }
 

@@ -12,7 +12,8 @@ use crate::model::operation::OperationKind;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::local_only::Layer;
-pub use crate::plan::write::groups::{Group, Write, Written};
+use crate::plan::trace::{Described, describe};
+pub use crate::plan::write::groups::{Group, Outcomes, Write, Written};
 use crate::plan::write::moves::move_to;
 use crate::plan::write::place::Places;
 use crate::plan::write::set_aside::SetAside;
@@ -31,9 +32,6 @@ mod loaded;
 mod moves;
 mod place;
 pub mod set_aside;
-
-/// One outcome for each group, in order. The commit contains the successful ones.
-pub type Outcomes = Vec<Result<Vec<Written>>>;
 
 /// The changes of this commit so far to entities of one table.
 #[derive(Default)]
@@ -78,6 +76,10 @@ impl Planner for WritePlanner<'_> {
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Outcomes>>> {
         Ok(plan_writes(replica, self.groups, &self.context))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::writes(self.groups, &self.context))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::state::outbox::slots::{EntityIndex, SlotQueue};
 use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::vec_map::VecMap;
 
+pub mod deliveries;
 pub mod order;
 mod slots;
 

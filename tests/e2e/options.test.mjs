@@ -82,6 +82,8 @@ const MEMBERS = [
   [{ syncTimeout: -1 }, "`syncTimeout`", "a whole number"],
   [{ syncTimeout: "5" }, "`syncTimeout`", "a whole number"],
   [{ memoryBudget: 1e21 }, "`memoryBudget`", "a whole number"],
+  [{ trace: "yes" }, "`trace`", "must be an object"],
+  [{ trace: { maxBytes: 5 } }, "`trace.maxBytes`", "a whole number", "65536"],
   [{ persist: "yes" }, "`persist`", "true, false"],
   [{ schemaVersion: 4294967296 }, "`schemaVersion`", "to 4294967295"],
   [{ migrations: 7 }, "`migrations`", "an array of migrations", '"datum-sync/migrations"'],

@@ -17,7 +17,7 @@ use super::world::{App, USERS, World};
 
 impl World {
     /// Returns every open tab with its device's number, its name, and one of the device's users.
-    fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
+    pub(super) fn everybody(&self) -> Vec<(usize, String, &'static str, Owner, Rc<App>)> {
         let mut all = Vec::new();
         for device in 0..self.devices.len() {
             for slot in 0..self.devices[device].tabs.len() {
@@ -96,6 +96,7 @@ impl World {
             self.judge_tab(device, user, owner, &engine, live)
                 .map_err(|wrong| format!("{name}, for {user}: {wrong}"))?;
         }
+        self.judge_traces(true)?;
         // Nothing may be left that waits for ever.
         for device in 0..self.devices.len() {
             for slot in 0..self.devices[device].tabs.len() {

@@ -23,7 +23,7 @@ use super::ports::{Shared, SimBacking, SimHost, Weather};
 use super::push_checks::PushChecker;
 use super::queries::LiveList;
 use super::tasks::{Owner, Tasks};
-use super::updates;
+use super::{traces, updates};
 use crate::support::clock::Clock;
 use crate::support::cycle_ends::CycleEnds;
 
@@ -66,7 +66,7 @@ pub struct World {
     pub dice: Rc<Dice>,
     /// Steps that were played.
     pub played: u64,
-    script: Script,
+    pub(super) script: Script,
     pub(super) clock: Rc<Clock>,
     pub(super) tasks: Rc<Tasks>,
     pub(super) weather: Rc<Weather>,
@@ -231,6 +231,7 @@ impl World {
             self.played += 1;
             self.check()?;
         }
+        self.judge_traces(false)?;
         self.dice.begin(RECOVERY);
         self.heal();
         self.judge()
@@ -284,7 +285,11 @@ impl World {
             true => updates::config(CONFIG, version),
             false => CONFIG.to_owned(),
         };
-        let config: Value = serde_json::from_str(&config).unwrap();
+        let mut config: Value = serde_json::from_str(&config).unwrap();
+        match traces::bytes(self.script.seed) {
+            0 => {}
+            bytes => config["trace"] = json!({ "maxBytes": bytes }),
+        }
         let config = Config::read(CheckedObject(&config));
         let shared = Rc::clone(&self.devices[device].shared);
         let remote = SimRemote {

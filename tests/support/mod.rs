@@ -33,4 +33,6 @@ pub mod store_suite;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test_remote;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod trace_report;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod world;

@@ -48,6 +48,7 @@ const config: DatumConfig = {
   durability: { local: "relaxed" },
   defaultUserSwitchStrategy: "promptIfUnsyncedData",
   memoryBudget: 1 << 20,
+  trace: { maxBytes: 1 << 20 },
   persist: "ask",
   realtime: true,
   flushOnLeave: false,
@@ -359,5 +360,6 @@ async function backups(datum: Datum, response: Response, file: File): Promise<vo
   console.log(added + kept + deadLetters);
   await datum.importUser(file);
   await datum.importUser(datum.exportUser(null), { userId: "bob" });
+  isExactly<Promise<Blob>, ReturnType<typeof datum.exportTrace>>(true);
 }
 void backups;

@@ -76,7 +76,7 @@ fn every_field_of_a_config_is_read() {
             "name": "notes", "entities": { "tasks": { "deleteBehavior": "softDelete", "conflictResolver": "ask", "localOnly": ["draft", "local notes"], "indexes": ["due", ["project.name", "due"]], "mergeFields": { "votes": "sum", "address.city": "remote" } }, "lists": {} },
             "syncTimeout": 5, "resolverTimeout": 6, "defaultSyncDirection": "pullOnly", "defaultSyncOptions": { "overrideBatchSize": 7 },
             "defaultConflictResolver": "localPriority", "retry": { "maxAttempts": 9, "factor": 1.5, "jitter": "none" },
-            "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "schemaVersion": 3, "schemaField": "v",
+            "durability": { "local": "relaxed", "pulled": "strict" }, "memoryBudget": 0, "trace": { "maxBytes": 70000 }, "schemaVersion": 3, "schemaField": "v",
             "excludedSyncUserIds": ["guest"], "autoStartSync": true, "autoSyncInterval": 1000, "syncAfterWrite": 7,
             "syncOnReconnect": false, "syncOnVisible": false,
             "coldStart": { "strategy": "fullSync", "threshold": 1, "delay": 2, "maxDuration": 3 }
@@ -91,9 +91,10 @@ fn every_field_of_a_config_is_read() {
                 .schema_field
                 .as_deref()
                 .map(|field| (field.name.clone(), field.version)),
-            config.schema
+            config.schema,
+            config.trace
         ),
-        ("notes", 5, 0, Some(("v".to_owned(), 3)), 3)
+        ("notes", 5, 0, Some(("v".to_owned(), 3)), 3, 70_000)
     );
     assert_eq!(
         config.entities.get("tasks").unwrap().delete_behavior,

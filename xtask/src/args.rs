@@ -59,6 +59,8 @@ pub enum Command {
     },
     /// Run seeded histories.
     Simulate(Histories),
+    /// Replay traces.
+    Replay(Vec<OsString>),
     /// Put known bugs into the sources and look for them.
     Mutants(Selection),
     /// Fuzz the parsers.
@@ -124,6 +126,7 @@ fn command(name: &str, mut words: Parser, server_args: Option<Vec<OsString>>) ->
         "ci" => ci(words),
         "demo" => demo(words),
         "simulate" => simulate(words),
+        "replay" => replay(words),
         "mutants" => mutants(words),
         "fuzz" => fuzz(words),
         "bench" => bench(words),
@@ -263,6 +266,28 @@ fn simulate(mut words: Parser) -> Result<Command> {
         }
     }
     Ok(Command::Simulate(histories))
+}
+
+fn replay(mut words: Parser) -> Result<Command> {
+    let (mut files, mut passed) = (0, Vec::new());
+    while let Some(word) = words.next()? {
+        match word {
+            Long(name @ ("step" | "save")) => {
+                passed.push(format!("--{name}").into());
+                passed.push(words.value()?);
+            }
+            Long("json") => passed.push("--json".into()),
+            Value(file) => {
+                files += 1;
+                passed.push(file);
+            }
+            _ => return Err(word.unexpected().into()),
+        }
+    }
+    match files {
+        0 => Err(Failure::new("name the file of a trace")),
+        _ => Ok(Command::Replay(passed)),
+    }
 }
 
 fn mutants(mut words: Parser) -> Result<Command> {

@@ -7,7 +7,7 @@ struct Entry {
     options: &'static str,
 }
 
-const ENTRIES: [Entry; 13] = [
+const ENTRIES: [Entry; 14] = [
     Entry {
         name: "demo",
         summary: "Builds everything, serves the demo page, prints its address; --dev is faster",
@@ -76,6 +76,17 @@ Times mean something only on a quiet machine.",
   --from S           starts at seed S instead of 0
   --seed S           runs only this seed, and prints its requests if it fails
   --steps N          takes N random steps in each",
+    },
+    Entry {
+        name: "replay",
+        summary: "Replays traces of apps natively, up to the first step that differs",
+        options: "
+  FILE…              files of `exportTrace`
+  --step N           shows the step in line N: what it was given, and what came of it
+  --json             prints the result of each file as JSON
+  --save NAME        makes a test of the file: tests/traces/NAME.ndjson, with what its replay says
+
+Exits with 0 if all is the same, 1 if this engine plans something else, 2 for no trace.",
     },
     Entry {
         name: "mutants",

@@ -28,6 +28,7 @@ mod nudge;
 mod pack;
 mod parts;
 mod process;
+mod replay;
 mod server;
 mod server_module;
 mod shorten_glue;
@@ -49,8 +50,7 @@ use failure::Result;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::FAILURE
@@ -58,18 +58,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command. `Ok(false)` means that it ran and that something failed in it.
-fn run() -> Result<bool> {
+/// Runs the command. Returns its exit code: 1 means that it ran and that something failed in it.
+fn run() -> Result<u8> {
     let args = Args::parse(std::env::args_os().skip(1))?;
     if let Command::Help(command) = args.command {
         println!(
             "{}",
             command.map_or_else(help::overview, |name| help::of(&name))
         );
-        return Ok(true);
+        return Ok(0);
     }
     let context = Context::new(args.verbose)?;
-    match args.command {
+    let good = match args.command {
+        Command::Replay(words) => return replay::run(&context, &words),
         Command::Help(_) => Ok(true),
         Command::Setup { engines } => tools::setup(&context, &engines).map(|()| true),
         Command::Pack { kind, json } => pack::report(&context, kind, json.as_deref()),
@@ -85,5 +86,6 @@ fn run() -> Result<bool> {
         Command::Fuzz(runs) => fuzz::run(&context, &runs),
         Command::Bench(bench) => bench::run(&context, &bench),
         Command::Backends(command) => backends::run(&context, &command),
-    }
+    };
+    good.map(|good| u8::from(!good))
 }

@@ -15,7 +15,7 @@ use crate::{
     failure::Result,
     fuzz, node,
     pack::{self, Kind},
-    process,
+    process, replay,
     server::{self, Profile},
     suites,
     tally::{self, Tally},
@@ -233,6 +233,7 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
         Ok((good, Tally::default()))
     });
     let tarball = packed?;
+    let traces = context.target.join("traces");
     report.step("end to end", || {
         let server = server::build(context, Profile::Dev)?;
         let mut command = node::script(context, &server, &tarball, engines)?;
@@ -240,11 +241,16 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .arg(FILE_LIMIT)
             .args(node::test_files(&context.e2e())?);
+        replay::empty(&traces)?;
+        command.env("DATUM_TRACES", &traces);
         let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
         Ok((
             finished.success,
             tally::node(&finished.text).unwrap_or_default(),
         ))
+    });
+    report.step("traces of the end-to-end tests replay", || {
+        Ok((replay::all(context, &traces)?, Tally::default()))
     });
     report.step("backends", || {
         backends::test(context, &tarball, None, engines)

@@ -132,6 +132,7 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
             id,
             decide: &mut decide,
             context: self.0.db.plan_context(),
+            made: None,
         };
         match self.0.db.commit(self.0.config.local, &mut planner).await {
             // Another tab has decided it in the meantime.

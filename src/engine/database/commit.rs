@@ -1,9 +1,10 @@
 //! The commit loop: plan against the head, append, apply, and plan again if another tab was first.
 
+use crate::engine::database::any_planner::{AnyPlanner, Planning};
 use crate::engine::database::commit_activity::{began, tell_append, tell_read};
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{
-    Database, INDEXED_ROWS, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
+    Database, INDEXED_ROWS, MAX_STALE, Source, closed, load, migration, overtaken, salvage, trace,
 };
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
@@ -18,36 +19,6 @@ use crate::ports::store::{Append, AppendError, Store, Tail};
 use crate::state::fold::checkpoint::CheckpointFold;
 use crate::state::replica::Replica;
 use crate::util::local_sync::yield_now;
-
-/// A planner that keeps its output until its plan is appended. The commit loop uses planners
-/// through this trait, so that it is compiled once and not once for each.
-trait AnyPlanner {
-    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>>;
-}
-
-struct Planning<'a, P: Planner> {
-    planner: &'a mut P,
-    output: Option<P::Output>,
-}
-
-impl<'a, P: Planner> Planning<'a, P> {
-    const fn new(planner: &'a mut P) -> Self {
-        Self {
-            planner,
-            output: None,
-        }
-    }
-}
-
-impl<P: Planner> AnyPlanner for Planning<'_, P> {
-    fn plan(&mut self, replica: &Replica) -> Result<Plan<(Commit, Option<Superseded>)>> {
-        let plan = self.planner.plan(replica)?;
-        Ok(plan.map(|planned| {
-            self.output = Some(planned.output);
-            (planned.commit, planned.superseded)
-        }))
-    }
-}
 
 impl<S: Store, H: Host> Database<S, H> {
     /// Plans, appends and applies; plans again while other tabs append first. An empty plan appends
@@ -109,8 +80,12 @@ impl<S: Store, H: Host> Database<S, H> {
                 migration::boxed(self).await?;
             }
             self.check_open()?;
+            if trace::is_due(self) {
+                trace::boxed(self).await;
+            }
             self.materialize().await;
             let planned = plan.plan(&self.memory.whole());
+            trace::planned(self, plan, &planned);
             let (mut commit, superseded) = match planned? {
                 Plan::Ready(ready) => ready,
                 Plan::Needs(bodies) => {
@@ -162,6 +137,7 @@ impl<S: Store, H: Host> Database<S, H> {
         durability: Durability,
         source: Source,
     ) -> Result<bool> {
+        let planner = trace::take_planner(self);
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
@@ -184,6 +160,8 @@ impl<S: Store, H: Host> Database<S, H> {
             sums,
         } = encoder.finish();
         let bytes = record.len();
+        let is_checkpoint = superseded.is_some();
+        let traced = trace::appending(self, planner, seq, &record, &bodies);
         // Folding a migration at once would hold the page up for too long.
         let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
@@ -202,6 +180,7 @@ impl<S: Store, H: Host> Database<S, H> {
             Ok(()) => {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
+                trace::appended(self, traced, is_checkpoint);
                 if migrates {
                     migration::reload(self).await?;
                     self.host.announce(&self.name, seq);
@@ -299,15 +278,24 @@ impl<S: Store, H: Host> Database<S, H> {
                 if let (Some(began), false) = (began, records.is_empty()) {
                     tell_read(self, began);
                 }
+                let traced = trace::step(self);
                 self.update(|replica| {
                     let mut records = records.iter();
                     records.try_for_each(|(seq, record)| replica.apply_record(*seq, record))
                 })?;
+                if let Some(step) = traced.filter(|_| !records.is_empty()) {
+                    trace::followed(self, step, &records).await;
+                }
                 self.memory.tell(Source::OtherTab);
             }
             Tail::Compacted => {
-                let mut fresh =
-                    load(&self.store, &user_id, self.budget, self.schema.version()).await?;
+                let mut fresh = load(
+                    (&self.store, self.trace.as_deref()),
+                    &user_id,
+                    self.budget,
+                    self.schema.version(),
+                )
+                .await?;
                 self.read(|replica| fresh.outbox_mut().inherit(replica.outbox()));
                 self.memory.replace(fresh);
             }

@@ -242,7 +242,13 @@ async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraf
 /// Reads the log again, from the checkpoint that a migration has just written.
 pub(super) async fn reload<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     let user_id = db.peek(|replica| replica.user_id().to_owned());
-    let mut fresh = load(&db.store, &user_id, db.budget, db.schema.version()).await?;
+    let mut fresh = load(
+        (&db.store, db.trace.as_deref()),
+        &user_id,
+        db.budget,
+        db.schema.version(),
+    )
+    .await?;
     while fresh.materialize_some(INDEXED_ROWS) {
         db.host.breathe().await;
     }

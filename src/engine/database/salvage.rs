@@ -34,9 +34,14 @@ pub(super) async fn save<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
     for _ in 0..MAX_STALE {
         // Another tab may have wiped the log on purpose.
         db.check_open()?;
-        let fresh = load(&db.store, &user_id, db.budget, db.schema.version())
-            .await
-            .map_err(|error| db.on_store_error(error))?;
+        let fresh = load(
+            (&db.store, db.trace.as_deref()),
+            &user_id,
+            db.budget,
+            db.schema.version(),
+        )
+        .await
+        .map_err(|error| db.on_store_error(error))?;
         db.memory.replace(fresh);
         db.update(Replica::count_loss);
         if migration::is_due(db) {

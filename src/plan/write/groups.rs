@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::model::config::Config;
 use crate::model::entity::OwnedKey;
+use crate::model::error::Result;
 use crate::model::operation::Parent;
 use crate::model::schema_field::SchemaField;
 
@@ -80,4 +82,26 @@ pub enum Written {
     Deleted(String),
     /// There was no entity to delete.
     Absent,
+}
+
+/// One outcome for each group, in order. The commit contains the successful ones.
+pub type Outcomes = Vec<Result<Vec<Written>>>;
+
+impl Group {
+    /// Returns the group for writes of a type, with the config's rules for that type.
+    #[must_use]
+    pub fn of(config: &Config, entity: &str, writes: Vec<Write>) -> Self {
+        let rules = config.of(entity).cloned().unwrap_or_default();
+        Self {
+            entity: entity.to_owned(),
+            writes,
+            local_only: rules.local_only,
+            sums: config.sums(entity),
+            schema: config.schema_field.clone(),
+            relations: rules.relations,
+            parents: rules.parents,
+            after: Rc::default(),
+            ignore_kept_rejection: false,
+        }
+    }
 }

@@ -2,22 +2,32 @@
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
 import { within } from "./test.mjs";
+import { isTraced, saveTrace, tracing } from "./traces.mjs";
 
 /** How long a page may take to answer. Playwright waits for a page's promise without end. */
 const ANSWER_MS = 90_000;
 
 /** Starts Chromium, without a sandbox: it does not work for root or in containers. */
-export const launch = (options = {}) =>
-  chromium.launch({
-    ...options,
-    executablePath: chromiumProgram(),
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+export const launch = async (options = {}) =>
+  tracing(
+    await chromium.launch({
+      ...options,
+      executablePath: chromiumProgram(),
+      args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    }),
+  );
 
 function limited(page) {
   page.setDefaultTimeout(30_000);
   const evaluate = page.evaluate.bind(page);
   page.evaluate = (work, ...given) => within(ANSWER_MS, String(work).slice(0, 300), evaluate(work, ...given));
+  const close = page.close.bind(page);
+  if (isTraced) {
+    page.close = async (...given) => {
+      await saveTrace(page);
+      return close(...given);
+    };
+  }
   return page;
 }
 
@@ -52,6 +62,13 @@ export async function device(browser, withPage = true) {
     });
     return page;
   };
+  if (isTraced) {
+    const close = context.close.bind(context);
+    context.close = async (...given) => {
+      for (const page of context.pages()) await saveTrace(page);
+      return close(...given);
+    };
+  }
   return { context, errors, stalls, page: withPage ? await context.newPage() : undefined };
 }
 

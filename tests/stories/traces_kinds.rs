@@ -1,0 +1,72 @@
+//! Traces of spaces and of migrations, and those that are kept as files.
+
+use datum_sync::plan::trace::Happened;
+use datum_sync::plan::trace::read::read;
+
+use super::traces::{planners, replays};
+use crate::support::migrations::updated;
+use crate::support::spaces::{CLUB, TEAM, team};
+use crate::support::trace_report::replay;
+use crate::support::world::World;
+
+const CONFIG: &str = r#"{"entities":{"tasks":{},"notes":{}},"trace":true}"#;
+
+#[test]
+fn rows_that_move_between_spaces_and_a_space_that_is_left_replay() {
+    let world = World::new();
+    let bob = team(&world);
+    bob.makes(CLUB);
+    bob.invites(CLUB, "ann", "writer");
+    let a = world.device("phone").with_config(CONFIG).open();
+    assert!(a.sync().is_success);
+    a.patch("x", r#"{"title":"before"}"#);
+    a.moves("x", Some(CLUB));
+    a.patch("x", r#"{"done":true}"#);
+    assert!(a.sync().is_success);
+    a.creates(Some(TEAM), "y", "never sent");
+    bob.moves(Some(CLUB), "x", Some(TEAM));
+    bob.removes(TEAM, "ann");
+    a.sync();
+    assert_eq!(a.buried().len(), 1);
+    let file = replays(&a);
+    assert_eq!(planners(&file), ["page", "verdicts", "write"]);
+}
+
+#[test]
+fn a_migration_is_taken_as_it_is_and_what_follows_is_planned_again() {
+    let world = World::new();
+    let phone = world
+        .device("phone")
+        .with_config(r#"{"entities":{"tasks":{},"notes":{}},"schemaVersion":1,"trace":true}"#);
+    let a = phone.open();
+    a.create(r#"{"id":"one","text":"milk"}"#);
+    assert!(a.sync().is_success);
+    a.patch("one", r#"{"text":"oat milk"}"#);
+    let (phone, _) = updated(phone);
+    let phone =
+        phone.with_config(r#"{"entities":{"tasks":{},"notes":{}},"schemaVersion":2,"trace":true}"#);
+    let b = phone.open();
+    assert_eq!(b.read("one").unwrap()["title"], "oat milk");
+    b.patch("one", r#"{"title":"soy milk"}"#);
+    assert!(b.sync().is_success);
+    let file = replays(&b);
+    assert!(matches!(&file.steps[0].what, Happened::Loaded { records, .. } if !records.is_empty()));
+}
+
+#[test]
+fn every_saved_trace_replays_as_it_was_saved() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "ndjson") {
+            let file = read(&std::fs::read(&path).unwrap()).unwrap();
+            let report = replay(&file).unwrap();
+            let expected = std::fs::read_to_string(path.with_extension("difference")).unwrap();
+            assert_eq!(report.difference.join("\n"), expected, "{}", path.display());
+            assert!(report.planned > 0, "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "{count} traces");
+}
