@@ -146,7 +146,8 @@ fn kinto(context: &Context, files: &[PathBuf]) -> PathBuf {
         return PathBuf::new();
     }
     python::kinto(context, &folder(context).join("kinto.txt")).unwrap_or_else(|failure| {
-        let why = format!("- Kinto: its tests are skipped, since it could not be installed: {failure}");
+        let why =
+            format!("- Kinto: its tests are skipped, since it could not be installed: {failure}");
         context.console.say(&why);
         PathBuf::new()
     })

@@ -27,10 +27,23 @@ pub fn kinto(context: &Context, list: &Path) -> Result<PathBuf> {
     // Also what an earlier try has left half.
     let mut make = context.command(python);
     make.args(["-m", "venv", "--clear"]).arg(&home);
-    process::run(&context.console, "making a folder for Kinto", &mut make, LIMIT)?;
+    process::run(
+        &context.console,
+        "making a folder for Kinto",
+        &mut make,
+        LIMIT,
+    )?;
     let mut install = context.command(&home.join("bin").join("python").to_string_lossy());
     install
-        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "-r"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--quiet",
+            "-r",
+        ])
         .arg(list);
     process::run(
         &context.console,
