@@ -1,7 +1,7 @@
 // Collects results, and prints progress and tables.
 import { median, round } from "./stats.mjs";
 
-export const names = { datum: "datum-sync", bare: "bare fetch", raw: "raw IndexedDB", dexie: "Dexie", rxdb: "RxDB", pouchdb: "PouchDB", pouchdbready: "PouchDB, static", watermelondb: "WatermelonDB", replicache: "Replicache", tinybase: "TinyBase", tanstack: "TanStack DB", server: "datum-server", postgres: "on PostgreSQL", postgres2: "two on it", kit: "datum-sync, kit", firefox: "Firefox", webkit: "WebKit" };
+export const names = { datum: "datum-sync", bare: "bare fetch", raw: "raw IndexedDB", dexie: "Dexie", rxdb: "RxDB", pouchdb: "PouchDB", pouchdbready: "PouchDB, static", watermelondb: "WatermelonDB", replicache: "Replicache", tinybase: "TinyBase", tanstack: "TanStack DB", server: "datum-server", node: "in Node", postgres: "on PostgreSQL", prepared: "prepared", postgres2: "two on it", postgrest: "kit, PostgREST", kit: "datum-sync, kit", firefox: "Firefox", webkit: "WebKit" };
 
 export class Report {
   rows = [];

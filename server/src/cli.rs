@@ -58,6 +58,8 @@ Usage: datum-server [OPTIONS]             serve
   --database-wait MS     how long a request waits for one [5000]
   --statement-timeout MS how long a statement may run [30000]
   --lock-timeout MS      how long a push waits for others in its space [10000]
+  --prepared-statements  prepare statements once for each connection, for fewer round trips; not through
+                         a pooler in transaction mode
   --partitions N         divide a new database's tables by space [0, not]
   --no-compression       send answers uncompressed
   --quiet                log warnings only
@@ -245,6 +247,7 @@ impl Arguments {
             "database-wait" => postgres.acquire = milliseconds(parser, name)?,
             "statement-timeout" => postgres.statement_timeout = milliseconds(parser, name)?,
             "lock-timeout" => postgres.lock_timeout = milliseconds(parser, name)?,
+            "prepared-statements" => postgres.prepared_statements = true,
             "partitions" => postgres.partitions = number(parser, name, 0, 1_024)?,
             _ => return Err(say(lexopt::Arg::Long(name).unexpected())),
         }

@@ -2,8 +2,9 @@
 //! lines of its spaces first, so a space's counter is in commit order, and different spaces do not
 //! wait for each other. Readers see one snapshot and wait for nobody.
 //!
-//! It must behave like [`crate::memory`]; one test suite runs on both. It leaves nothing on a
-//! connection when a transaction ends, so PgBouncer may stand in between in transaction mode.
+//! It must behave like [`crate::memory`]; one test suite runs on both. Unless it may prepare
+//! statements, it leaves nothing on a connection when a transaction ends, so PgBouncer may stand in
+//! between in transaction mode.
 
 mod failure;
 mod hints;
@@ -23,7 +24,7 @@ use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
 use crate::sql_stores::Writing;
 use failure::failed;
-use statement::{in_time, run, sql};
+use statement::{Session, in_time, run, sql};
 
 pub use hints::{Listener, MAX_NOTIFICATION, Mark};
 pub use transaction::PostgresTx;
@@ -36,6 +37,10 @@ const REST: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the first connection may take.
 const FIRST: Duration = Duration::from_secs(10);
+/// How long a connection may be idle without a look at whether it is still there.
+const STALE: Duration = Duration::from_secs(1);
+/// How many statements are prepared on a connection; there are fewer.
+const STATEMENTS: usize = 128;
 /// Every statement has an index to go along. Without statistics, as after a first large sync, PostgreSQL
 /// would rather read all of a space and sort it: 176 ms and 90,000 rows for a page of 1,000 of them.
 const PLANS: &str =
@@ -57,6 +62,9 @@ pub struct PostgresOptions {
     pub lock_timeout: Duration,
     /// Into how many parts a new database's tables are divided by space; 0 for no partitions.
     pub partitions: u32,
+    /// Whether statements are prepared once for each connection: not behind a pooler that gives a
+    /// connection to another client after a transaction.
+    pub prepared_statements: bool,
 }
 
 impl Default for PostgresOptions {
@@ -67,6 +75,7 @@ impl Default for PostgresOptions {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
             partitions: 0,
+            prepared_statements: false,
         }
     }
 }
@@ -84,6 +93,7 @@ pub struct PostgresStore {
     /// One look at a time at whether the database can be reached.
     look: Arc<tokio::sync::Mutex<()>>,
     polling: Arc<AtomicBool>,
+    keeps_names: bool,
 }
 
 impl PostgresStore {
@@ -93,7 +103,10 @@ impl PostgresStore {
     /// A URL that cannot be read; a database that cannot be reached, is a replica, does not store
     /// UTF-8, or has a schema newer than this server's.
     pub async fn open(url: &str, options: &PostgresOptions, epoch: &str) -> Result<Self> {
-        let connect = connect_options(url)?;
+        let mut connect = connect_options(url)?;
+        if options.prepared_statements {
+            connect = connect.statement_cache_capacity(STATEMENTS);
+        }
         // A message for the operator at once, and not what a pool says after trying for a while.
         let first = tokio::time::timeout(FIRST, PgConnection::connect_with(&connect)).await;
         let first = first.map_err(|_| {
@@ -103,10 +116,19 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.acquire)
-            // A transaction whose rollback failed would be the next request's.
-            .before_acquire(|connection, _| {
-                let usable = !connection.is_in_transaction();
-                Box::pin(async move { Ok(usable) })
+            // That would be a round trip of each request.
+            .test_before_acquire(false)
+            .before_acquire(|connection, found| {
+                Box::pin(async move {
+                    // A transaction whose rollback failed would be the next request's.
+                    if connection.is_in_transaction() {
+                        return Ok(false);
+                    }
+                    if found.idle_for >= STALE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
             })
             .connect_lazy_with(connect.clone());
         migrate::migrate(&pool, options, epoch).await?;
@@ -130,6 +152,7 @@ impl PostgresStore {
             away: Arc::default(),
             look: Arc::default(),
             polling: Arc::default(),
+            keeps_names: options.prepared_statements,
         })
     }
 
@@ -138,10 +161,7 @@ impl PostgresStore {
         self.pool.close().await;
     }
 
-    async fn begin(
-        &self,
-        statement: &Arc<str>,
-    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    async fn begin(&self, statement: &Arc<str>) -> Result<Session> {
         if let Some((at, error)) = &*self.away()
             && at.elapsed() < REST
         {
@@ -157,7 +177,10 @@ impl PostgresStore {
                 }
                 Err(error)
             }
-            Ok(tx) => Ok(tx),
+            Ok(tx) => Ok(Session {
+                tx,
+                keeps_names: self.keeps_names,
+            }),
         }
     }
 
@@ -186,13 +209,13 @@ impl PostgresStore {
 
     /// Writes something and makes it durable.
     async fn probe(&self) -> Result<()> {
-        let mut tx = self.begin(&self.begin_write).await?;
+        let mut session = self.begin(&self.begin_write).await?;
         let write = sql(
             "INSERT INTO datum_server.setting AS s (name, value) VALUES ('probe', '1')
              ON CONFLICT (name) DO UPDATE SET value = 1 - s.value::int",
         );
-        run(&mut tx, write).await?;
-        in_time(tx.commit()).await
+        run(&mut session, write).await?;
+        in_time(session.tx.commit()).await
     }
 }
 
@@ -209,14 +232,14 @@ impl Store for PostgresStore {
     type Tx = PostgresTx;
 
     async fn read(&self) -> Result<PostgresTx> {
-        let tx = self.begin(&self.begin_read).await?;
-        Ok(PostgresTx::new(tx, None))
+        let session = self.begin(&self.begin_read).await?;
+        Ok(PostgresTx::new(session, None))
     }
 
     async fn write(&self) -> Result<PostgresTx> {
         let begun = self.begin(&self.begin_write).await;
-        let tx = self.writing.note(begun)?;
-        Ok(PostgresTx::new(tx, Some(self.writing.clone())))
+        let session = self.writing.note(begun)?;
+        Ok(PostgresTx::new(session, Some(self.writing.clone())))
     }
 
     async fn check_writes(&self) -> Result<()> {

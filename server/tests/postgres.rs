@@ -24,6 +24,8 @@ mod cluster;
 mod faults;
 #[path = "postgres/partitions.rs"]
 mod partitions;
+#[path = "postgres/round_trips.rs"]
+mod round_trips;
 #[path = "postgres/startup.rs"]
 mod startup;
 #[path = "postgres/storm.rs"]
@@ -35,6 +37,10 @@ mod tls;
 
 mod one_process {
     crate::mount!(crate::cluster::run, crate::cluster::store());
+}
+
+mod prepared_statements {
+    crate::mount!(crate::cluster::run, crate::cluster::prepared_store());
 }
 
 mod two_processes_behind_a_pooler {

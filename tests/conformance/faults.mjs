@@ -46,10 +46,20 @@ export const FAULTS = [
   { name: "a refusal has no code", chapter: "auth", pull: stripped(401), push: stripped(401) },
   { name: "which server a push is for is not looked at", chapter: "reach", push: request(({ serverId: _, ...rest }) => rest) },
   { name: "an unknown field is refused", chapter: "reach", pull: async (body, send) => ("aFieldOfTomorrow" in body ? { status: 400, body: { code: "badRequest", message: "unknown field" } } : send(body)) },
+  { name: "a compressed body is a bad request", chapter: "reach", request: async ({ headers }, respond) => headers["content-encoding"] === "gzip" && (respond(400, { code: "badRequest", message: "no JSON" }), true) },
   { name: "an update overwrites whatever is there", chapter: "conflicts", push: forced(["update"]) },
   { name: "a delete does not look at the version", chapter: "conflicts", push: forced(["delete"]) },
   { name: "a patch replaces the whole row", chapter: "conflicts", push: request((body) => ({ ...body, operations: body.operations?.map?.((op) => (op?.kind === "patch" && Object.keys(op.data ?? {}).length < 3 && op.data.title === undefined && op.data.note !== null ? { ...op, kind: "update" } : op)) })) },
   { name: "a conflict does not show the row", chapter: "conflicts", push: results(({ row: _, ...verdict }) => verdict) },
+  {
+    name: "a create that has conflicted is not remembered",
+    chapter: "conflicts",
+    push: results(async (verdict, op, send, _, { clientId }) => {
+      if (verdict.status !== "conflict" || verdict.row || op.kind !== "create" || op.baseVersion !== null) return verdict;
+      const again = await send({ clientId, operations: [{ ...op, opId: `${op.opId}-${++count}` }] });
+      return { ...again.body.results[0], opId: op.opId };
+    }),
+  },
   { name: "there are no tombstones", chapter: "deletes", pull: reply((page) => ({ ...page, changes: page.changes.filter(({ deleted }) => !deleted) })) },
   {
     name: "deleting what is gone is an error",
@@ -188,6 +198,18 @@ export const FAULTS = [
     chapter: "stream",
     request: async ({ url }, _, __, response) => {
       if (!url.endsWith("/stream")) return false;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(":\n\n");
+      return true;
+    },
+  },
+  {
+    name: "members of a space are not told of each other's writes",
+    chapter: "stream",
+    request: async ({ url, headers }, _, { state }, response) => {
+      if (!url.endsWith("/stream")) return false;
+      state.owner ??= headers.authorization;
+      if (headers.authorization === state.owner) return false;
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(":\n\n");
       return true;

@@ -1,6 +1,7 @@
 // A proxy before the real server that breaks one thing: the servers that the conformance kit must find out.
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
+import { gunzipSync } from "node:zlib";
 
 const PREFIX = "/sync/v1";
 /**
@@ -17,7 +18,7 @@ const EXACT = /\d{16}|\d\.\d{17}|e400|e309|\.0[e,}]/;
  * - `cuts`: what they reject with cuts the connection, as if the answer were lost.
  * - `request(request, respond, context)` answers any other request with `respond(status, body)`, if it returns true.
  *
- * Requests that no fault concerns pass as they are, byte for byte. `context` has `headers`, `token`, `url` and `state`, an object of the proxy's own.
+ * Requests that no fault concerns pass as they are, byte for byte, but uncompressed. `context` has `headers`, `token`, `url` and `state`, an object of the proxy's own.
  */
 export async function startProxy(target, fault) {
   const state = {};
@@ -41,7 +42,8 @@ export async function startProxy(target, fault) {
 async function answer(target, fault, state, request, response) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString("utf8");
+  const sent = Buffer.concat(chunks);
+  const text = (request.headers["content-encoding"] === "gzip" ? gunzipSync(sent) : sent).toString("utf8");
   const { authorization, "content-type": type } = request.headers;
   const context = { headers: { authorization, "content-type": type }, token: authorization?.replace(/^Bearer /, ""), url: target, state };
   const respond = (status, body) => {

@@ -10,7 +10,11 @@ import { pathToFileURL } from "node:url";
 import { transform } from "esbuild";
 import { FAULTS } from "../conformance/faults.mjs";
 import { startProxy } from "../conformance/proxy.mjs";
+import { start } from "./lib/child.mjs";
+import { serverProgram } from "./lib/environment.mjs";
+import { run, temporaryFolder } from "./lib/files.mjs";
 import { installPackage } from "./lib/package.mjs";
+import { freePort } from "./lib/ports.mjs";
 import { pagesOf } from "./lib/readme.mjs";
 import { client, startServer } from "./lib/server.mjs";
 import { after, before, test } from "./lib/test.mjs";
@@ -126,6 +130,40 @@ test("an adapter's module is checked by the program, and the report names its fa
   const promised = await program("--adapter", module, "--without", "deletes.told");
   assert.match(promised.out, /not promised +deletes\.told/);
   assert.equal(promised.code, 0, promised.out);
+});
+
+test("the operator's own commands back the real server up and restore it, and a command that fails is no fault of the server", async () => {
+  const [place, port] = [await temporaryFolder(), await freePort()];
+  const [database, copy, secret] = ["datum.sqlite", "copy.sqlite", "secret"].map((name) => join(place.path, name));
+  await writeFile(secret, "a secret of this test only, and of nothing else");
+  const serve = () => start(serverProgram(), ["--dev", "--listen", `127.0.0.1:${port}`, "--rate", "0", "--jwt-secret-file", secret, "--database", database]);
+  let own = await serve();
+  // Who stops and starts the server is the machine's own service manager; here it is asked by its address.
+  const manager = await listen(async (_, response) => {
+    await own.stop();
+    await run(serverProgram(), ["restore", copy, "--database", database]);
+    own = await serve();
+    response.end();
+  });
+  try {
+    const backup = `"${serverProgram()}" backup "${copy}" --database "${database}"`;
+    const restore = `"${process.execPath}" -e "fetch('${manager.url}').then(({ ok }) => process.exit(ok ? 0 : 1))"`;
+    const asked = ["--url", own.url, "--dev", "--only", "epoch", "--json"];
+    const { code, out } = await program(...asked, "--backup-command", backup, "--restore-command", restore);
+    const { results, rowsLeft } = JSON.parse(out);
+    const restored = (list) => list.find(({ id }) => id === "epoch.restored");
+    assert.deepEqual([code, restored(results).outcome, rowsLeft], [0, "passed", 0], out);
+    const broken = await program(...asked, "--backup-command", "echo no room >&2; exit 3", "--restore-command", restore);
+    const { outcome, note } = restored(JSON.parse(broken.out).results);
+    assert.deepEqual([broken.code, outcome], [0, "notJudged"], broken.out);
+    assert.match(note, /--backup-command ended with 3: no room/);
+    const half = await program(...asked, "--backup-command", backup);
+    assert.deepEqual([half.code, /give both/.test(half.err)], [2, true], half.err);
+  } finally {
+    await manager.stop();
+    await own.stop();
+    await place.remove();
+  }
 });
 
 test("an adapter's own bug is shown with its name", async () => {

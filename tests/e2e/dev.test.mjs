@@ -1,7 +1,7 @@
 // `npx datum-sync dev` of the packed package in a folder with nothing else: tokens, data in memory and in a file, files that are damaged or not its own.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { appendFile, readFile, unlink, writeFile } from "node:fs/promises";
+import { appendFile, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { wholeConversations } from "./lib/conversations.mjs";
@@ -159,6 +159,48 @@ test("it ends with the npx that has started it, and releases its file", async ()
     } catch {
       // It has ended.
     }
+  }
+});
+
+test("it ends after an npx that was killed, too, whose shell lives on", async () => {
+  const file = join(folder.path, "killed-npx.json");
+  const npx = spawn("npx", ["datum-sync", "dev", "--listen", "127.0.0.1:0", "--file", file], { cwd: installed.root, stdio: ["ignore", "pipe", "pipe"] });
+  const closed = new Promise((resolve) => npx.once("close", resolve));
+  await within(30_000, "its address", new Promise((resolve) => npx.stdout.on("data", (bytes) => /listening on/.test(bytes) && resolve())));
+  const server = Number(await readFile(`${file}.lock`, "utf8"));
+  npx.kill("SIGKILL");
+  // Its output closes once the server itself has ended.
+  await within(10_000, `the end of the server, process ${server}`, closed).catch((error) => {
+    process.kill(server, "SIGKILL");
+    throw error;
+  });
+  await assert.rejects(readFile(`${file}.lock`), { code: "ENOENT" });
+});
+
+test("a disk that is full is 503 to pushes and to health, pulls go on, and room is noticed", { skip: process.platform === "linux" ? false : "prlimit is Linux's" }, async () => {
+  const file = join(folder.path, "full.jsonl");
+  // Writes beyond the limit fail with EFBIG, if the signal is ignored.
+  const server = await start("sh", ["-c", `trap "" XFSZ; exec "${process.execPath}" "${installed.root}/node_modules/datum-sync/cli/main.js" dev --listen 127.0.0.1:0 --file "${file}" --quiet`]);
+  try {
+    const ann = await client(server.url, "ann");
+    const health = async () => (await fetch(`${server.url}/sync/v1/health`)).status;
+    const pid = (await readFile(`${file}.lock`, "utf8")).trim();
+    const limit = (bytes) => new Promise((resolve) => spawn("prlimit", [`--pid=${pid}`, `--fsize=${bytes}:`]).once("close", resolve));
+    await ann.push([row("1")]);
+    assert.equal(await health(), 200);
+    const { size } = await stat(file);
+    assert.equal(await limit(size + 10), 0);
+    assert.equal(await health(), 503);
+    const refused = await fetch(`${server.url}/sync/v1/push`, { method: "POST", headers: ann.headers, body: JSON.stringify({ clientId: "d", operations: [row("2")] }) });
+    assert.deepEqual([refused.status, (await refused.json()).code], [503, "storageFailed"]);
+    assert.deepEqual(await titles(server.url), ["1"]);
+    assert.equal((await stat(file)).size, size);
+    await limit("unlimited");
+    assert.equal(await health(), 200);
+    assert.deepEqual((await ann.push([row("2")])).results.map(({ status }) => status), ["applied"]);
+    assert.deepEqual((await readFile(file, "utf8")).trimEnd().split("\n").map((line) => typeof JSON.parse(line)), ["object", "object", "object"]);
+  } finally {
+    await server.stop();
   }
 });
 

@@ -133,6 +133,16 @@ test("a create whose answer got lost is applied when it is sent again, and a del
   assert.equal((await pushOne(adapter, "delete", "a", patched.version)).status, "applied");
 });
 
+test("an id that the API does not take is rejected with its words, and the others go", async (t) => {
+  for (const status of [400, 422]) {
+    const refuse = () => new Response('{"message":"The id must be a UUID."}', { status });
+    const options = { get: refuse, create: (row) => (row.id === "a b" ? refuse() : { ...row, updated_at: iso(1_700_000_000_000_000) }) };
+    const { adapter } = await over(t, {}, { options });
+    const [wrong, other] = await push(adapter, op("create", "a b", null, { title: "wrong" }), op("create", "c", null, { title: "right" }));
+    assert.deepEqual([wrong.status, wrong.code, wrong.message, other.status], ["rejected", `http${status}`, "The id must be a UUID.", "applied"]);
+  }
+});
+
 test("an id that is taken may be refused like any value that is not valid", async (t) => {
   for (const taken of [400, 422]) {
     let losing = true;

@@ -12,7 +12,7 @@ use crate::{
     failure::{Because, Failure, Result},
     node,
     pack::{self, Kind},
-    process,
+    process, python,
     tally::{self, Tally},
     tools,
 };
@@ -104,6 +104,7 @@ pub fn test(
     };
     let own: Vec<_> = own.into_iter().filter(matches).collect();
     let chromium: &[Engine] = &[Engine::Chromium];
+    let kinto = kinto(context, &own);
     let mut sum = (true, Tally::default());
     for (label, backend, files, engines) in [
         ("backends", "supabase", own, engines),
@@ -128,6 +129,7 @@ pub fn test(
         command
             .env("DATUM_TARBALL", tarball)
             .env("DATUM_BACKEND", backend)
+            .env("DATUM_KINTO", &kinto)
             .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .arg(FILE_LIMIT)
             .args(files);
@@ -136,6 +138,19 @@ pub fn test(
         sum = (sum.0 && finished.success, sum.1.plus(tally));
     }
     Ok(sum)
+}
+
+/// Returns Kinto's program if one of these files needs it. Its tests are skipped where it cannot be had.
+fn kinto(context: &Context, files: &[PathBuf]) -> PathBuf {
+    if !files.iter().any(|file| file.ends_with("kinto.test.mjs")) {
+        return PathBuf::new();
+    }
+    python::kinto(context, &folder(context).join("kinto.txt")).unwrap_or_else(|failure| {
+        let why =
+            format!("- Kinto: its tests are skipped, since it could not be installed: {failure}");
+        context.console.say(&why);
+        PathBuf::new()
+    })
 }
 
 fn folder(context: &Context) -> PathBuf {

@@ -57,7 +57,7 @@ pub fn run(context: &Context, bench: &Bench) -> Result<bool> {
     }
     let engines = bench.engines();
     tools::browsers(context, &engines)?;
-    if bench.is_named("B12") {
+    if bench.only.is_none() || bench.is_named("B11") || bench.is_named("B12") {
         backends::install(context)?;
     }
     // A quick run's times mean nothing: the server of the tests will do.

@@ -73,6 +73,7 @@ const SERVER: Folder = Folder {
         "node.d.ts",
         "postgres.d.ts",
         "postgres-client.d.ts",
+        "rate.d.ts",
         "rules-store.d.ts",
         "sqlite.d.ts",
         "store.d.ts",

@@ -28,6 +28,7 @@ mod nudge;
 mod pack;
 mod parts;
 mod process;
+mod python;
 mod replay;
 mod server;
 mod server_module;

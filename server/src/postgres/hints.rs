@@ -145,10 +145,10 @@ impl PostgresStore {
     /// # Errors
     /// Errors of the database.
     pub async fn notify(&self, text: &str) -> Result<()> {
-        let mut tx = self.begin(&self.begin_write).await?;
+        let mut session = self.begin(&self.begin_write).await?;
         let notify = sql("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(text);
-        run(&mut tx, notify).await?;
-        in_time(tx.commit()).await
+        run(&mut session, notify).await?;
+        in_time(session.tx.commit()).await
     }
 
     /// Returns the marks of users, in their order.
@@ -159,7 +159,7 @@ impl PostgresStore {
         let mut marks = vec![Mark::default(); users.len()];
         for (some, slots) in users.chunks(USERS).zip(marks.chunks_mut(USERS)) {
             let keys: Vec<String> = some.iter().map(|user| user_key(user)).collect();
-            let mut tx = self.begin(&self.begin_read).await?;
+            let mut session = self.begin(&self.begin_read).await?;
             let query = sql(
                 "SELECT k.place, coalesce(r.revision, 0), (coalesce(s.seq, 0) + coalesce((
                    SELECT sum(o.seq) FROM datum_server.membership AS m
@@ -169,7 +169,7 @@ impl PostgresStore {
                  LEFT JOIN datum_server.reader AS r ON r.space = k.space
                  LEFT JOIN datum_server.space AS s ON s.space = k.space",
             );
-            for row in rows(&mut tx, query.bind(&keys)).await? {
+            for row in rows(&mut session, query.bind(&keys)).await? {
                 if let Some(slot) = slots.get_mut(place(&row, 0)?) {
                     *slot = Mark {
                         revision: number(&row, 1)?,

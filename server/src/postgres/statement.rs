@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::{Postgres, Row as _};
+use sqlx::{Postgres, Row as _, Transaction};
 
 use super::failure::{corrupt, failed};
 use crate::rules::ServerError;
@@ -15,10 +15,43 @@ pub(super) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 /// How long the database may be silent, whatever its own limits are: the network may have lost it.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Returns a statement. It leaves no name behind on the connection: a pooler such as PgBouncer gives
-/// that to another client when the transaction ends.
+/// The transaction of a request.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) tx: Transaction<'static, Postgres>,
+    /// Whether statements keep a name on the connection, so that the next run of one is one round trip
+    /// instead of two, and PostgreSQL need not parse it. A pooler such as PgBouncer in transaction mode
+    /// gives the connection to another client when the transaction ends.
+    pub(super) keeps_names: bool,
+}
+
+/// What a statement runs on.
+pub(super) trait Connected: Send {
+    /// Returns the connection, and whether statements may leave a name on it.
+    fn parts(&mut self) -> (&mut PgConnection, bool);
+}
+
+impl Connected for Session {
+    fn parts(&mut self) -> (&mut PgConnection, bool) {
+        (&mut self.tx, self.keeps_names)
+    }
+}
+
+impl Connected for PgConnection {
+    fn parts(&mut self) -> (&mut PgConnection, bool) {
+        (self, false)
+    }
+}
+
+impl Connected for Transaction<'static, Postgres> {
+    fn parts(&mut self) -> (&mut PgConnection, bool) {
+        (self, false)
+    }
+}
+
+/// Returns a statement.
 pub(super) fn sql(text: &'static str) -> Query<'static> {
-    sqlx::query(text).persistent(false)
+    sqlx::query(text)
 }
 
 /// Waits for the database, but not for ever.
@@ -32,18 +65,22 @@ pub(super) async fn in_time<R>(
 }
 
 /// Returns all rows.
-pub(super) async fn rows(connection: &mut PgConnection, query: Query<'_>) -> Result<Vec<PgRow>> {
-    in_time(query.fetch_all(connection)).await
+pub(super) async fn rows(on: &mut impl Connected, query: Query<'_>) -> Result<Vec<PgRow>> {
+    let (connection, keeps_names) = on.parts();
+    in_time(query.persistent(keeps_names).fetch_all(connection)).await
 }
 
 /// Returns the row, if there is one.
-pub(super) async fn one(connection: &mut PgConnection, query: Query<'_>) -> Result<Option<PgRow>> {
-    in_time(query.fetch_optional(connection)).await
+pub(super) async fn one(on: &mut impl Connected, query: Query<'_>) -> Result<Option<PgRow>> {
+    let (connection, keeps_names) = on.parts();
+    in_time(query.persistent(keeps_names).fetch_optional(connection)).await
 }
 
 /// Runs a statement. Returns how many rows it changed.
-pub(super) async fn run(connection: &mut PgConnection, query: Query<'_>) -> Result<u64> {
-    Ok(in_time(query.execute(connection)).await?.rows_affected())
+pub(super) async fn run(on: &mut impl Connected, query: Query<'_>) -> Result<u64> {
+    let (connection, keeps_names) = on.parts();
+    let done = in_time(query.persistent(keeps_names).execute(connection)).await?;
+    Ok(done.rows_affected())
 }
 
 /// Returns a column.

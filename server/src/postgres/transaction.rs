@@ -14,12 +14,11 @@ use std::sync::Arc;
 
 use datum_sync::model::digest::Digest;
 use datum_sync::model::space::Role;
-use sqlx::Postgres;
 
 use super::SCHEMA_VERSION;
 use super::failure::corrupt;
 use super::key::{key, user_key};
-use super::statement::{column, number, one, rows, run, sql};
+use super::statement::{Session, column, number, one, rows, run, sql};
 use crate::rules::ServerError;
 use crate::rules::store::{
     AppliedOperation, Batch, Head, Identity, Range, Reader, Result, Scanned, SharedState, Space,
@@ -37,7 +36,7 @@ struct Line {
 /// A transaction, with the lines that it has locked.
 #[derive(Debug)]
 pub struct PostgresTx {
-    tx: sqlx::Transaction<'static, Postgres>,
+    session: Session,
     /// `None` for a space that there is no line of yet.
     locked: HashMap<Space, Option<Line>>,
     /// Where the end of a transaction that writes is noted.
@@ -45,9 +44,9 @@ pub struct PostgresTx {
 }
 
 impl PostgresTx {
-    pub(super) fn new(tx: sqlx::Transaction<'static, Postgres>, writing: Option<Writing>) -> Self {
+    pub(super) fn new(session: Session, writing: Option<Writing>) -> Self {
         Self {
-            tx,
+            session,
             locked: HashMap::new(),
             writing,
         }
@@ -65,7 +64,7 @@ impl PostgresTx {
     async fn line(&mut self, space: &Space) -> Result<Option<Line>> {
         match self.locked.get(space) {
             Some(line) => Ok(*line),
-            None => read::line(&mut self.tx, &key(space)).await,
+            None => read::line(&mut self.session, &key(space)).await,
         }
     }
 
@@ -75,7 +74,7 @@ impl PostgresTx {
         if let Some(Some(line)) = self.locked.get(space) {
             return Ok(*line);
         }
-        write::create_line(&mut self.tx, &key(space)).await?;
+        write::create_line(&mut self.session, &key(space)).await?;
         self.locked.insert(space.clone(), Some(Line::default()));
         Ok(Line::default())
     }
@@ -98,7 +97,7 @@ impl PostgresTx {
             user: &key(&own),
             now_ms,
         };
-        write::batch(&mut self.tx, at, batch).await?;
+        write::batch(&mut self.session, at, batch).await?;
         self.locked.insert(space.clone(), Some(line));
         Ok(())
     }
@@ -106,7 +105,7 @@ impl PostgresTx {
     async fn change_member(&mut self, id: &str, user: &str, role: Option<Role>) -> Result<()> {
         let space = Space::shared(id);
         let mut line = self.create(&space).await?;
-        line.members = members::set(&mut self.tx, id, user, role, line.members).await?;
+        line.members = members::set(&mut self.session, id, user, role, line.members).await?;
         self.locked.insert(space, Some(line));
         Ok(())
     }
@@ -114,7 +113,7 @@ impl PostgresTx {
     async fn remove_space(&mut self, id: &str) -> Result<()> {
         let space = Space::shared(id);
         self.lock(&space).await?;
-        members::end_space(&mut self.tx, id).await?;
+        members::end_space(&mut self.session, id).await?;
         if let Some(Some(line)) = self.locked.get_mut(&space) {
             line.members = 0;
         }
@@ -128,7 +127,7 @@ impl Transaction for PostgresTx {
                (SELECT max(version) FROM datum_server.migration)::bigint
              FROM datum_server.setting AS i, datum_server.setting AS e
              WHERE i.name = 'serverId' AND e.name = 'epoch'");
-        let found = one(&mut self.tx, query).await?;
+        let found = one(&mut self.session, query).await?;
         let row = found.ok_or_else(|| corrupt("no server id"))?;
         // Who reads an old state would take back what was acknowledged, and who writes an old
         // schema would damage what a later version stores.
@@ -147,12 +146,12 @@ impl Transaction for PostgresTx {
     }
 
     async fn set_server_id(&mut self, server_id: &str) -> Result<()> {
-        let done = write::server_id(&mut self.tx, server_id).await;
+        let done = write::server_id(&mut self.session, server_id).await;
         self.note(done)
     }
 
     async fn set_epoch(&mut self, epoch: &str) -> Result<()> {
-        let done = write::end_epoch(&mut self.tx, epoch).await;
+        let done = write::end_epoch(&mut self.session, epoch).await;
         self.note(done)
     }
 
@@ -161,11 +160,11 @@ impl Transaction for PostgresTx {
         spaces: &[Space],
         epoch: &str,
     ) -> Result<Option<Vec<u64>>> {
-        read::last_versions(&mut self.tx, spaces, epoch).await
+        read::last_versions(&mut self.session, spaces, epoch).await
     }
 
     async fn reader(&mut self, user: &str) -> Result<Reader> {
-        list::reader(&mut self.tx, user).await
+        list::reader(&mut self.session, user).await
     }
 
     async fn shared(&mut self, user: &str, id: &str) -> Result<SharedState> {
@@ -174,7 +173,7 @@ impl Transaction for PostgresTx {
         };
         Ok(SharedState {
             used: true,
-            role: members::role(&mut self.tx, id, user).await?,
+            role: members::role(&mut self.session, id, user).await?,
             head: line.head,
             members: line.members,
         })
@@ -187,14 +186,14 @@ impl Transaction for PostgresTx {
 
     async fn lock(&mut self, space: &Space) -> Result<()> {
         if !self.locked.contains_key(space) {
-            let line = write::lock_line(&mut self.tx, &key(space)).await?;
+            let line = write::lock_line(&mut self.session, &key(space)).await?;
             self.locked.insert(space.clone(), line);
         }
         Ok(())
     }
 
     async fn stamps(&mut self, space: &Space, keys: &[(&str, &str)]) -> Result<Vec<Option<Stamp>>> {
-        read::stamps(&mut self.tx, &key(space), keys).await
+        read::stamps(&mut self.session, &key(space), keys).await
     }
 
     async fn data(&mut self, space: &Space, entity: &str, id: &str) -> Result<Option<Arc<str>>> {
@@ -202,7 +201,7 @@ impl Transaction for PostgresTx {
             "SELECT data FROM datum_server.entity WHERE space = $1 AND entity = $2 AND id = $3",
         );
         let query = query.bind(key(space)).bind(entity).bind(id);
-        let Some(row) = one(&mut self.tx, query).await? else {
+        let Some(row) = one(&mut self.session, query).await? else {
             return Ok(None);
         };
         let data: Option<String> = column(&row, 0)?;
@@ -214,11 +213,11 @@ impl Transaction for PostgresTx {
         user: &str,
         op_ids: &[&str],
     ) -> Result<Vec<Option<AppliedOperation>>> {
-        read::applied(&mut self.tx, &user_key(user), op_ids).await
+        read::applied(&mut self.session, &user_key(user), op_ids).await
     }
 
     async fn digests(&mut self, spaces: &[Space]) -> Result<BTreeMap<String, Digest>> {
-        read::digests(&mut self.tx, spaces).await
+        read::digests(&mut self.session, spaces).await
     }
 
     async fn scan(
@@ -228,11 +227,11 @@ impl Transaction for PostgresTx {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Scanned> {
-        list::scan(&mut self.tx, &key(space), range, limit, max_bytes).await
+        list::scan(&mut self.session, &key(space), range, limit, max_bytes).await
     }
 
     async fn count(&mut self, space: &Space, range: Range<'_>) -> Result<u64> {
-        read::count(&mut self.tx, &key(space), range).await
+        read::count(&mut self.session, &key(space), range).await
     }
 
     async fn write(&mut self, user: &str, space: &Space, batch: Batch, now_ms: u64) -> Result<()> {
@@ -251,21 +250,21 @@ impl Transaction for PostgresTx {
     }
 
     async fn members(&mut self, id: &str) -> Result<Vec<String>> {
-        members::of(&mut self.tx, id).await
+        members::of(&mut self.session, id).await
     }
 
     async fn owners(&mut self, id: &str) -> Result<u64> {
-        members::owners(&mut self.tx, id).await
+        members::owners(&mut self.session, id).await
     }
 
     async fn spaces_of(&mut self, user: &str) -> Result<u64> {
         let writes = self.writing.is_some();
-        members::spaces_of(&mut self.tx, user, writes).await
+        members::spaces_of(&mut self.session, user, writes).await
     }
 
     async fn devices(&mut self, user: &str) -> Result<BTreeMap<String, String>> {
         let query = sql("SELECT device, record FROM datum_server.device WHERE space = $1");
-        let found = rows(&mut self.tx, query.bind(user_key(user))).await?;
+        let found = rows(&mut self.session, query.bind(user_key(user))).await?;
         found
             .iter()
             .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
@@ -283,7 +282,7 @@ impl Transaction for PostgresTx {
         let done = match self.create(&Space::personal(user)).await {
             Ok(_) => {
                 let at = (user_key(user), now_ms);
-                write::device(&mut self.tx, at, device, record, keep).await
+                write::device(&mut self.session, at, device, record, keep).await
             }
             Err(error) => Err(error),
         };
@@ -292,7 +291,7 @@ impl Transaction for PostgresTx {
 
     async fn clear_devices(&mut self, user: &str) -> Result<()> {
         let delete = sql("DELETE FROM datum_server.device WHERE space = $1");
-        run(&mut self.tx, delete.bind(user_key(user))).await?;
+        run(&mut self.session, delete.bind(user_key(user))).await?;
         Ok(())
     }
 
@@ -302,12 +301,18 @@ impl Transaction for PostgresTx {
         operations_before: u64,
         most: u64,
     ) -> Result<Swept> {
-        let done = write::sweep(&mut self.tx, tombstones_before, operations_before, most).await;
+        let done = write::sweep(
+            &mut self.session,
+            tombstones_before,
+            operations_before,
+            most,
+        )
+        .await;
         self.note(done)
     }
 
     async fn commit(self) -> Result<()> {
-        let done = super::statement::in_time(self.tx.commit()).await;
+        let done = super::statement::in_time(self.session.tx.commit()).await;
         match self.writing {
             Some(writing) => writing.note(done),
             None => done,

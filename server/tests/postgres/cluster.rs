@@ -132,6 +132,15 @@ pub async fn store() -> PostgresStore {
     open(&database().await, &options()).await
 }
 
+/// Returns an empty store that prepares statements.
+pub async fn prepared_store() -> PostgresStore {
+    let options = PostgresOptions {
+        prepared_statements: true,
+        ..options()
+    };
+    open(&database().await, &options).await
+}
+
 /// Two processes on one database, which take turns.
 pub struct Two {
     pub stores: [PostgresStore; 2],

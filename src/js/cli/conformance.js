@@ -1,5 +1,6 @@
 // `npx datum-sync conformance`: the conformance kit against a running server or an adapter's module.
 
+import { exec } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -34,6 +35,8 @@ export const options = {
   fields: { value: "A,B", about: "two fields of that type for text", initial: "title,note" },
   only: { value: "CHAPTER", about: "only this chapter, or this check", read: checks, many: true },
   without: { value: "CHAPTER", about: "a chapter or check that the backend does not promise to pass: it is run, and does not count", read: checks, many: true },
+  "backup-command": { value: "COMMAND", about: "a shell command that copies the backend's data, for what devices see of a restored backup" },
+  "restore-command": { value: "COMMAND", about: "one that puts that copy back as your manual says, new epoch included, and ends when the backend answers again" },
   origin: { value: "ORIGIN", about: "a page's origin that the server must allow" },
   timeout: { value: "SECONDS", about: "how long one request may take", initial: 15, read: seconds },
   limit: { value: "SECONDS", about: "how long the run may take", initial: 300, read: seconds },
@@ -52,6 +55,7 @@ export async function run(values, io) {
   }
   const check = await target(values);
   const show = values.json ? undefined : progress(io);
+  const restore = restoring(values);
   const stop = new AbortController();
   const interrupted = () => stop.abort();
   process.once("SIGINT", interrupted);
@@ -66,6 +70,7 @@ export async function run(values, io) {
     timeout: values.timeout * 1_000,
     limit: values.limit * 1_000,
     signal: stop.signal,
+    ...(restore === undefined ? {} : { restore }),
     ...(show === undefined ? {} : { onStart: show.start, onResult: show.result }),
   };
   const report = await check(settings).finally(() => process.off("SIGINT", interrupted));
@@ -73,6 +78,20 @@ export async function run(values, io) {
   else show.end(report);
   await flushed();
   return report.stopped !== undefined ? USAGE : report.passed ? DONE : FAILED;
+}
+
+/** The operator's commands, in a shell. What they print is shown if they fail. */
+function restoring({ backupCommand, restoreCommand, limit }) {
+  if (backupCommand === undefined && restoreCommand === undefined) return undefined;
+  if (backupCommand === undefined || restoreCommand === undefined) throw new UsageError("--backup-command and --restore-command belong together: give both.");
+  const command = (option, text) => () =>
+    new Promise((resolve, reject) => {
+      exec(text, { timeout: limit * 1_000 }, (error, out, err) => {
+        if (error === null) resolve();
+        else reject(new Error(`--${option} ended with ${error.signal ?? error.code}: ${`${err}${out}`.trim().slice(-1_000) || "it said nothing"}`));
+      });
+    });
+  return { backup: command("backup-command", backupCommand), restore: command("restore-command", restoreCommand) };
 }
 
 /** Returns what runs the checks: against a server or an adapter. */

@@ -5,6 +5,7 @@ import { createSyncHandler, memoryStore, toNodeHandler } from "../server/index.j
 import { CommandError, UsageError, whole } from "./dispatch.js";
 import { openJournal } from "./journal.js";
 import { isLoopbackHost, isLoopbackOrigin } from "./loopback.js";
+import { whenOrphaned } from "./parents.js";
 import { issueTokens } from "./tokens.js";
 
 export const options = {
@@ -117,9 +118,7 @@ function signalled() {
   return new Promise((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);
-    if (process.env.npm_lifecycle_event === undefined) return;
-    // A signal that npm or npx gets ends it and its shell, which passes nothing on: the server would keep the port and the file.
-    const parent = process.ppid;
-    setInterval(() => process.ppid !== parent && resolve(), 500).unref();
+    // A signal that npm or npx gets ends it and perhaps its shell, which pass nothing on: the server would keep the port and the file.
+    if (process.env.npm_lifecycle_event !== undefined) whenOrphaned(resolve);
   });
 }

@@ -50,11 +50,24 @@ function opened(file, say) {
     epoch: head.epoch,
     lines: linesOf(fd, whole.headSize, whole.size),
     append,
+    /** Writes behind the lines and takes it back, to see whether the disk has room. */
+    check: () => probe(fd, size),
     close() {
       closeSync(fd);
       this.release();
     },
   };
+}
+
+/** Throws if a block cannot be written. A server that is killed meanwhile leaves a line that was cut off. */
+function probe(fd, size) {
+  try {
+    const block = Buffer.alloc(4_096, " ");
+    for (let at = 0; at < block.length; ) at += writeSync(fd, block, at);
+    fdatasyncSync(fd);
+  } finally {
+    ftruncateSync(fd, size);
+  }
 }
 
 /** Returns the first line, and how far the file has whole lines. */

@@ -55,6 +55,8 @@ export interface ServerCheckOptions extends CheckOptions {
   /** The users' ids, if the tokens are no JWTs with a `sub`. */
   userId?: string;
   userIdB?: string;
+  /** Copies and restores the server's data, as an operator would. The server must answer again when `restore` has ended. */
+  restore?: { backup(): unknown; restore(copy: unknown): unknown };
   /** The origin of the app's page, to see whether browsers let it ask. */
   origin?: string;
   /** Returns a token for any user, for the conversations of the protocol. */
@@ -85,13 +87,13 @@ export async function checkRemoteAdapter(adapter: RemoteAdapter, options: Adapte
 
 /** Attacks a server of the protocol as devices would. What `npx datum-sync conformance --url` does. */
 export async function checkServer(options: ServerCheckOptions): Promise<ConformanceReport> {
-  const { url, token, tokenB, userId, userIdB, origin, tokenFor, vectors } = options;
+  const { url, token, tokenB, userId, userIdB, restore, origin, tokenFor, vectors } = options;
   for (const [name, value] of [["url", url], ["token", token]]) {
     if (typeof value !== "string" || value === "") throw new TypeError(`checkServer needs \`${name}\`.`);
   }
   if (!URL.canParse(url)) throw new TypeError(`\`url\` must be an address, such as "https://api.example.com"; it is ${JSON.stringify(url)}.`);
   const b: Party | undefined = tokenB === undefined ? undefined : httpParty(url, tokenB, userIdB);
-  return run({ ...common(options), backend: url, url, a: httpParty(url, token, userId), b, hasTwoSessions: b !== undefined, tokenFor, vectors, origin });
+  return run({ ...common(options), backend: url, url, a: httpParty(url, token, userId), b, hasTwoSessions: b !== undefined, restore, tokenFor, vectors, origin });
 }
 
 function common(options: CheckOptions) {

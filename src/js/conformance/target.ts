@@ -31,6 +31,8 @@ export class NoAnswer extends Error {
 export interface Sending {
   /** Replaces the token; null sends none. */
   token?: string | null;
+  /** Compresses the body. */
+  encoding?: "gzip";
   signal: AbortSignal;
 }
 
@@ -81,6 +83,8 @@ const parsed = (text: string): Any => {
   }
 };
 
+const gzip = (text: string): Promise<ArrayBuffer> => new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+
 /** A server that speaks the protocol. */
 export function httpParty(base: string, token: string, userId?: string): Party {
   const root = `${base.replace(/\/+$/, "")}/sync/v1`;
@@ -88,12 +92,13 @@ export function httpParty(base: string, token: string, userId?: string): Party {
     const bearer = sent === undefined ? token : sent;
     return bearer === null ? {} : { authorization: `Bearer ${bearer}` };
   };
-  const request: HttpParty["request"] = async (method, path, body, { token: sent, signal }) => {
+  const request: HttpParty["request"] = async (method, path, body, { token: sent, encoding, signal }) => {
     let response: Response;
     let text: string;
     try {
-      const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
-      response = await fetch(root + path, { method, headers: { accept: "application/json", ...json, ...headers(sent) }, signal, redirect: "manual", ...(body === undefined ? {} : { body }) });
+      const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json", ...(encoding === undefined ? {} : { "content-encoding": encoding }) };
+      const bytes = body === undefined || encoding === undefined ? body : await gzip(body);
+      response = await fetch(root + path, { method, headers: { accept: "application/json", ...json, ...headers(sent) }, signal, redirect: "manual", ...(bytes === undefined ? {} : { body: bytes }) });
       text = await response.text();
     } catch (error) {
       signal.throwIfAborted();

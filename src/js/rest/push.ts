@@ -99,7 +99,7 @@ class Write {
     if (isSuccess(answer)) return this.#applied(answer);
     // An id that is taken is often answered like any other value that is not valid.
     if (![400, 409, 412, 422].includes(answer.status)) return this.#refused(answer);
-    const current = await this.#read();
+    const current = await this.#read([400, 422]);
     // Not for the id: perhaps another row has a value that must be unique.
     if (current.known === undefined) return answer.status === 409 || answer.status === 412 ? rejected("refused", reasonOf(answer)) : this.#refused(answer);
     if (!current.known.isDeleted) return mapping.isWritten(op.data ?? {}, current.known) ? this.#told(current.known, true) : this.#conflict(current.known);
@@ -176,10 +176,11 @@ class Write {
     throw failure(answer);
   }
 
-  async #read(): Promise<Current> {
+  /** Reads the row. `refusals` are what an API answers that does not take such an id: it has no such row. */
+  async #read(refusals: readonly number[] = []): Promise<Current> {
     const { mapping, op, signal } = this;
     const answer = await this.#ask("get", () => mapping.entity.get(op.id, { signal }));
-    if (isAbsent(answer)) return { known: undefined, etag: null };
+    if (isAbsent(answer) || refusals.includes(answer.status)) return { known: undefined, etag: null };
     if (!isSuccess(answer)) throw failure(answer);
     return { known: mapping.read(answer.body), etag: answer.etag };
   }

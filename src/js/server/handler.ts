@@ -1,8 +1,9 @@
 // Requests of the protocol as `Request` and `Response`: tokens, limits, streams and long pulls. The store decides the content of answers.
 
 import { readBody } from "./body.js";
-import { allow, preflight, type AllowOrigin } from "./cors.js";
+import { allow, preflight } from "./cors.js";
 import { Hub } from "./hub.js";
+import { Rates, isRate, type RateLimit } from "./rate.js";
 import { Closing, hints } from "./stream.js";
 import { SyncError, broken, isId, refusal, type SyncReply, type SyncRequest, type SyncStore } from "./store.js";
 import { after } from "./timers.js";
@@ -34,10 +35,15 @@ export interface SyncHandlerOptions {
    * {@link SyncError} for another answer; any other error is a 500, and the client tries again later. Do not read the body.
    */
   authenticate: (request: Request) => string | SyncUser | null | undefined | Promise<string | SyncUser | null | undefined>;
-  /** The origins whose pages may send requests, such as `https://app.example`, `"*"` for any, or a function. Without it, only pages of the same origin may. */
+  /**
+   * The origins whose pages may send requests, such as `https://app.example`, `"*"` for any, or a function. Without it, only pages of the same origin
+   * may. A function that throws, or returns anything but true, allows nothing.
+   */
   allowOrigins?: readonly string[] | "*" | ((origin: string) => boolean);
   /** The largest push, in bytes after decompression. 16 MiB if absent. */
   maxBodyBytes?: number;
+  /** How many requests each user may send; a further one is 429 with `Retry-After`. Each process counts for itself. Without it, any number. */
+  rateLimit?: RateLimit;
   /** Hears of errors that are no client's fault; without it, they are written to the console. */
   onError?: (error: unknown, request: Request) => void;
 }
@@ -60,7 +66,7 @@ export function createSyncHandler(options: SyncHandlerOptions): SyncHandler {
 /** Returns the options, or throws with the name of the one that is wrong. */
 function checked(options: SyncHandlerOptions): SyncHandlerOptions {
   if (typeof options !== "object" || options === null) throw new TypeError("createSyncHandler needs options: { store, authenticate }.");
-  const { store, authenticate, allowOrigins, maxBodyBytes, onError } = options;
+  const { store, authenticate, allowOrigins, maxBodyBytes, rateLimit, onError } = options;
   if (typeof store?.answer !== "function") throw new TypeError("createSyncHandler: `store` must be a store, such as memoryStore().");
   if (typeof authenticate !== "function") throw new TypeError("createSyncHandler: `authenticate` must be a function that returns the user's id, or null.");
   const isList = Array.isArray(allowOrigins) && allowOrigins.every((origin) => typeof origin === "string");
@@ -69,6 +75,9 @@ function checked(options: SyncHandlerOptions): SyncHandlerOptions {
   }
   if (maxBodyBytes !== undefined && !(Number.isInteger(maxBodyBytes) && maxBodyBytes >= 1_024)) {
     throw new TypeError("createSyncHandler: `maxBodyBytes` must be a whole number from 1024 on.");
+  }
+  if (rateLimit !== undefined && !isRate(rateLimit)) {
+    throw new TypeError("createSyncHandler: `rateLimit` must be { perSecond, burst? } with numbers: `perSecond` above 0, `burst` from 1 on.");
   }
   if (onError !== undefined && typeof onError !== "function") throw new TypeError("createSyncHandler: `onError` must be a function.");
   return { ...options, store, authenticate };
@@ -85,7 +94,8 @@ class Handler {
   #options: SyncHandlerOptions;
   #hub = new Hub();
   #closing = new Closing();
-  #isAllowed: AllowOrigin;
+  #isAllowed: (origin: string) => unknown;
+  #rates: Rates | undefined;
   #run = Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0");
   #requests = 0;
   #swept = 0;
@@ -93,7 +103,8 @@ class Handler {
 
   constructor(options: SyncHandlerOptions) {
     this.#options = checked(options);
-    const { allowOrigins = [] } = this.#options;
+    const { allowOrigins = [], rateLimit } = this.#options;
+    this.#rates = rateLimit === undefined ? undefined : new Rates(rateLimit);
     const origins = typeof allowOrigins === "object" ? allowOrigins.map((origin) => origin.replace(/\/+$/, "")) : [];
     this.#isAllowed = typeof allowOrigins === "function" ? allowOrigins : (origin) => allowOrigins === "*" || origins.includes("*") || origins.includes(origin);
   }
@@ -110,7 +121,7 @@ class Handler {
   }
 
   async handle(request: Request): Promise<Response> {
-    if (request.method === "OPTIONS") return preflight(request, this.#isAllowed);
+    if (request.method === "OPTIONS") return preflight(request, (origin) => this.#allows(origin, request));
     const id = `${this.#run}-${(++this.#requests).toString(16)}`;
     let answer: SyncReply | ReadableStream<Uint8Array>;
     try {
@@ -129,7 +140,7 @@ class Handler {
       "x-content-type-options": "nosniff",
       vary: "authorization",
     });
-    allow(request, headers, this.#isAllowed);
+    allow(request, headers, (origin) => this.#allows(origin, request));
     if (answer instanceof ReadableStream) {
       headers.set("content-type", "text/event-stream");
       // Tells proxies such as nginx not to buffer.
@@ -144,6 +155,18 @@ class Handler {
     if (answer.status === 401) headers.set("www-authenticate", code === "tokenExpired" ? 'Bearer error="invalid_token", error_description="expired"' : "Bearer");
     const body = { code, message, ...(typeof retryAfterMs === "number" ? { retryAfterMs } : {}), requestId: id };
     return sized(JSON.stringify(body), answer.status, headers);
+  }
+
+  /** Whether pages of an origin may ask. An app's own function that fails must not take the answer along, and a promise must not count as yes. */
+  #allows(origin: string, request: Request): boolean {
+    try {
+      const answer = this.#isAllowed(origin);
+      if (typeof answer === "object" && answer !== null) throw new TypeError("`allowOrigins` must return true or false; it returned an object, such as the promise of an async function.");
+      return answer === true;
+    } catch (error) {
+      this.#report(error, request);
+      return false;
+    }
   }
 
   #report(cause: unknown, request: Request): void {
@@ -165,6 +188,7 @@ class Handler {
     const now = Date.now();
     if ((request.method === "GET" || request.method === "HEAD") && path === "/health") return this.#options.store.health(now);
     const user = await this.#authenticate(request);
+    this.#rates?.take(user.userId, now);
     this.#listen();
     if (request.method === "GET" && path === "/stream") return this.#stream(request, user, now);
     const { maxBodyBytes = 16 << 20, store } = this.#options;

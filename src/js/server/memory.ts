@@ -19,6 +19,8 @@ export interface SyncJournal {
   lines: Iterable<string>;
   /** Makes a line durable before it returns; throws if it cannot. */
   append(line: string): void;
+  /** Throws if nothing could be kept at present: `GET /health` is 503 then. Without it, health says nothing of the journal. */
+  check?(): void;
 }
 
 /** A line of a journal that cannot be read. */
@@ -42,7 +44,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): RulesStore {
   const { serverId, epoch, journal, module } = options;
   if (![serverId, epoch].every((name) => name === undefined || (typeof name === "string" && name !== ""))) throw new TypeError("memoryStore: `serverId` and `epoch` must be text.");
   if (journal !== undefined && typeof journal.append !== "function") throw new TypeError("memoryStore: `journal` must have `lines` and `append`.");
-  return new RulesStore(async () => {
+  const open = async () => {
     const { Rules } = await loadRules(module);
     const rules = Rules.memory(config, serverId ?? uuid(await randomHex(16)), epoch ?? (await randomHex(16)), journal && ((line) => journal.append(line)));
     let number = 0;
@@ -55,5 +57,6 @@ export function memoryStore(options: MemoryStoreOptions = {}): RulesStore {
       }
     }
     return rules;
-  });
+  };
+  return new RulesStore(open, () => journal?.check?.());
 }

@@ -1,7 +1,7 @@
 // A store over the rules in WebAssembly.
 
 import type { Rules } from "./module.js";
-import { broken, type SyncFailure, type SyncReply, type SyncRequest, type SyncStore } from "./store.js";
+import { broken, refusal, type SyncFailure, type SyncReply, type SyncRequest, type SyncStore } from "./store.js";
 
 /** Settings of the rules. The defaults are those of PROTOCOL.md. */
 export interface RulesOptions {
@@ -59,7 +59,11 @@ export class RulesStore implements SyncStore {
   #rules: Promise<Rules> | undefined;
 
   /** @internal */
-  constructor(private readonly opening: () => Promise<Rules>) {}
+  constructor(
+    private readonly opening: () => Promise<Rules>,
+    /** Throws if nothing can be kept at present. */
+    private readonly check: () => void = () => {},
+  ) {}
 
   /** Opens the store, which the first request does otherwise: so that an app fails at once if it cannot be used. */
   async open(): Promise<void> {
@@ -81,7 +85,13 @@ export class RulesStore implements SyncStore {
   }
 
   async health(now: number): Promise<SyncReply> {
-    return read((await this.rules()).health(now));
+    const rules = await this.rules();
+    try {
+      this.check();
+    } catch (cause) {
+      return refusal(503, "storageFailed", "The server cannot store anything at present; try again later.", { retryAfterMs: 5_000, cause });
+    }
+    return read(rules.health(now));
   }
 
   async waitMs(body: Uint8Array): Promise<number> {

@@ -50,6 +50,15 @@ export async function startPostgres(port, settings = {}) {
   execFileSync(join(bin, "initdb"), ["-D", data, "-A", "trust", "-U", "supabase_admin", "--locale=C.UTF-8", "--encoding=UTF8"], output);
   let server;
   let said = "";
+  // However this process ends, unless it is killed, PostgreSQL ends with it, and its folder goes.
+  const cleanUp = () => {
+    server?.child.kill("SIGQUIT");
+    // Nothing can be awaited any more. It removes this file as the last thing.
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    for (let tries = 0; tries < 100 && existsSync(join(data, "postmaster.pid")); tries++) Atomics.wait(pause, 0, 0, 30);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once("exit", cleanUp);
   const launch = async () => {
     const options = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const child = spawn(join(bin, "postgres"), ["-D", data, "-p", String(port), "-k", folder, ...options], output);
@@ -74,7 +83,11 @@ export async function startPostgres(port, settings = {}) {
       probe();
     });
   };
-  await launch();
+  await launch().catch((error) => {
+    process.off("exit", cleanUp);
+    cleanUp();
+    throw error;
+  });
   return {
     url: `postgres://supabase_admin@127.0.0.1:${port}/postgres`,
     folder,
@@ -90,6 +103,7 @@ export async function startPostgres(port, settings = {}) {
     async stop() {
       server.child.kill("SIGQUIT");
       await server.ended;
+      process.off("exit", cleanUp);
       rmSync(folder, { recursive: true, force: true });
     },
   };

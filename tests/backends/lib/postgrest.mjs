@@ -30,6 +30,9 @@ export async function startPostgrest({ port, database, secret, folder, maxRows =
   const launch = async () => {
     const child = spawn(program, [], { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"], ...account() });
     server = { child, ended: new Promise((resolve) => child.once("close", resolve)) };
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("close", () => process.off("exit", kill));
     const read = (bytes) => {
       said = (said + bytes).slice(-20_000);
     };

@@ -38,6 +38,8 @@ const server = createServer((request, response) => {
   else if (values.static === undefined || pathname.startsWith("/sync/v1/") || request.method === "OPTIONS") void sync(request, response);
   else void answerFile(values.static, decodeURIComponent(pathname), response);
 });
+// A request soon after the last one is not met by a connection that ends.
+server.keepAliveTimeout = 75_000;
 const [host, port] = values.listen.split(":");
 server.listen(Number(port), host, () => console.log(`listening on http://${values.listen}`));
 process.once("SIGTERM", () => process.exit(0));

@@ -1,11 +1,11 @@
 //! What a pull lists: the spaces of a user, and the rows of a page.
 
 use datum_sync::model::space::Role;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::super::failure::corrupt;
 use super::super::key::{shared_key, space_of, user_key};
-use super::super::statement::{Query, column, number, one, place, rows, sql};
+use super::super::statement::{Query, Session, column, number, one, place, rows, sql};
 use crate::rules::store::{Head, Joined, Range, Reader, Result, Row, Scanned};
 use crate::sql_stores::merge::{Ranges, first_versions};
 use crate::sql_stores::{BoundedRows, and_one, role_of, signed};
@@ -13,14 +13,14 @@ use crate::sql_stores::{BoundedRows, and_one, role_of, signed};
 /// How many rows are looked at first, and at most, for a page that may be full of bytes before that.
 const CHUNKS: (i64, i64) = (1_024, 8_192);
 
-pub(super) async fn reader(connection: &mut PgConnection, user: &str) -> Result<Reader> {
+pub(super) async fn reader(session: &mut Session, user: &str) -> Result<Reader> {
     let own = user_key(user);
     let query = sql("SELECT
            coalesce((SELECT seq FROM datum_server.space WHERE space = $1), 0),
            coalesce((SELECT floor FROM datum_server.space WHERE space = $1), 0),
            coalesce((SELECT revision FROM datum_server.reader WHERE space = $1), 0),
            coalesce((SELECT spaces FROM datum_server.reader WHERE space = $1), 0)");
-    let found = one(connection, query.bind(&own)).await?;
+    let found = one(session, query.bind(&own)).await?;
     let row = found.ok_or_else(|| corrupt("no row"))?;
     let mut reader = Reader {
         head: head(&row, 0)?,
@@ -28,17 +28,17 @@ pub(super) async fn reader(connection: &mut PgConnection, user: &str) -> Result<
         spaces: Vec::new(),
     };
     if number(&row, 3)? > 0 {
-        reader.spaces = joined(connection, &own).await?;
+        reader.spaces = joined(session, &own).await?;
     }
     Ok(reader)
 }
 
 /// Returns a user's shared spaces, in the order of joining.
-async fn joined(connection: &mut PgConnection, own: &str) -> Result<Vec<Joined>> {
+async fn joined(session: &mut Session, own: &str) -> Result<Vec<Joined>> {
     let query = sql("SELECT shared, number, role FROM datum_server.membership
          WHERE space = $1 AND role > 0 ORDER BY joined");
     let mut spaces = Vec::new();
-    for row in rows(connection, query.bind(own)).await? {
+    for row in rows(session, query.bind(own)).await? {
         let id: String = column(&row, 0)?;
         spaces.push(Joined {
             id: id.into(),
@@ -53,7 +53,7 @@ async fn joined(connection: &mut PgConnection, own: &str) -> Result<Vec<Joined>>
          FROM datum_server.space AS s
          JOIN unnest($1::text[]) WITH ORDINALITY AS k(space, place) ON k.space = s.space
          WHERE s.space = ANY($1)");
-    for row in rows(connection, query.bind(&keys)).await? {
+    for row in rows(session, query.bind(&keys)).await? {
         if let Some(joined) = spaces.get_mut(place(&row, 0)?) {
             joined.head = head(&row, 1)?;
         }
@@ -62,7 +62,7 @@ async fn joined(connection: &mut PgConnection, own: &str) -> Result<Vec<Joined>>
 }
 
 pub(super) async fn scan(
-    connection: &mut PgConnection,
+    session: &mut Session,
     space: &str,
     range: Range<'_>,
     limit: usize,
@@ -76,7 +76,7 @@ pub(super) async fn scan(
             let left = limit.saturating_sub(page.scanned.rows.len());
             let wanted = and_one(left).min(chunk);
             let query = next_rows(space, after, range.live_until, wanted, page.bytes_left());
-            if !fill(&mut page, rows(connection, query).await?, wanted)? {
+            if !fill(&mut page, rows(session, query).await?, wanted)? {
                 return Ok(page.scanned);
             }
             after = page.scanned.rows.last().map_or(after, |row| row.version);
@@ -86,7 +86,7 @@ pub(super) async fn scan(
     // Neither the rows of other types are read nor any row twice: first which rows the page may
     // have, from an index that has no data, and then those.
     let mut ranges = PostgresRanges {
-        connection,
+        session,
         space,
         live_until: range.live_until,
     };
@@ -97,11 +97,7 @@ pub(super) async fn scan(
         let rest = versions.split_off(size.min(versions.len()));
         let wanted = i64::try_from(versions.len()).unwrap_or(i64::MAX);
         let query = rows_at(space, &versions, page.bytes_left());
-        if !fill(
-            &mut page,
-            rows(&mut *ranges.connection, query).await?,
-            wanted,
-        )? {
+        if !fill(&mut page, rows(&mut *ranges.session, query).await?, wanted)? {
             break;
         }
         versions = rest;
@@ -184,7 +180,7 @@ fn read_row(row: &PgRow) -> Result<Row> {
 
 /// The index of entity types.
 struct PostgresRanges<'c> {
-    connection: &'c mut PgConnection,
+    session: &'c mut Session,
     space: &'c str,
     live_until: u64,
 }
@@ -207,7 +203,7 @@ impl Ranges for PostgresRanges<'_> {
             .bind(&names)
             .bind(&after)
             .bind(i64::try_from(most).unwrap_or(i64::MAX));
-        let found = rows(&mut *self.connection, query).await?;
+        let found = rows(&mut *self.session, query).await?;
         found
             .iter()
             .map(|row| Ok((place(row, 0)?, number(row, 1)?)))

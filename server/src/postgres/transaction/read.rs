@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use datum_sync::model::digest::Digest;
-use sqlx::postgres::PgConnection;
 
 use super::super::failure::corrupt;
 use super::super::key::{can_have, key, space_of};
-use super::super::statement::{column, number, one, place, rows, sql};
+use super::super::statement::{Session, column, number, one, place, rows, sql};
 use super::Line;
 use crate::rules::store::{AppliedOperation, Head, Range, Result, Space, Stamp};
 use crate::sql_stores::signed;
 
 /// Returns the line of a space.
-pub(super) async fn line(connection: &mut PgConnection, space: &str) -> Result<Option<Line>> {
+pub(super) async fn line(session: &mut Session, space: &str) -> Result<Option<Line>> {
     let query = sql("SELECT seq, floor, members FROM datum_server.space WHERE space = $1");
-    let row = one(connection, query.bind(space)).await?;
+    let row = one(session, query.bind(space)).await?;
     row.map(|row| {
         Ok(Line {
             head: Head {
@@ -29,7 +28,7 @@ pub(super) async fn line(connection: &mut PgConnection, space: &str) -> Result<O
 }
 
 pub(super) async fn stamps(
-    connection: &mut PgConnection,
+    session: &mut Session,
     space: &str,
     keys: &[(&str, &str)],
 ) -> Result<Vec<Option<Stamp>>> {
@@ -43,7 +42,7 @@ pub(super) async fn stamps(
            WHERE space = $1 AND entity = k.entity AND id = k.id LIMIT 1
          ) AS e");
     let query = query.bind(space).bind(&entities).bind(&ids);
-    for row in rows(connection, query).await? {
+    for row in rows(session, query).await? {
         let moved_to: Option<&str> = column(&row, 3)?;
         let stamp = Stamp {
             version: number(&row, 1)?,
@@ -58,7 +57,7 @@ pub(super) async fn stamps(
 }
 
 pub(super) async fn applied(
-    connection: &mut PgConnection,
+    session: &mut Session,
     user: &str,
     op_ids: &[&str],
 ) -> Result<Vec<Option<AppliedOperation>>> {
@@ -76,7 +75,7 @@ pub(super) async fn applied(
            WHERE space = $1 AND op_id = k.op_id LIMIT 1
          ) AS o",
     );
-    for row in rows(connection, query.bind(user).bind(&asked)).await? {
+    for row in rows(session, query.bind(user).bind(&asked)).await? {
         let index = place(&row, 0)?;
         if let (Some(slot), Some(op_id)) = (applied.get_mut(index), op_ids.get(index)) {
             *slot = Some(AppliedOperation {
@@ -92,11 +91,7 @@ pub(super) async fn applied(
     Ok(applied)
 }
 
-pub(super) async fn count(
-    connection: &mut PgConnection,
-    space: &str,
-    range: Range<'_>,
-) -> Result<u64> {
+pub(super) async fn count(session: &mut Session, space: &str, range: Range<'_>) -> Result<u64> {
     let query = match range.entities {
         None => sql("SELECT count(*) FROM datum_server.entity
              WHERE space = $1 AND version > $2 AND (NOT deleted OR version > $3)"),
@@ -112,20 +107,20 @@ pub(super) async fn count(
         None => query,
         Some(entities) => query.bind(entities),
     };
-    let found = one(connection, query).await?;
+    let found = one(session, query).await?;
     number(&found.ok_or_else(|| corrupt("no count"))?, 0)
 }
 
 /// Returns the digests of these spaces, summed over them.
 pub(super) async fn digests(
-    connection: &mut PgConnection,
+    session: &mut Session,
     spaces: &[Space],
 ) -> Result<BTreeMap<String, Digest>> {
     // Summed here: the sums wrap around.
     let query = sql("SELECT entity, count, sum FROM datum_server.digest WHERE space = ANY($1)");
     let keys: Vec<String> = spaces.iter().map(key).collect();
     let mut digests: BTreeMap<String, Digest> = BTreeMap::new();
-    for row in rows(connection, query.bind(&keys)).await? {
+    for row in rows(session, query.bind(&keys)).await? {
         let sum: i64 = column(&row, 2)?;
         let digest = Digest {
             count: number(&row, 1)?,
@@ -139,7 +134,7 @@ pub(super) async fn digests(
 }
 
 pub(super) async fn last_versions(
-    connection: &mut PgConnection,
+    session: &mut Session,
     spaces: &[Space],
     epoch: &str,
 ) -> Result<Option<Vec<u64>>> {
@@ -147,14 +142,14 @@ pub(super) async fn last_versions(
         return Ok(None);
     }
     let known = sql("SELECT 1 FROM datum_server.epoch WHERE epoch = $1");
-    if one(connection, known.bind(epoch)).await?.is_none() {
+    if one(session, known.bind(epoch)).await?.is_none() {
         return Ok(None);
     }
     let keys: Vec<String> = spaces.iter().map(key).collect();
     let query = sql("SELECT space, seq FROM datum_server.epoch_history
          WHERE space = ANY($1) AND epoch = $2");
     let mut last: HashMap<String, u64> = HashMap::new();
-    for row in rows(connection, query.bind(&keys).bind(epoch)).await? {
+    for row in rows(session, query.bind(&keys).bind(epoch)).await? {
         last.insert(column(&row, 0)?, number(&row, 1)?);
     }
     let version = |key| last.get(key).copied().unwrap_or_default();

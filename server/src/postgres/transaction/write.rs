@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use datum_sync::model::digest::Digest;
-use sqlx::postgres::PgConnection;
 
 use super::super::failure::corrupt;
 use super::super::key::key;
-use super::super::statement::{column, number, one, rows, run, sql};
+use super::super::statement::{Session, column, number, one, rows, run, sql};
 use super::Line;
 use crate::rules::ServerError;
 use crate::rules::store::{AppliedOperation, Batch, Head, Result, Row, Swept};
@@ -24,10 +23,10 @@ pub(super) struct Place<'a> {
 }
 
 /// Locks the line of a space; none if there is none.
-pub(super) async fn lock_line(connection: &mut PgConnection, space: &str) -> Result<Option<Line>> {
+pub(super) async fn lock_line(session: &mut Session, space: &str) -> Result<Option<Line>> {
     let query =
         sql("SELECT seq, floor, members FROM datum_server.space WHERE space = $1 FOR UPDATE");
-    let found = one(connection, query.bind(space)).await?;
+    let found = one(session, query.bind(space)).await?;
     found
         .map(|row| {
             Ok(Line {
@@ -42,10 +41,10 @@ pub(super) async fn lock_line(connection: &mut PgConnection, space: &str) -> Res
 }
 
 /// Creates the line of a space that there was none of when it was to be locked.
-pub(super) async fn create_line(connection: &mut PgConnection, space: &str) -> Result<()> {
+pub(super) async fn create_line(session: &mut Session, space: &str) -> Result<()> {
     let insert =
         sql("INSERT INTO datum_server.space (space) VALUES ($1) ON CONFLICT (space) DO NOTHING");
-    if run(connection, insert.bind(space)).await? == 0 {
+    if run(session, insert.bind(space)).await? == 0 {
         // What this transaction knows of the space is from before.
         return Err(ServerError::contended(
             "another transaction began the space",
@@ -54,20 +53,16 @@ pub(super) async fn create_line(connection: &mut PgConnection, space: &str) -> R
     Ok(())
 }
 
-pub(super) async fn batch(
-    connection: &mut PgConnection,
-    at: Place<'_>,
-    batch: Batch,
-) -> Result<()> {
+pub(super) async fn batch(session: &mut Session, at: Place<'_>, batch: Batch) -> Result<()> {
     let seq = sql("UPDATE datum_server.space SET seq = $2 WHERE space = $1");
     let seq = seq.bind(at.space).bind(signed(batch.seq));
-    run(connection, seq).await?;
-    put_rows(connection, at, &batch.rows).await?;
-    put_operations(connection, at, batch.applied).await?;
-    put_digests(connection, at.space, &batch.digests).await
+    run(session, seq).await?;
+    put_rows(session, at, &batch.rows).await?;
+    put_operations(session, at, batch.applied).await?;
+    put_digests(session, at.space, &batch.digests).await
 }
 
-async fn put_rows(connection: &mut PgConnection, at: Place<'_>, rows: &[Row]) -> Result<()> {
+async fn put_rows(session: &mut Session, at: Place<'_>, rows: &[Row]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -89,12 +84,12 @@ async fn put_rows(connection: &mut PgConnection, at: Place<'_>, rows: &[Row]) ->
            written_at = excluded.written_at, data = excluded.data, moved_to = excluded.moved_to");
     let upsert = upsert.bind(at.space).bind(signed(at.now_ms));
     let upsert = upsert.bind(&entities).bind(&ids).bind(&versions);
-    run(connection, upsert.bind(&data).bind(&moved)).await?;
+    run(session, upsert.bind(&data).bind(&moved)).await?;
     Ok(())
 }
 
 async fn put_operations(
-    connection: &mut PgConnection,
+    session: &mut Session,
     at: Place<'_>,
     operations: Vec<AppliedOperation>,
 ) -> Result<()> {
@@ -127,12 +122,12 @@ async fn put_operations(
     let upsert = upsert.bind(at.user).bind(signed(at.now_ms));
     let upsert = upsert.bind(&op_ids).bind(&named).bind(&entities);
     let upsert = upsert.bind(&ids).bind(&versions).bind(&left);
-    run(connection, upsert).await?;
+    run(session, upsert).await?;
     Ok(())
 }
 
 async fn put_digests(
-    connection: &mut PgConnection,
+    session: &mut Session,
     space: &str,
     digests: &BTreeMap<String, Digest>,
 ) -> Result<()> {
@@ -153,13 +148,13 @@ async fn put_digests(
          FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS d(entity, count, sum)
          ON CONFLICT (space, entity) DO UPDATE SET count = excluded.count, sum = excluded.sum");
     let upsert = upsert.bind(space).bind(&entities);
-    run(connection, upsert.bind(&counts).bind(&sums)).await?;
+    run(session, upsert.bind(&counts).bind(&sums)).await?;
     Ok(())
 }
 
 /// Writes a device's record, and removes the least recently written others beyond `keep`.
 pub(super) async fn device(
-    connection: &mut PgConnection,
+    session: &mut Session,
     (user, now_ms): (String, u64),
     device: &str,
     record: &str,
@@ -172,21 +167,21 @@ pub(super) async fn device(
            written_at = excluded.written_at, record = excluded.record",
     );
     let upsert = upsert.bind(&user).bind(device).bind(signed(now_ms));
-    run(connection, upsert.bind(record)).await?;
+    run(session, upsert.bind(record)).await?;
     let others = i64::try_from(keep.saturating_sub(1)).unwrap_or(i64::MAX);
     let delete = sql("DELETE FROM datum_server.device
          WHERE space = $1 AND device = ANY(ARRAY(
            SELECT device FROM datum_server.device WHERE space = $1 AND device <> $2
            ORDER BY written_at DESC, device DESC OFFSET $3))");
-    run(connection, delete.bind(&user).bind(device).bind(others)).await?;
+    run(session, delete.bind(&user).bind(device).bind(others)).await?;
     Ok(())
 }
 
 /// Replaces the epoch, and records where each space's history ended in the old one.
-pub(super) async fn end_epoch(connection: &mut PgConnection, epoch: &str) -> Result<()> {
+pub(super) async fn end_epoch(session: &mut Session, epoch: &str) -> Result<()> {
     // Until then nobody writes.
     run(
-        connection,
+        session,
         sql("LOCK TABLE datum_server.space IN EXCLUSIVE MODE"),
     )
     .await?;
@@ -197,26 +192,26 @@ pub(super) async fn end_epoch(connection: &mut PgConnection, epoch: &str) -> Res
         "INSERT INTO datum_server.epoch SELECT value FROM datum_server.setting WHERE name = 'epoch'
          ON CONFLICT (epoch) DO NOTHING",
     ] {
-        run(connection, sql(statement)).await?;
+        run(session, sql(statement)).await?;
     }
     let replace = sql("UPDATE datum_server.setting SET value = $1 WHERE name = 'epoch'");
-    run(connection, replace.bind(epoch)).await?;
+    run(session, replace.bind(epoch)).await?;
     Ok(())
 }
 
-pub(super) async fn server_id(connection: &mut PgConnection, id: &str) -> Result<()> {
+pub(super) async fn server_id(session: &mut Session, id: &str) -> Result<()> {
     let replace = sql("UPDATE datum_server.setting SET value = $1 WHERE name = 'serverId'");
-    run(connection, replace.bind(id)).await?;
+    run(session, replace.bind(id)).await?;
     Ok(())
 }
 
 pub(super) async fn sweep(
-    connection: &mut PgConnection,
+    session: &mut Session,
     tombstones_before: u64,
     operations_before: u64,
     most: u64,
 ) -> Result<Swept> {
-    let tombstones = tombstones(connection, tombstones_before, most).await?;
+    let tombstones = tombstones(session, tombstones_before, most).await?;
     let operations = sql("DELETE FROM datum_server.operation AS o USING (
            SELECT space, op_id FROM datum_server.operation
            WHERE written_at < $1 ORDER BY written_at LIMIT $2
@@ -226,14 +221,14 @@ pub(super) async fn sweep(
         .bind(signed(most));
     Ok(Swept {
         tombstones,
-        operations: run(connection, operations).await?,
+        operations: run(session, operations).await?,
     })
 }
 
-async fn tombstones(connection: &mut PgConnection, before: u64, most: u64) -> Result<u64> {
+async fn tombstones(session: &mut Session, before: u64, most: u64) -> Result<u64> {
     let find = sql("SELECT space, version FROM datum_server.entity
          WHERE deleted AND written_at < $1 ORDER BY written_at, space, version LIMIT $2");
-    let found = rows(connection, find.bind(signed(before)).bind(signed(most))).await?;
+    let found = rows(session, find.bind(signed(before)).bind(signed(most))).await?;
     let (mut spaces, mut versions) = (Vec::new(), Vec::new());
     let mut floors: BTreeMap<String, i64> = BTreeMap::new();
     for row in &found {
@@ -250,17 +245,17 @@ async fn tombstones(connection: &mut PgConnection, before: u64, most: u64) -> Re
     // Nobody writes into the spaces from here on: a push decides by the floor and the tombstones.
     let lock =
         sql("SELECT FROM datum_server.space WHERE space = ANY($1) ORDER BY space FOR UPDATE");
-    run(connection, lock.bind(&lines)).await?;
+    run(session, lock.bind(&lines)).await?;
     let raise = sql(
         "UPDATE datum_server.space AS s SET floor = greatest(s.floor, gone.floor)
          FROM unnest($1::text[], $2::bigint[]) AS gone(space, floor) WHERE s.space = gone.space",
     );
-    if run(connection, raise.bind(&lines).bind(&floors)).await? == 0 {
+    if run(session, raise.bind(&lines).bind(&floors)).await? == 0 {
         return Err(corrupt("tombstones of no space"));
     }
     // A row that has been written again meanwhile has another version.
     let delete = sql("DELETE FROM datum_server.entity AS e
          USING unnest($1::text[], $2::bigint[]) AS gone(space, version)
          WHERE e.space = gone.space AND e.version = gone.version AND e.deleted");
-    run(connection, delete.bind(&spaces).bind(&versions)).await
+    run(session, delete.bind(&spaces).bind(&versions)).await
 }

@@ -141,6 +141,21 @@ export const conflicts = chapter("conflicts", {
       a.expect(verdict.status === "conflict", "`conflict`: it was superseded", verdict);
     },
   ],
+  delayed: [
+    "A create that has conflicted does nothing when it arrives again after its row was deleted",
+    { costs: "A request that was delayed brings back what was deleted, beside what the user has decided since.", section: "5.1" },
+    async (bench) => {
+      server(bench);
+      const { a } = bench;
+      const row = await a.row("theirs");
+      const op = a.op("create", row.id, null, a.fields("ours"));
+      const first = await a.one(op);
+      a.expect(first.status === "conflict", "`conflict`", first);
+      await a.remove(row);
+      const late = await a.one(op);
+      a.expect(late.status === "conflict", "`conflict`: the same operation has conflicted before", late);
+    },
+  ],
   sameMoment: [
     "Of devices that update one row at the same moment, one is first",
     { costs: `${OVERWRITES} It happens where the version is read and written in two steps.`, section: "5" },

@@ -77,7 +77,7 @@ interface Shared {
 }
 
 /** Makes a space of the first user, does something with it, and ends it. */
-async function shared(bench: Parameters<typeof other>[0], work: (shared: Shared) => Promise<void>): Promise<void> {
+export async function shared(bench: Parameters<typeof other>[0], work: (shared: Shared) => Promise<void>): Promise<void> {
   const { a } = bench;
   const page = await a.pull(null, 1, { spaces: true });
   if (!Array.isArray(page.spaces)) throw notOffered("Pages have no `spaces`: there is nothing to share.");
@@ -100,10 +100,10 @@ async function shared(bench: Parameters<typeof other>[0], work: (shared: Shared)
   }
 }
 
-const role = async ({ a, userB, space }: Shared, value: string) =>
+export const role = async ({ a, userB, space }: Shared, value: string) =>
   (await a.write({ ...a.op("create", `${space}/${userB}`, null, { role: value }), entity: "$member", space }))[0]!;
 const listed = async (device: Device) => ((await device.pull(null, 1, { spaces: true })).spaces ?? []) as { id: string; role: string }[];
-const inSpace = (device: Device, space: string, text: string) => ({ ...device.op("create", device.newId(), null, device.fields(text)), space });
+export const inSpace = (device: Device, space: string, text: string) => ({ ...device.op("create", device.newId(), null, device.fields(text)), space });
 
 /** Shared spaces. */
 export const spaces = chapter("spaces", {

@@ -1,6 +1,6 @@
 import { chapter, server } from "../check.js";
 import { notOffered } from "../device.js";
-import type { Any } from "../target.js";
+import { jsonOf, type Any } from "../target.js";
 
 const NOT_KNOWN = "Devices cannot notice that another server, or an older copy, answers in its place.";
 
@@ -76,6 +76,20 @@ export const reach = chapter("reach", {
       a.expect(Array.isArray(page.changes), "a page");
       const [verdict] = await a.push([{ ...a.op("create", a.newId(), null, a.fields("null")), supersedes: null, after: null, aFieldOfTomorrow: [1] }], { epoch: null, serverId: null, userId: null });
       a.expect(verdict.status === "applied", "`applied`", verdict);
+    },
+  ],
+  gzip: [
+    "A body in gzip is read, or refused with 415",
+    { costs: "Devices compress what is long. Only 415 tells them to send it as it is: a device that was offline for long cannot send what it has.", section: "2" },
+    async (bench) => {
+      server(bench);
+      const { a } = bench;
+      const op = a.op("create", a.newId(), null, a.fields("compressed"));
+      const answer = await a.request("POST", "/push", jsonOf({ clientId: a.clientId, operations: [op] }), { encoding: "gzip" });
+      if (answer.status === 415) return "It reads plain bodies only. Devices send those after the first 415.";
+      a.expect(answer.status === 200 && answer.body?.results?.[0]?.status === "applied", "200 with `applied`, or 415");
+      const [again] = await a.write(op);
+      a.expect(again!.version === answer.body.results[0].version, "the row of the compressed body", again);
     },
   ],
   page: [

@@ -1,6 +1,8 @@
 import { chapter, server } from "../check.js";
+import { inSpace, role, shared } from "./people.js";
 import { NONE, counted, onTheWire } from "../../digest.js";
 import { needs, notOffered, type Device } from "../device.js";
+import { reasonOf } from "../target.js";
 
 /** Clocks: a server's own, and those of devices. */
 export const clock = chapter("clock", {
@@ -77,13 +79,21 @@ export const epoch = chapter("epoch", {
     "A restored backup has another epoch, and refuses earlier cursors",
     { costs: RESTORED, section: "4.4", rests: ["reach.epoch"] },
     async ({ a, restore, first }) => {
-      if (restore === undefined) throw needs("`restore`, with functions that copy and restore the backend's data");
+      if (restore === undefined) throw needs("`--backup-command` and `--restore-command`, or `restore`, to copy and restore the backend's data");
       if (!first.epoch) throw notOffered("Replies have no `epoch`.");
       const kept = await a.row("in the backup");
-      const copy = await restore.backup();
+      // A command that fails is no fault of the backend.
+      const operator = async (work: () => unknown): Promise<unknown> => {
+        try {
+          return await work();
+        } catch (error) {
+          throw needs(`a backup that works; ${reasonOf(error)}`);
+        }
+      };
+      const copy = await operator(() => restore.backup());
       const lost = await a.row("after the backup");
       const mark = await a.mark();
-      await restore.restore(copy);
+      await operator(() => restore.restore(copy));
       a.end = undefined;
       a.expect((await a.ask("pull", { cursor: mark, limit: 10 })).status === 410, "410 for an earlier cursor");
       const verdict = (await a.push([a.op("update", kept.id, kept.version, a.fields("late"))], { epoch: first.epoch }))[0];
@@ -173,6 +183,26 @@ export const stream = chapter("stream", {
       }
     },
   ],
+  member: [
+    "A write into a shared space is hinted at to its members, and the hint says nothing of it",
+    { costs: SLOW, section: "11", rests: ["stream.hint", "spaces.member"] },
+    async (bench) => {
+      server(bench);
+      await shared(bench, async (it) => {
+        const { a, b, space } = it;
+        await role(it, "reader");
+        const end = new AbortController();
+        try {
+          const stream = await listening(b, end.signal);
+          const [row] = await a.another().write(inSpace(a, space, "told to members only"));
+          await stream.within(5_000, "`event: change`", isHint);
+          b.expect(![row!.id, space, "told to members only"].some((word) => stream.text().includes(word)), "a hint that has nothing of the row", stream.text());
+        } finally {
+          end.abort();
+        }
+      });
+    },
+  ],
   longPoll: [
     "A pull that waits is answered when something is written",
     { costs: `${SLOW} This is how devices wait behind proxies that buffer streams.`, section: "4" },
@@ -196,11 +226,6 @@ export const stream = chapter("stream", {
 
 async function hinted(a: Device, signal: AbortSignal): Promise<void> {
   const { adapter, userId = "" } = a.party;
-  const second = (ms: number, what: string) =>
-    new Promise<never>((_, reject) => {
-      const timer = setTimeout(() => reject(new Error(what)), ms);
-      signal.addEventListener("abort", () => clearTimeout(timer));
-    });
   if (a.http === undefined) {
     if (typeof adapter?.subscribe !== "function") throw notOffered("The adapter has no `subscribe`.");
     let hint = () => {};
@@ -209,18 +234,27 @@ async function hinted(a: Device, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => stop());
     await new Promise((resolve) => setTimeout(resolve, 500));
     await a.another().row("hinted at");
-    await Promise.race([came, second(5_000, "")]).catch(() => a.expect(false, "a call of `hint`", "no call in 5 s"));
+    await Promise.race([came, late(5_000, "", signal)]).catch(() => a.expect(false, "a call of `hint`", "no call in 5 s"));
     return;
   }
+  const stream = await listening(a, signal);
+  await a.another().row("hinted at");
+  await stream.within(5_000, "`event: change`", isHint);
+}
+
+const isHint = (text: string) => /^event:\s*change/m.test(text);
+
+/** Opens a server's stream, until it has sent its first byte. */
+async function listening(a: Device, signal: AbortSignal) {
   a.sent = "GET /sync/v1/stream";
   const { status, headers, body } = await a.traffic.within(() => a.http!.stream(signal));
   if ([404, 405, 501].includes(status)) throw notOffered(`GET /stream answers ${status}; devices poll.`);
   a.came = `HTTP ${status} ${headers.get("content-type")}`;
   a.expect(status === 200 && /^text\/event-stream/.test(headers.get("content-type") ?? "") && body !== null, "200 text/event-stream");
   const reader = body!.getReader();
+  const decoder = new TextDecoder();
   let text = "";
   const read = async (until: (text: string) => boolean) => {
-    const decoder = new TextDecoder();
     while (!until(text)) {
       const { done, value } = await reader.read();
       if (done) throw new Error("The stream ended.");
@@ -230,9 +264,16 @@ async function hinted(a: Device, signal: AbortSignal): Promise<void> {
   const within = async (ms: number, expected: string, until: (text: string) => boolean) => {
     const reading = read(until);
     reading.catch(() => undefined);
-    await Promise.race([reading, second(ms, "nothing came")]).catch((error: Error) => a.expect(false, expected, `${error.message} within ${ms / 1_000} s; so far ${JSON.stringify(text)}`));
+    await Promise.race([reading, late(ms, "nothing came", signal)]).catch((error: Error) => a.expect(false, expected, `${error.message} within ${ms / 1_000} s; so far ${JSON.stringify(text)}`));
   };
   await within(10_000, "a first byte within 10 s: a client takes a stream without one for one that a proxy buffers", (so) => so.length > 0);
-  await a.another().row("hinted at");
-  await within(5_000, "`event: change`", (so) => /^event:\s*change/m.test(so));
+  return { within, text: () => text };
+}
+
+/** Fails after a time. */
+function late(ms: number, what: string, signal: AbortSignal): Promise<never> {
+  return new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(new Error(what)), ms);
+    signal.addEventListener("abort", () => clearTimeout(timer));
+  });
 }
