@@ -2,7 +2,7 @@
 
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{
-    Database, INDEXED_ROWS, MAX_STALE, Source, closed, load, migration, overtaken, salvage,
+    Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage, steps,
 };
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
@@ -14,7 +14,6 @@ use crate::plan::write::{Group, WritePlanner, Written};
 use crate::plan::{Plan, Planned, Planner};
 use crate::ports::host::Host;
 use crate::ports::store::{Append, AppendError, Store, Tail};
-use crate::state::fold::checkpoint::CheckpointFold;
 use crate::state::replica::Replica;
 use crate::util::local_sync::yield_now;
 
@@ -174,8 +173,8 @@ impl<S: Store, H: Host> Database<S, H> {
             });
         }
         let mut encoder = Encoder::new(seq, commit);
-        while encoder.step(commit) {
-            self.host.breathe().await;
+        if encoder.step(commit) {
+            steps::encode(&*self.host, &mut encoder, commit).await;
         }
         let Encoded {
             record,
@@ -184,7 +183,8 @@ impl<S: Store, H: Host> Database<S, H> {
         } = encoder.finish();
         let bytes = record.len();
         // Folding a migration at once would hold the page up for too long.
-        let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
+        let is_checkpoint = superseded.is_some();
+        let migrates = is_checkpoint && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
             seq,
             record,
@@ -201,19 +201,11 @@ impl<S: Store, H: Host> Database<S, H> {
                     self.host.announce(&self.name, seq);
                     return Ok(true);
                 }
-                let checkpoint =
-                    self.peek(|replica| CheckpointFold::begin(replica, seq, commit, &sums));
-                match checkpoint {
-                    Some(mut checkpoint) => {
-                        while checkpoint.step(INDEXED_ROWS) {
-                            self.host.breathe().await;
-                        }
-                        self.update(|replica| checkpoint.finish(replica));
-                    }
-                    None => {
-                        let commit = std::mem::take(commit);
-                        self.update(|replica| replica.apply_own(seq, commit, bytes, &sums));
-                    }
+                if is_checkpoint {
+                    steps::fold(self, seq, commit, (bytes, &sums)).await;
+                } else {
+                    let commit = std::mem::take(commit);
+                    self.update(|replica| replica.apply_own(seq, commit, bytes, &sums));
                 }
                 self.update(|replica| replica.segments_mut().unpin());
                 self.host.announce(&self.name, seq);
