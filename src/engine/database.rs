@@ -33,6 +33,7 @@ mod migration;
 pub mod open_instances;
 pub mod read;
 pub mod salvage;
+mod steps;
 pub(super) mod trace;
 
 /// How often a commit is planned before it is given up because other tabs keep appending first.
@@ -154,8 +155,8 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Builds the row index some rows at a time, so that a page stays usable. A reader that comes
     /// meanwhile builds the rest of it at once.
     pub(super) async fn materialize(&self) {
-        while self.update(|replica| replica.materialize_some(INDEXED_ROWS)) {
-            self.host.breathe().await;
+        if self.update(|replica| replica.materialize_some(INDEXED_ROWS)) {
+            steps::index(self).await;
         }
     }
 

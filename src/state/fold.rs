@@ -120,20 +120,13 @@ impl Replica {
 
     /// Builds the row index from lazy rows.
     pub fn materialize(&mut self) {
-        let steps = self.lazy_rows.take();
-        self.fold_deferred(steps);
+        self.materialize_some(usize::MAX);
     }
 
     /// Puts about this many lazy rows into the row index. Returns true if there are more. Readers
     /// find each row, in the index or still lazy.
     pub fn materialize_some(&mut self, rows: usize) -> bool {
-        let steps = self.lazy_rows.take_first(rows);
-        self.fold_deferred(steps);
-        self.has_lazy_rows()
-    }
-
-    fn fold_deferred(&mut self, steps: Vec<Deferred>) {
-        for step in steps {
+        for step in self.lazy_rows.take_first(rows) {
             match step {
                 Deferred::Segment {
                     seq,
@@ -150,6 +143,7 @@ impl Replica {
                 Deferred::Applied { seq, op, version } => self.fold_own_row(seq, &op, version),
             }
         }
+        self.has_lazy_rows()
     }
 
     fn fold(

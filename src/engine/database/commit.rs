@@ -4,7 +4,7 @@ use crate::engine::database::any_planner::{AnyPlanner, Planning};
 use crate::engine::database::commit_activity::{began, tell_append, tell_read};
 use crate::engine::database::group_commit::{Leader, QueuedWrite, WriteAnswer};
 use crate::engine::database::{
-    Database, INDEXED_ROWS, MAX_STALE, Source, closed, load, migration, overtaken, salvage, trace,
+    Database, MAX_STALE, Source, closed, load, migration, overtaken, salvage, steps, trace,
 };
 use crate::log::address::{BodyId, Seq, Superseded};
 use crate::log::commit::{Commit, Event};
@@ -16,7 +16,6 @@ use crate::plan::write::{Group, WritePlanner, Written};
 use crate::plan::{Plan, Planned, Planner};
 use crate::ports::host::Host;
 use crate::ports::store::{Append, AppendError, Store, Tail};
-use crate::state::fold::checkpoint::CheckpointFold;
 use crate::state::replica::Replica;
 use crate::util::local_sync::yield_now;
 
@@ -151,8 +150,8 @@ impl<S: Store, H: Host> Database<S, H> {
             });
         }
         let mut encoder = Encoder::new(seq, commit);
-        while encoder.step(commit) {
-            self.host.breathe().await;
+        if encoder.step(commit) {
+            steps::encode(&*self.host, &mut encoder, commit).await;
         }
         let Encoded {
             record,
@@ -163,7 +162,7 @@ impl<S: Store, H: Host> Database<S, H> {
         let is_checkpoint = superseded.is_some();
         let traced = trace::appending(self, planner, seq, &record, &bodies);
         // Folding a migration at once would hold the page up for too long.
-        let migrates = superseded.is_some() && commit.schema() > Some(self.peek(Replica::schema));
+        let migrates = is_checkpoint && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
             seq,
             record,
@@ -186,19 +185,11 @@ impl<S: Store, H: Host> Database<S, H> {
                     self.host.announce(&self.name, seq);
                     return Ok(true);
                 }
-                let checkpoint =
-                    self.peek(|replica| CheckpointFold::begin(replica, seq, commit, &sums));
-                match checkpoint {
-                    Some(mut checkpoint) => {
-                        while checkpoint.step(INDEXED_ROWS) {
-                            self.host.breathe().await;
-                        }
-                        self.update(|replica| checkpoint.finish(replica));
-                    }
-                    None => {
-                        let commit = std::mem::take(commit);
-                        self.update(|replica| replica.apply_own(seq, commit, bytes, &sums));
-                    }
+                if is_checkpoint {
+                    steps::fold(self, seq, commit, (bytes, &sums)).await;
+                } else {
+                    let commit = std::mem::take(commit);
+                    self.update(|replica| replica.apply_own(seq, commit, bytes, &sums));
                 }
                 self.update(|replica| replica.segments_mut().unpin());
                 self.host.announce(&self.name, seq);
