@@ -1,5 +1,5 @@
-//! The package's entries in TypeScript, each in a file of its own: the builder of queries, the conformance kit, and
-//! those for Supabase, for REST APIs, for frameworks, for TanStack DB, and for servers.
+//! The package's entries in TypeScript, each in a file of its own: the builder of queries, the conformance kit, the panel
+//! for developers, and those for Supabase, for REST APIs, for frameworks, for TanStack DB, and for servers.
 //! They import the main entry from the package, so they work on its public surface alone.
 
 use std::{
@@ -96,8 +96,17 @@ const CONFORMANCE: Folder = Folder {
     external: &[],
 };
 
+/// The panel for developers.
+const DEVTOOLS: Folder = Folder {
+    name: "devtools",
+    entries: &["index"],
+    types: &["index.d.ts", "element.d.ts", "surface.d.ts"],
+    external: &[],
+};
+
 /// The entries whose sizes have budgets.
-pub const MEASURED: [&str; 5] = [
+pub const MEASURED: [&str; 6] = [
+    "devtools/index.js",
     "hooks/react.js",
     "hooks/vue.js",
     "hooks/svelte.js",
@@ -111,7 +120,16 @@ const MIGRATION: &str = "datum.sql";
 
 /// Checks and bundles all of them into `package`.
 pub fn build(context: &Context, sources: &Path, package: &Path) -> Result<()> {
-    for folder in [QUERY, SUPABASE, HOOKS, TANSTACK, REST, CONFORMANCE, SERVER] {
+    for folder in [
+        QUERY,
+        SUPABASE,
+        HOOKS,
+        TANSTACK,
+        REST,
+        CONFORMANCE,
+        DEVTOOLS,
+        SERVER,
+    ] {
         bundle(context, &folder, sources, package)?;
     }
     let migration = joined(&context.root.join(KIT))?;

@@ -1,0 +1,131 @@
+/** The writes that the server has refused for good: to be edited, retried or discarded. */
+
+import type { DeadLetter } from "datum-sync";
+import type { Context, Panel } from "../context.js";
+import { h, own, type Child } from "../dom.js";
+import { editor, type Editing } from "../editor.js";
+import { bytes, clock, ENGINE_FIELDS, plural, shortId } from "../format.js";
+import { VirtualList } from "../list.js";
+import { runCycle } from "../mending.js";
+import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
+import { Reading, type Scope } from "../scope.js";
+
+export class DeadLettersPanel implements Panel {
+  readonly #context: Context;
+  readonly #shown: Shown;
+  #letters: readonly DeadLetter[] | undefined;
+  #chosen: string | undefined;
+  #editing: Editing | undefined;
+  readonly #list: VirtualList;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#shown = new Shown(() => context.invalidate());
+    this.#list = new VirtualList({
+      label: "Dead letters",
+      columns: "letter-row",
+      heads: ["Code", "Write", "Type", "Id", "Refused", "The server's words"],
+      row: (index) => {
+        const letter = this.#letters?.[index];
+        return letter && [pill(letter.code, "bad"), mono(letter.kind), mono(letter.entity), mono(shortId(letter.entityId), letter.entityId), mono(clock(letter.diedAt)), h("span", { title: letter.message }, letter.message)];
+      },
+      choose: (index) => this.select(this.#letters?.[index]?.id ?? ""),
+    });
+  }
+
+  start(scope: Scope): void {
+    const reading = new Reading(scope, async () => {
+      try {
+        this.#letters = await this.#context.datum.deadLetters(this.#context.userId);
+        this.#chosen ??= this.#letters[0]?.id;
+      } catch (thrown) {
+        this.#context.fail(thrown);
+      }
+      this.#context.invalidate();
+    });
+    scope.add(this.#context.recorder.hear(() => reading.ask()));
+    reading.ask();
+  }
+
+  select(selection: string): void {
+    [this.#chosen, this.#editing] = [selection, undefined];
+    this.#shown.reset();
+    this.#context.invalidate();
+  }
+
+  view(): readonly Child[] {
+    const letters = this.#letters;
+    if (letters === undefined) return [empty("Reading the dead letters …", "")];
+    if (letters.length === 0) return [empty("No dead letters", "A write that the server refuses for good is kept here, so that nothing is lost silently.")];
+    const index = letters.findIndex(({ id }) => id === this.#chosen);
+    this.#list.show(letters.length, index);
+    return [bar(pill(plural(letters.length, "dead letter"), "bad")), split(own(this.#list.element), this.#detail(letters[index], letters), "The selected dead letter")];
+  }
+
+  #detail(letter: DeadLetter | undefined, all: readonly DeadLetter[]): readonly Child[] {
+    if (letter === undefined) return [empty("Select a dead letter", "It may have been retried or discarded meanwhile.")];
+    const cause = all.find(({ id }) => id === letter.blockedBy);
+    const behind = all.filter(({ blockedBy }) => blockedBy === letter.id).length;
+    const editing = this.#editing;
+    return [
+      heading(`${letter.kind} ${letter.entity}`),
+      note("bad", `The server refused it: ${letter.message} (${letter.code})`),
+      cause !== undefined && note("warn", "It depends on another write that was refused. Retry that one: this one goes along.", button("Show what it depends on", () => this.select(cause.id), { kind: "primary" })),
+      letter.maybe === true && note("warn", "The server may have applied it nevertheless: the answer got lost."),
+      bar(
+        button(behind > 0 ? `Retry with ${behind} behind it` : "Retry", () => this.#retry(letter), { kind: "primary", title: "Queues it again, and runs a cycle." }),
+        letter.kind !== "delete" && letter.kind !== "move" && button("Edit and retry …", () => this.#edit(letter)),
+        button("Discard …", () => this.#discard(letter), { kind: "danger" }),
+      ),
+      editing !== undefined && editor(editing, "The fields as they should be", "Retry with these fields", (fields) => this.#retry(letter, fields), () => this.#close(), () => this.#context.invalidate()),
+      facts(
+        ["Entity", mono(letter.entityId)],
+        letter.spaceId !== undefined && ["Space", mono(letter.spaceId)],
+        ["Operation", mono(letter.opId)],
+        ["Queued", clock(letter.queuedAt)],
+        ["Refused", clock(letter.diedAt)],
+        ["Size", bytes(letter.bytes)],
+        ["Still shown by the app", letter.kept ? "yes" : "no"],
+      ),
+      heading("What was to be written"),
+      this.#shown.json("data", letter.data),
+      letter.base !== null && heading("What both sides had before"),
+      letter.base !== null && this.#shown.json("base", letter.base),
+    ];
+  }
+
+  #edit(letter: DeadLetter): void {
+    const data = (typeof letter.data === "object" && letter.data !== null ? letter.data : {}) as Record<string, unknown>;
+    const fields = Object.fromEntries(Object.entries(data).filter(([name]) => !ENGINE_FIELDS.has(name)));
+    this.#editing = { text: JSON.stringify(fields, null, 2) };
+    this.#context.invalidate();
+  }
+
+  #close(): void {
+    this.#editing = undefined;
+    this.#context.invalidate();
+  }
+
+  #retry(letter: DeadLetter, fields?: { [field: string]: any }): void {
+    this.#context.act(async () => {
+      await this.#context.datum.retryDeadLetter(letter.id, fields);
+      [this.#editing, this.#chosen] = [undefined, undefined];
+      return runCycle(this.#context);
+    });
+  }
+
+  #discard(letter: DeadLetter): void {
+    this.#context.act(async () => {
+      const yes = await this.#context.ask({
+        title: "Discard this dead letter?",
+        text: `The write of ${letter.entity} ${letter.entityId} is deleted from this device. It cannot be brought back.`,
+        yes: "Discard",
+        isGrave: true,
+      });
+      if (!yes) return;
+      await this.#context.datum.discardDeadLetter(letter.id);
+      this.#chosen = undefined;
+      return "The dead letter was discarded.";
+    });
+  }
+}

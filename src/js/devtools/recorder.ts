@@ -1,0 +1,133 @@
+/** What is kept while the panel is open: the status, the log, the timeline and the histories of entities of one user. All of it is bounded. */
+
+import type { Activity, Datum, DatumEvent, LogEntry, SyncStatus } from "datum-sync";
+import { entryOf, entryOfActivity } from "./log-words.js";
+import { Histories, Ring } from "./ring.js";
+import type { Scope, Stop } from "./scope.js";
+import { Timeline } from "./timeline.js";
+
+const LOG = 1_000;
+/** Entities that have a history, and how long it is. */
+const ENTITIES = 2_000;
+const CHANGES = 20;
+
+/** Something that happened to an entity. */
+export interface Change {
+  readonly at: string;
+  readonly what: string;
+}
+
+/** Names an entity among those of all types and spaces. */
+export const keyOf = (entity: string, id: string, spaceId?: string | null): string => JSON.stringify([entity, spaceId ?? null, id]);
+
+const SOURCES = { local: "written here", remote: "pulled from the server", otherTab: "written in another tab" };
+
+export class Recorder {
+  /** The latest status; undefined until the first is there. */
+  status: SyncStatus | undefined;
+  readonly log = new Ring<LogEntry>(LOG);
+  readonly timeline = new Timeline();
+  readonly changes = new Histories<Change>(ENTITIES, CHANGES);
+  /** The entity types that events have named. */
+  readonly types = new Set<string>();
+  /** What another tab has last written, as far as this tab has heard of it. */
+  otherTab: string | undefined;
+  /** True once the instance has ended its feeds. */
+  hasEnded = false;
+  readonly #userId: string;
+  readonly #listeners = new Set<(event: DatumEvent | undefined) => void>();
+
+  constructor(userId: string) {
+    this.#userId = userId;
+  }
+
+  /** Calls `listener` for each event of the user, and with undefined for another status, until the returned function is called. */
+  hear(listener: (event: DatumEvent | undefined) => void): Stop {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Begins to follow an instance. `failed` gets what its feeds reject with. */
+  start(datum: Datum<any>, scope: Scope, fail: (thrown: unknown) => void): void {
+    const end = () => {
+      this.hasEnded = true;
+      this.#tell(undefined);
+    };
+    const feed = datum.statusForUser(this.#userId);
+    this.status = feed.current;
+    scope.follow(feed, (status) => this.#show(status), fail, end);
+    scope.follow(datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
+    scope.follow(datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
+    this.#recall(datum).catch(() => {});
+  }
+
+  /** Takes an event in. */
+  note(event: DatumEvent): void {
+    if (event.userId !== "" && event.userId !== this.#userId) return;
+    const entry = entryOf(event);
+    if (entry !== undefined) this.log.push(entry);
+    this.#note(event);
+    this.#tell(event);
+  }
+
+  #work(activity: Activity): void {
+    const entry = entryOfActivity(activity);
+    if (entry !== undefined) this.log.push(entry);
+    this.timeline.activity(activity);
+    this.#tell(undefined);
+  }
+
+  #show(status: SyncStatus): void {
+    this.status = status;
+    this.#tell(undefined);
+  }
+
+  #tell(event: DatumEvent | undefined): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Begins with what the instance itself has kept of its log. */
+  async #recall(datum: Datum<any>): Promise<void> {
+    const { log, config } = await datum.report(this.#userId);
+    const entities = (config as { entities?: object } | null)?.entities;
+    for (const type of Object.keys(entities ?? {})) this.types.add(type);
+    const first = this.log.items[0]?.at;
+    const earlier = log.filter(({ at }) => first === undefined || at < first);
+    const since = [...this.log.items];
+    this.log.clear();
+    for (const entry of [...earlier, ...since]) this.log.push(entry);
+    this.#tell(undefined);
+  }
+
+  #note(event: DatumEvent): void {
+    this.timeline.event(event);
+    if (event.type === "dataChanged") this.#changed(event);
+    else if (event.type === "conflictDetected") this.#keep(event.conflict, event.at, "changed on both sides");
+    else if (event.type === "conflictResolved") this.#keep(event.conflict, event.at, `conflict decided: ${event.taken}`);
+    else if (event.type === "deadLetter") this.#keep(event.deadLetter, event.at, `refused by the server: ${event.deadLetter.message}`);
+  }
+
+  #changed(event: Extract<DatumEvent, { type: "dataChanged" }>): void {
+    this.types.add(event.entity);
+    if (event.source === "otherTab") this.otherTab = event.at;
+    const parts = [
+      [event.created, "created"],
+      [event.updated, "changed"],
+      [event.deleted, "deleted"],
+    ] as const;
+    for (const [ids, what] of parts) {
+      const change = { at: event.at, what: `${what}, ${SOURCES[event.source]}` };
+      for (const id of ids) this.changes.push(keyOf(event.entity, id, event.spaceId), change);
+    }
+  }
+
+  #keep({ entity, entityId, spaceId }: { entity: string; entityId: string; spaceId?: string }, at: string, what: string): void {
+    this.changes.push(keyOf(entity, entityId, spaceId), { at, what });
+  }
+}
+
+/** All but the progress, which the status has as well. */
+const EVENTS: DatumEvent["type"][] = [
+  "syncStarted", "syncCompleted", "syncFailed", "dataChanged", "conflictDetected", "conflictResolved", "deadLetter", "signedOut", "userSwitched", "leaderChanged",
+  "connectivityChanged", "storageLost", "serverRestored", "migrationProgress", "rowsIgnored", "spaceJoined", "spaceLeft", "roleChanged",
+];

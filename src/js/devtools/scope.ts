@@ -1,0 +1,103 @@
+/** What ends together: the feeds and listeners of a panel, of a user, of the element. */
+
+/** Ends what was started. */
+export type Stop = () => void;
+
+export class Scope {
+  #stops: Stop[] = [];
+  #isOver = false;
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Calls `stop` when this ends; at once, if it has. */
+  add(stop: Stop): void {
+    if (this.#isOver) stop();
+    else this.#stops.push(stop);
+  }
+
+  /** Returns a scope that ends with this one, or before. */
+  child(): Scope {
+    const child = new Scope();
+    const end = () => child.end();
+    this.add(end);
+    child.add(() => (this.#stops = this.#stops.filter((stop) => stop !== end)));
+    return child;
+  }
+
+  /** Follows a feed until its end or that of this. Nothing comes once this has ended. */
+  follow<T>(feed: AsyncIterable<T>, each: (value: T) => void, failed: (thrown: unknown) => void, ended: () => void = () => {}): void {
+    if (this.#isOver) return;
+    const loop = feed[Symbol.asyncIterator]();
+    this.add(() => void Promise.resolve(loop.return?.()).catch(() => {}));
+    const run = async () => {
+      for (;;) {
+        const step = await loop.next();
+        if (this.#isOver) return;
+        if (step.done) return ended();
+        each(step.value);
+      }
+    };
+    run().catch((thrown: unknown) => {
+      if (!this.#isOver) failed(thrown);
+    });
+  }
+
+  /** Listens until the end. */
+  listen(target: EventTarget, type: string, listener: (event: any) => void): void {
+    target.addEventListener(type, listener);
+    this.add(() => target.removeEventListener(type, listener));
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const stops = this.#stops;
+    this.#stops = [];
+    for (const stop of stops) stop();
+  }
+}
+
+/** How long passes between two readings at least, in milliseconds. */
+const REST_MS = 250;
+/** How much longer than a reading the rest after it is, so that reading never takes more than a tenth of the time. */
+const REST_FACTOR = 10;
+
+/**
+ * Reads what has no feed of its own, whenever it may have changed: one reading at a time, with a rest after each. Without changes it does
+ * nothing.
+ */
+export class Reading {
+  readonly #scope: Scope;
+  readonly #read: () => Promise<void>;
+  #isStale = false;
+  #isBusy = false;
+  #wake: Stop = () => {};
+
+  constructor(scope: Scope, read: () => Promise<void>) {
+    [this.#scope, this.#read] = [scope, read];
+    scope.add(() => this.#wake());
+  }
+
+  /** Says that it may have changed. */
+  ask(): void {
+    this.#isStale = true;
+    if (!this.#isBusy) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    while (this.#isStale && !this.#scope.isOver) {
+      this.#isStale = false;
+      const began = performance.now();
+      await this.#read();
+      const rest = Math.max(REST_MS, (performance.now() - began) * REST_FACTOR);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, rest);
+        this.#wake = () => (clearTimeout(timer), resolve());
+      });
+    }
+    this.#isBusy = false;
+  }
+}

@@ -1,0 +1,173 @@
+// What a developer does with the panel's buttons, in the packed package and in every engine: decide, edit, retry, discard, compare, clear, report.
+import assert from "node:assert/strict";
+import { after, before, test } from "./lib/test.mjs";
+import { devtoolsPages } from "./lib/devtools.mjs";
+import { engines } from "./lib/webdriver.mjs";
+
+for (const engine of engines()) {
+  let pages;
+  before(async () => (pages = await devtoolsPages(engine)));
+  after(async () => pages?.stop());
+
+  test(`${engine}: conflicts are decided by a side, field by field, and by an edit`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until, detail }) => {
+      const { datum, tasks } = await open({ entities: { tasks: { conflictResolver: "ask" } } });
+      for (const id of ["mine", "theirs", "fields", "edited"]) await tasks.create({ id, title: "base", done: false, note: "base" });
+      await datum.synchronize("ada");
+      for (const id of ["mine", "theirs", "fields", "edited"]) {
+        remote.patch("ada", "tasks", id, { title: "of the server", note: "of the server" });
+        await tasks.patch(id, { title: "of the device", note: "of the device" });
+      }
+      await datum.synchronize("ada");
+      await show("conflicts");
+      await shows("4 conflicts");
+      const decide = async (id, act) => {
+        await choose(id);
+        await until(id, () => detail().includes(`tasks ${id}`));
+        await act();
+        await until("fewer", async () => !(await datum.conflicts("ada")).some(({ entityId }) => entityId === id));
+      };
+      await decide("mine", () => press("Keep mine"));
+      await decide("theirs", () => press("Take theirs"));
+      await decide("fields", async () => {
+        all('input[aria-label="note: theirs"]')[0].click();
+        await until("the mark", () => all('input[aria-label="note: theirs"]')[0]?.checked);
+        await press("Take the marked fields");
+      });
+      await decide("edited", async () => {
+        await press("Edit …");
+        const field = await until("the field", () => all("textarea")[0]);
+        const type = (text) => {
+          field.value = text;
+          field.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+        };
+        const whole = JSON.parse(field.value);
+        type("{ nonsense");
+        await shows("This is not JSON");
+        await until("no way to decide", () => all(".editor .button.primary")[0].disabled);
+        type(JSON.stringify({ ...whole, title: "of a person" }));
+        await press("Decide");
+      });
+      await shows("No conflict waits");
+      await datum.synchronize("ada");
+      return Object.fromEntries(remote.all("ada", "tasks").map(({ id, title, note }) => [id, `${title}, ${note}`]));
+    });
+    assert.deepEqual(seen, {
+      mine: "of the device, of the device",
+      theirs: "of the server, of the server",
+      fields: "of the device, of the server",
+      edited: "of a person, of the device",
+    });
+  });
+
+  test(`${engine}: a dead letter is edited and retried, another is discarded after a question`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until }) => {
+      const { datum, tasks } = await open();
+      remote.decide = ({ data }) => (data?.title?.length > 10 ? { status: "rejected", code: "tooLong", message: "at most 10" } : undefined);
+      await tasks.create({ id: "mended", title: "far too long a title" });
+      await tasks.create({ id: "dropped", title: "another one that is too long" });
+      await datum.synchronize("ada");
+      await show("deadLetters");
+      await shows("2 dead letters");
+      await choose("mended");
+      await press("Edit and retry …");
+      const field = await until("the field", () => all("textarea")[0]);
+      field.value = '{ "title": "short" }';
+      field.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+      await press("Retry with these fields");
+      await until("one", () => all("#tab-deadLetters .badge")[0]?.textContent === "1");
+      await shows("another one");
+      await press("Discard …");
+      await until("the question", () => all("dialog")[0]?.open);
+      await press("Cancel");
+      const kept = (await datum.deadLetters("ada")).length;
+      await press("Discard …");
+      await until("the question", () => all("dialog")[0]?.open);
+      await press("Discard");
+      await shows("No dead letters");
+      return [kept, remote.all("ada", "tasks").map(({ id, title }) => `${id}: ${title}`)];
+    });
+    assert.deepEqual(seen, [1, ["mended: short"]]);
+  });
+
+  test(`${engine}: a create is discarded with its entity, after a question, and the server has neither`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until, panel }) => {
+      const { datum, tasks } = await open();
+      await tasks.create({ id: "draft", title: "x" });
+      await show("outbox");
+      await choose("draft");
+      await press("Discard …");
+      await until("the question", () => all("dialog")[0]?.open);
+      await press("Discard");
+      await shows("The write was discarded");
+      await press("Send now");
+      await shows("Nothing waits");
+      return [await tasks.read("draft"), remote.all("ada", "tasks").length];
+    });
+    assert.deepEqual(seen, [null, 0]);
+  });
+
+  test(`${engine}: metadata is compared, fresh data is pulled, and clearing asks first`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, press, all, until, text }) => {
+      const { datum, tasks } = await open();
+      await tasks.create({ id: "1", title: "milk" });
+      await datum.synchronize("ada");
+      await show("metadata");
+      await shows("not asked");
+      await press("Compare with the server");
+      await shows("In sync, as of");
+      await press("Fresh data …");
+      const { pull } = remote;
+      const cursors = [];
+      remote.pull = (request, ...more) => (cursors.push(request.cursor), pull.call(remote, request, ...more));
+      await press("Pull everything");
+      await shows("0 operations pushed, 0 rows pulled");
+      await press("Clear this device's …");
+      await until("the question", () => all("dialog")[0]?.open);
+      all("dialog")[0].close();
+      const kept = (await datum.getSyncMetadata("ada"))?.lastSyncTime !== undefined;
+      await press("Clear this device's …");
+      await press("Clear");
+      await shows("The metadata was cleared");
+      return [kept, cursors, (await datum.getSyncMetadata("ada"))?.lastSyncTime];
+    });
+    assert.deepEqual(seen, [true, [null], undefined]);
+  });
+
+  test(`${engine}: the status pauses and resumes, the log is filtered, and the report can be had`, async () => {
+    const seen = await pages.run(async ({ open, show, shows, press, all, until, rows, text }) => {
+      const { datum, tasks } = await open();
+      await tasks.create({ id: "1", title: "milk" });
+      await show("status");
+      await press("Synchronize");
+      await shows("1 operation pushed");
+      await until("the cycle", () => rows().length === 1 && rows()[0].textContent.includes("done"));
+      await press("Pause");
+      await shows("Sync is paused");
+      await press("Resume");
+      await until("no pause", () => !text().includes("Sync is paused."));
+      await show("log");
+      await until("entries", () => rows().length >= 2);
+      const field = all(".panel.log .search")[0];
+      field.value = "has ended";
+      field.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+      await until("one entry", () => rows().length === 1);
+      const copied = [];
+      Object.defineProperty(navigator, "clipboard", { configurable: true, value: { writeText: async (it) => void copied.push(it) } });
+      await press("Copy");
+      await shows("Copied.");
+      await press("Report …");
+      await press("Copy the report");
+      await shows("on the clipboard");
+      const names = [];
+      HTMLAnchorElement.prototype.click = function () {
+        names.push(this.download);
+      };
+      await press("Report …");
+      await press("Download the report");
+      await shows("The download has begun");
+      return [copied[0].includes("A cycle has ended"), JSON.parse(copied[1]).userId, names[0].replace(/\d/g, "0")];
+    });
+    assert.deepEqual(seen, [true, "ada", "datum-report-0000-00-00T00-00-00-000Z.json"]);
+  });
+}
