@@ -341,7 +341,7 @@ impl Look<'_> {
                 true => {
                     "The remote fails on it, and takes others. It is tried again by itself; `synchronize` tries at once."
                 }
-                false => "The remote has postponed it. `synchronize` tries at once.",
+                false => "The remote has postponed it: a cycle before that time leaves it out.",
             };
             reasons.push(WaitReason {
                 until: Some(format(until)),
