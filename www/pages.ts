@@ -21,6 +21,7 @@ export const pages: Page[] = [
   { name: "background", short: "Background", title: "Background sync", about: "The engine syncs automatically: at an interval, and after writes and other events." },
   { name: "options", short: "Options", title: "Manual sync with options", about: "Pull only, push only, and batch sizes." },
   { name: "errors", short: "Errors", title: "Loading state and errors", about: "Success, failure, exceptions; offline, signed out, timed out. Every sync ends with a message." },
+  { name: "devtools", short: "Devtools", title: "Seeing what the sync does", about: "A panel in the page: why a write waits, what both sides have, and how it is mended." },
   { name: "sharing", short: "Sharing", title: "Sharing a list", about: "Two users and one list: invite, let read or write, remove while offline with edits." },
   { name: "supabase", short: "Supabase", title: "On Supabase", about: "Offline sync for a project of your own: its tables, policies and accounts." },
 ];

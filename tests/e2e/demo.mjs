@@ -46,6 +46,15 @@ try {
     await a.sync();
     await until(async () => a.root.getByTestId("task").filter({ hasText: "Call Ada" }).getByTestId("done").isChecked(), "the tick on device A");
   });
+  await run("each device opens the panel for developers, which has both", async () => {
+    await a.root.getByTestId("devtools").click();
+    await page.getByRole("tab", { name: "Status" }).waitFor();
+    await b.root.getByTestId("devtools").click();
+    const shown = page.getByLabel("Instance").locator("option:checked");
+    await until(async () => (await shown.textContent()) === "Device B", "device B in the panel");
+    await page.getByRole("tab", { name: "Status" }).press("Escape");
+    await page.getByRole("tab", { name: "Status" }).waitFor({ state: "detached" });
+  });
   step = "read the feeds";
   for (const [name, it] of [["A", a], ["B", b]]) {
     const lines = await it.root.getByTestId("feed").getByRole("listitem").allInnerTexts();

@@ -335,6 +335,29 @@ test("errors: every outcome of a sync has a message, and none breaks the next sy
     assert.match(await i.at("outcome-well").innerText(), /^Sync completed/);
   }));
 
+test("devtools: the panel tells why a write waits and what both sides have, and mends both", () =>
+  visit("devtools", async (i, { page }) => {
+    await i.presses("pause");
+    await i.presses("write");
+    await i.sees("pending", "1");
+    await i.presses("open");
+    await page.getByRole("tab", { name: "Status", selected: true }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("tab", { name: "Outbox 1", selected: true }).waitFor();
+    await page.getByRole("listbox", { name: "Pending operations" }).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.getByText("Sync is paused.").waitFor();
+    await page.getByRole("button", { name: "Resume sync" }).press("Enter");
+    await i.sees("pending", "0");
+    await page.keyboard.press("Escape");
+    await i.presses("conflict");
+    await i.presses("open");
+    await page.getByRole("tab", { name: "Conflicts 1" }).click();
+    await page.getByRole("row", { name: "title" }).getByText("Renamed by another device").waitFor();
+    await page.getByRole("button", { name: "Take theirs" }).press("Enter");
+    await page.getByText("No conflict waits").waitFor();
+  }));
+
 test("sharing: pending edits of a removed member become dead letters, which they may keep", () =>
   visit("sharing", async (i, { page }) => {
     const lists = (who) => i.at(`${who}-list`).locator(".task-title").allInnerTexts();

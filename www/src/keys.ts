@@ -2,7 +2,7 @@
 
 import type { Panel } from "./panel.ts";
 
-const buttons: Record<string, string> = { s: "sync", f: "refresh", p: "pause", o: "network" };
+const buttons: Record<string, string> = { s: "sync", f: "refresh", p: "pause", o: "network", t: "devtools" };
 
 export function wireKeys(panel: Panel, other: () => Panel): void {
   panel.element.addEventListener("keydown", (event) => {

@@ -3,6 +3,7 @@
 import type { SyncResult, SyncStatus } from "datum-sync";
 
 import { openDevice, follow, type Device } from "./device.ts";
+import { toggleDevtools } from "./devtools.ts";
 import { find, setText } from "./dom.ts";
 import { addToFeed } from "./feed.ts";
 import { wireMetadata } from "./metadata.ts";
@@ -48,6 +49,7 @@ export class Panel {
       sync: find<HTMLButtonElement>(root, "[data-testid=sync]"),
       refresh: find<HTMLButtonElement>(root, "[data-testid=refresh]"),
       pause: find<HTMLButtonElement>(root, "[data-testid=pause]"),
+      devtools: find<HTMLButtonElement>(root, "[data-testid=devtools]"),
       clear: find<HTMLButtonElement>(root, "[data-testid=clear]"),
       input: find<HTMLInputElement>(root, "[data-testid=new-task]"),
       add: find<HTMLButtonElement>(root, "[data-testid=add-task]"),
@@ -80,7 +82,7 @@ export class Panel {
       onError: (error) => this.#showError(error),
     });
     this.#wire(this.#device);
-    for (const control of [parts.network, parts.sync, parts.refresh, parts.pause, parts.clear, parts.input, parts.add]) control.disabled = false;
+    for (const control of [parts.network, parts.sync, parts.refresh, parts.pause, parts.devtools, parts.clear, parts.input, parts.add]) control.disabled = false;
     void follow(this.#device.datum, userId, (status) => this.#show(status)).catch((error: unknown) => this.#showError(error));
     await Promise.all([this.#refreshTasks(), this.#countPending()]);
     await this.#run(this.#device.fresh);
@@ -116,7 +118,7 @@ export class Panel {
   }
 
   #wire(device: Device): void {
-    const { network, sync, refresh, pause, clear } = this.#parts;
+    const { network, sync, refresh, pause, devtools, clear } = this.#parts;
     network.addEventListener("click", () => {
       this.#network.on = !this.#network.on;
     });
@@ -124,6 +126,7 @@ export class Panel {
     sync.addEventListener("click", () => void this.#run(device.sync));
     refresh.addEventListener("click", () => void this.#run(device.fresh));
     pause.addEventListener("click", () => void this.#togglePause(device));
+    devtools.addEventListener("click", () => void toggleDevtools(device.datum, this.#options.name).catch((error: unknown) => this.#showError(error)));
     clear.addEventListener("click", () => void this.#clear(device));
   }
 
