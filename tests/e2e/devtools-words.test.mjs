@@ -95,7 +95,7 @@ test("what is typed becomes a query, or says what is wrong", () => {
 
 const conflict = (sides) => ({ id: "c", entity: "tasks", entityId: "1", kind: "bothModified", fields: ["title"], ...sides });
 
-test("a conflict is told field by field: what clashes first, and what is taken if nobody says another", () => {
+test("a conflict is shown field by field: what clashes first, and what is taken if nobody says another", () => {
   const base = { id: "1", version: 1, title: "a", done: false, tags: { x: 1, y: 2 } };
   const clash = conflict({ base, local: { ...base, title: "mine", tags: { y: 2, x: 1 } }, remote: { ...base, version: 2, title: "theirs", done: true, extra: 1 } });
   assert.deepEqual(it.fieldsOf(clash).map(({ field, changed, isClash }) => [field, changed, isClash]), [["title", "both", true], ["done", "remote", false], ["extra", "remote", false], ["tags", "none", false]]);

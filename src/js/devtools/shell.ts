@@ -275,7 +275,7 @@ export class Shell {
     const { datum, userId } = session;
     const answers = [{ words: "Copy the report" }, { words: "Download the report", kind: "primary" as const }, ...(canTrace(datum) ? [{ words: "Download the trace" }] : [])];
     this.act(async () => {
-      const answer = await this.#dialog.choose("Report for support", "The report has no entities, no tokens and no headers: it says what the sync does, what waits, and what the log has kept.", answers);
+      const answer = await this.#dialog.choose("Report for support", "The report has no entities, no tokens and no headers: it has the state of the sync, the pending writes without their contents, and the last entries of the log.", answers);
       if (answer === undefined) return;
       if (answer === 0) return await copyText(await reportText(datum, userId)), "The report is on the clipboard.";
       if (answer === 1) download(await reportText(datum, userId), fileName("report", new Date(), "json"));

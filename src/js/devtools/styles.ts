@@ -55,8 +55,8 @@ button, select, input, textarea { font: inherit; color: inherit; }
 
 header { grid-row: 2; display: flex; align-items: stretch; min-height: 34px; border-block-end: 1px solid var(--line); background: var(--raised); }
 .right > header { flex-wrap: wrap; }
-.right .tabs { flex: 1 0 100%; flex-wrap: wrap; }
-.tabs { display: flex; flex: 1 1 auto; min-width: 0; overflow-x: auto; scrollbar-width: none; }
+.right .tab-list { flex: 1 0 100%; flex-wrap: wrap; }
+.tab-list { display: flex; flex: 1 1 auto; min-width: 0; overflow-x: auto; scrollbar-width: none; }
 .tab { flex: none; display: flex; align-items: center; gap: 6px; padding: 0 11px; min-height: 34px; border: 0; border-block-end: 2px solid transparent; background: none; color: var(--soft); font-weight: 550; white-space: nowrap; cursor: pointer; }
 .tab:hover { background: var(--hover); color: var(--ink); }
 .tab[aria-selected="true"] { border-color: var(--accent); color: var(--ink); }

@@ -44,5 +44,5 @@ export function tabList(shown: PanelName, status: SyncStatus | undefined, choose
       waiting > 0 && h("span", { class: "badge" }, number(waiting)),
     );
   };
-  return h("div", { role: "tablist", "aria-label": "Panels", class: "tabs", onkeydown: key }, ...PANELS.map(tab));
+  return h("div", { role: "tablist", "aria-label": "Panels", class: "tab-list", onkeydown: key }, ...PANELS.map(tab));
 }
