@@ -2,7 +2,7 @@
 
 use crate::support::browser::remote::js;
 use crate::support::browser::values::holds;
-use datum_sync::js::arguments::{read_string, read_strings};
+use datum_sync::js::arguments::{read_distinct_strings, read_string};
 use datum_sync::js::convert::{
     decode, decode_many, encode, encode_many, lines, read_options, to_js,
 };
@@ -218,7 +218,9 @@ fn a_string_argument_is_a_whole_string() {
         assert_eq!(error.code(), Code::InvalidArgument, "{wrong}: {error}");
         assert!(error.message().starts_with("`id` "), "{error}");
     }
-    assert_eq!(read_strings(&js("['a', '']"), "`ids`").unwrap(), ["a", ""]);
+    let given = js("['a', '', 'a', 'b', '']");
+    let strings = read_distinct_strings(&given, "`ids`").unwrap();
+    assert_eq!(strings, ["a", "", "b"]);
     for (wrong, words) in [
         ("7", "must be an array"),
         ("['a', 7]", "`[1]`"),
@@ -226,7 +228,7 @@ fn a_string_argument_is_a_whole_string() {
         ("[['a']]", "`[0]`"),
         ("[undefined]", "`[0]`"),
     ] {
-        let error = read_strings(&js(wrong), "`ids`").unwrap_err();
+        let error = read_distinct_strings(&js(wrong), "`ids`").unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{wrong}");
         assert!(error.message().contains(words), "{wrong}: {error}");
     }
