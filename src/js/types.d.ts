@@ -258,7 +258,7 @@ export interface DatumConfig<E extends { [N in keyof E]: Entity } = any> {
   logLevel?: LogLevel;
   /**
    * Whether cycles, phases, requests and commits are shown in the browser's performance timeline: as entries of `performance.measure`, for which
-   * Chromium's Performance panel has a track of its own. The last 500 entries are kept. Does nothing in browsers without `performance.measure`. Default false.
+   * Chromium's Performance panel has a track of its own. At most 500 entries are kept: then they are removed, and new ones follow. Does nothing in browsers without `performance.measure`. Default false.
    */
   performanceTrack?: boolean;
 }

@@ -90,6 +90,32 @@ for (const engine of engines()) {
     assert.deepEqual(seen, [1, ["mended: short"]]);
   });
 
+  test(`${engine}: a patch that is edited and retried undoes nothing of what others have written since`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until }) => {
+      const { datum, tasks } = await open();
+      await tasks.create({ id: "row", title: "ok", done: false });
+      await datum.synchronize("ada");
+      remote.decide = ({ data }) => (data?.title?.length > 10 ? { status: "rejected", code: "tooLong", message: "at most 10" } : undefined);
+      await tasks.patch("row", { title: "far too long a title" });
+      await datum.synchronize("ada");
+      remote.patch("ada", "tasks", "row", { done: true });
+      await datum.synchronize("ada");
+      await show("deadLetters");
+      await shows("1 dead letter");
+      await choose("row");
+      await press("Edit and retry …");
+      const field = await until("the field", () => all("textarea")[0]);
+      const offered = JSON.parse(field.value);
+      field.value = JSON.stringify({ ...offered, title: "short" });
+      field.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+      await press("Retry with these fields");
+      await shows("No dead letters");
+      await until("the write", () => remote.all("ada", "tasks")[0].title === "short");
+      return [offered, remote.all("ada", "tasks")[0].done];
+    });
+    assert.deepEqual(seen, [{ title: "far too long a title" }, true]);
+  });
+
   test(`${engine}: a create is discarded with its entity, after a question, and the server has neither`, async () => {
     const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until, panel }) => {
       const { datum, tasks } = await open();

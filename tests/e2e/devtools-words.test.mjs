@@ -105,7 +105,9 @@ test("a conflict is shown field by field: what clashes first, and what is taken 
   assert.deepEqual(it.merged(deleted, new Map()).title, "theirs");
   assert.match(it.story(deleted), /deleted here/);
   assert.ok(it.isSame({ a: [1, { b: 2 }] }, { a: [1, { b: 2 }] }) && !it.isSame([1], { 0: 1 }) && !it.isSame({ a: 1 }, { b: 1 }));
-  // The names of an object's own methods are names like any other.
+  // The names of an object's own methods are names like any other, and so is that of its prototype.
+  const proto = JSON.parse('{ "__proto__": { "x": 1 } }');
+  assert.deepEqual(Object.entries(it.merged(conflict({ base: {}, local: { a: 1 }, remote: proto }), new Map())), [["a", 1], ["__proto__", { x: 1 }]]);
   assert.ok(it.fieldsOf(conflict({ base: {}, local: { toString: "x" }, remote: {} })).some(({ field, remote }) => field === "toString" && remote === undefined));
 });
 

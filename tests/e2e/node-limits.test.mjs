@@ -67,7 +67,18 @@ test("users who are gone are forgotten, those who wait are not", async () => {
     for (let n = 0; n < 10_001; n++) await ask(`user-${n}`);
     assert.equal((await ask("user-10000")).status, 429);
     later(1_000);
-    await ask("another");
+    const { delete: remove } = Map.prototype;
+    let forgotten = 0;
+    Map.prototype.delete = function (key) {
+      forgotten += /^user-/.test(key) ? 1 : 0;
+      return remove.call(this, key);
+    };
+    try {
+      await ask("another");
+    } finally {
+      Map.prototype.delete = remove;
+    }
+    assert.equal(forgotten, 10_001);
     assert.equal((await ask("another")).status, 429);
     assert.equal((await ask("user-7")).status, 200);
   });
@@ -83,6 +94,8 @@ test("an `allowOrigins` that throws or gives a promise allows nothing, and takes
   for (const [allowOrigins, said] of [
     [() => { throw new Error("no such table"); }, /no such table/],
     [async () => true, /`allowOrigins` must return true or false/],
+    // (a rejection that nobody handled ended the process)
+    [async () => { throw new Error("no such table"); }, /`allowOrigins` must return true or false/],
     [() => "yes", undefined],
     [() => undefined, undefined],
   ]) {

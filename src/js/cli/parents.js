@@ -15,7 +15,9 @@ export async function whenOrphaned(call) {
   const parent = process.ppid;
   const started = await factsOf(parent);
   const timer = setInterval(async () => {
-    const isAlone = process.ppid !== parent || (isShell(started) && (await factsOf(parent))?.parent !== started.parent);
+    const now = isShell(started) ? await factsOf(parent) : undefined;
+    // What the system does not say proves nothing: a parent that has ended shows in `ppid`.
+    const isAlone = process.ppid !== parent || (now !== undefined && now.parent !== started.parent);
     if (!isAlone) return;
     clearInterval(timer);
     call();

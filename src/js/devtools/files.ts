@@ -2,20 +2,13 @@
 
 import type { Datum } from "datum-sync";
 
-/** An instance that can export a trace. */
-interface Traced {
-  exportTrace(userId?: string): unknown;
-}
-
-export const canTrace = (datum: Datum<any>): boolean => typeof (datum as Partial<Traced>).exportTrace === "function";
-
 /** Returns the report as text. */
 export const reportText = async (datum: Datum<any>, userId: string): Promise<string> => JSON.stringify(await datum.report(userId), null, 2);
 
-/** Returns the trace: a stream, a text or bytes, as the instance gives it. */
-export async function traceFile(datum: Datum<any>, userId: string): Promise<Blob> {
-  const made = await (datum as unknown as Traced).exportTrace(userId);
-  return new Response(made as BodyInit).blob();
+/** Returns whether an instance keeps a trace. */
+export async function isTraced(datum: Datum<any>, userId: string): Promise<boolean> {
+  const { config } = await datum.report(userId);
+  return Boolean((config as { trace?: unknown } | null)?.trace);
 }
 
 /** Offers a file for download. */

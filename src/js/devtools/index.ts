@@ -64,14 +64,14 @@ export function mountDevtools(datum: Datum<any>, options: DevtoolsOptions = {}):
   if (typeof (datum as Partial<Datum<any>> | null | undefined)?.watchCurrentUser !== "function") throw new TypeError("mountDevtools: the first argument is no instance of Datum. Await Datum.initialize, and pass what it returns.");
   if (options.panel !== undefined && !PANELS.includes(options.panel)) throw new TypeError(`mountDevtools: \`panel\` is none of ${PANELS.join(", ")}.`);
   defineDevtools();
-  const isFirst = mounted === undefined;
   const { element, instances } = (mounted ??= { element: document.createElement(TAG) as DatumDevtoolsElement, instances: new Set() });
   const instance: Instance = { datum, name: options.name };
   instances.add(instance);
   configure(element, options);
   element.instances = distinct(instances);
   element.choose(datum);
-  if (isFirst) (options.parent ?? document.body).appendChild(element);
+  // The page may have removed it with what it was in.
+  if (!element.isConnected) (options.parent ?? document.body).appendChild(element);
   return {
     element,
     unmount() {

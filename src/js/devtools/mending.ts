@@ -2,10 +2,10 @@
 
 import type { Context, Question } from "./context.js";
 import type { View } from "./dom.js";
-import { failure, plural } from "./format.js";
-import { button } from "./parts.js";
+import { clock, failure, plural } from "./format.js";
+import { button, note, type Tone } from "./parts.js";
 import { REMEDIES, remediesFor, type Remedy } from "./why.js";
-import type { NextSyncReason, SyncOptions, WaitReasonName } from "datum-sync";
+import type { NextSyncExplanation, NextSyncReason, SyncOptions, WaitReasonName } from "datum-sync";
 
 const OFFER: Question = {
   title: "Offer everything to this server?",
@@ -28,6 +28,12 @@ export async function runCycle({ datum, userId }: Context, options?: SyncOptions
   const done = `${plural(result.pushedCount, "operation")} pushed, ${plural(result.pulledCount, "row")} pulled.`;
   if (result.failedCount > 0) return `${done} The server refused ${result.failedCount}: see Dead letters.`;
   return result.error ? `${done} ${failure(result.error)}` : done;
+}
+
+/** Returns when the next cycle begins and why; if none is planned, with the buttons that help. */
+export function nextCycle(context: Context, { at, because, reason }: NextSyncExplanation, tone: Tone): View {
+  if (at !== null) return note(tone, `Next cycle at ${clock(at)}: ${because}`);
+  return note(tone, `Next cycle: ${because}`, ...remedyButtons(context, reason));
 }
 
 /** Returns the buttons against a reason. `blockedBy` names what comes first. */

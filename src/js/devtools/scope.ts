@@ -88,6 +88,8 @@ export class Reading {
 
   async #run(): Promise<void> {
     this.#isBusy = true;
+    // What ends the scope, such as a sign-out, comes in the same turn: a question would open the user's database again.
+    await new Promise((resolve) => setTimeout(resolve));
     while (this.#isStale && !this.#scope.isOver) {
       this.#isStale = false;
       const began = performance.now();

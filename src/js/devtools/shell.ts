@@ -3,7 +3,7 @@
 import type { Datum } from "datum-sync";
 import { Frame, h, own, patch, type Child, type View } from "./dom.js";
 import { failure } from "./format.js";
-import { canTrace, copyText, download, fileName, reportText, traceFile } from "./files.js";
+import { copyText, download, fileName, isTraced, reportText } from "./files.js";
 import { grip } from "./grip.js";
 import { button, empty, type Tone } from "./parts.js";
 import { Dialog } from "./question.js";
@@ -273,13 +273,16 @@ export class Shell {
     const session = this.#session;
     if (session === undefined) return;
     const { datum, userId } = session;
-    const answers = [{ words: "Copy the report" }, { words: "Download the report", kind: "primary" as const }, ...(canTrace(datum) ? [{ words: "Download the trace" }] : [])];
     this.act(async () => {
-      const answer = await this.#dialog.choose("Report for support", "The report has no entities, no tokens and no headers: it has the state of the sync, the pending writes without their contents, and the last entries of the log.", answers);
+      const hasTrace = await isTraced(datum, userId);
+      const answers = [{ words: "Copy the report" }, { words: "Download the report", kind: "primary" as const }, ...(hasTrace ? [{ words: "Download the trace" }] : [])];
+      const ofReport = "The report has no entities, no tokens and no headers: it has the state of the sync, the pending writes without their contents, and the last entries of the log.";
+      const ofTrace = hasTrace ? " The trace has every commit: values of fields are masked, and ids, names, times, foreign keys and summed fields are not." : "";
+      const answer = await this.#dialog.choose("Report for support", ofReport + ofTrace, answers);
       if (answer === undefined) return;
       if (answer === 0) return await copyText(await reportText(datum, userId)), "The report is on the clipboard.";
       if (answer === 1) download(await reportText(datum, userId), fileName("report", new Date(), "json"));
-      else download(await traceFile(datum, userId), fileName("trace", new Date(), "ndjson"));
+      else download(await datum.exportTrace(userId), fileName("trace", new Date(), "ndjson"));
       return "The download has begun.";
     });
   }

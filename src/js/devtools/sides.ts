@@ -47,14 +47,15 @@ export const usualSide = ({ changed }: FieldSides): Side => (changed === "remote
 /** Returns the entity that the choices make of both sides: of a deletion, of the side that has one. */
 export function merged(conflict: Conflict, choices: ReadonlyMap<string, Side>): Record<string, unknown> {
   const from = (conflict.local ?? conflict.remote ?? {}) as Fields;
-  const data: Record<string, unknown> = { ...from };
-  if (conflict.local === null || conflict.remote === null) return data;
+  // A map, since a field may be called `__proto__`.
+  const data = new Map(Object.entries(from));
+  if (conflict.local === null || conflict.remote === null) return Object.fromEntries(data);
   for (const row of fieldsOf(conflict)) {
     const value = (choices.get(row.field) ?? usualSide(row)) === "local" ? row.local : row.remote;
-    if (value === undefined) delete data[row.field];
-    else data[row.field] = value;
+    if (value === undefined) data.delete(row.field);
+    else data.set(row.field, value);
   }
-  return data;
+  return Object.fromEntries(data);
 }
 
 /** Returns what has happened on both sides, in a sentence. */

@@ -161,7 +161,11 @@ class Handler {
   #allows(origin: string, request: Request): boolean {
     try {
       const answer = this.#isAllowed(origin);
-      if (typeof answer === "object" && answer !== null) throw new TypeError("`allowOrigins` must return true or false; it returned an object, such as the promise of an async function.");
+      if (typeof answer === "object" && answer !== null) {
+        // A rejection that nobody handles would end the process.
+        Promise.resolve(answer).catch(() => {});
+        throw new TypeError("`allowOrigins` must return true or false; it returned an object, such as the promise of an async function.");
+      }
       return answer === true;
     } catch (error) {
       this.#report(error, request);
@@ -172,11 +176,13 @@ class Handler {
   #report(cause: unknown, request: Request): void {
     const { onError } = this.#options;
     if (onError === undefined) return console.error("datum-sync:", cause);
+    // The client has its answer all the same.
+    const failed = (thrown: unknown) => console.error("datum-sync: `onError` failed:", thrown, cause);
     try {
-      onError(cause, request);
+      // Its type allows an async function, too.
+      Promise.resolve(onError(cause, request) as unknown).catch(failed);
     } catch (thrown) {
-      // The client has its answer all the same.
-      console.error("datum-sync: `onError` failed:", thrown, cause);
+      failed(thrown);
     }
   }
 

@@ -20,7 +20,7 @@ export interface SyncJournal {
   /** Makes a line durable before it returns; throws if it cannot. */
   append(line: string): void;
   /** Throws if nothing could be kept at present: `GET /health` is 503 then. Without it, health says nothing of the journal. */
-  check?(): void;
+  check?(): void | Promise<void>;
 }
 
 /** A line of a journal that cannot be read. */

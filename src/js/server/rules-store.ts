@@ -87,7 +87,7 @@ export class RulesStore implements SyncStore {
   async health(now: number): Promise<SyncReply> {
     const rules = await this.rules();
     try {
-      this.check();
+      await this.check();
     } catch (cause) {
       return refusal(503, "storageFailed", "The server cannot store anything at present; try again later.", { retryAfterMs: 5_000, cause });
     }

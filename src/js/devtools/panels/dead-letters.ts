@@ -9,6 +9,7 @@ import { VirtualList } from "../list.js";
 import { runCycle } from "../mending.js";
 import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
 import { Reading, type Scope } from "../scope.js";
+import { isSame } from "../sides.js";
 
 export class DeadLettersPanel implements Panel {
   readonly #context: Context;
@@ -95,8 +96,11 @@ export class DeadLettersPanel implements Panel {
   }
 
   #edit(letter: DeadLetter): void {
-    const data = (typeof letter.data === "object" && letter.data !== null ? letter.data : {}) as Record<string, unknown>;
-    const fields = Object.fromEntries(Object.entries(data).filter(([name]) => !ENGINE_FIELDS.has(name)));
+    const fieldsIn = (value: unknown) => (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+    const [data, base] = [fieldsIn(letter.data), fieldsIn(letter.base)];
+    // A field that the patch has not changed would undo what others have made of it since.
+    const isUnchanged = (name: string) => letter.kind === "patch" && Object.hasOwn(base, name) && isSame(data[name], base[name]);
+    const fields = Object.fromEntries(Object.entries(data).filter(([name]) => !ENGINE_FIELDS.has(name) && !isUnchanged(name)));
     this.#editing = { text: JSON.stringify(fields, null, 2) };
     this.#context.invalidate();
   }

@@ -54,7 +54,7 @@ export class MetadataPanel implements Panel {
       });
     return [
       bar(
-        button("Compare with the server", () => this.#context.act(() => this.#compare()), { kind: "primary", title: "Three requests: getRemoteSyncMetadata and explainSyncMetadata." }),
+        button("Compare with the server", () => this.#context.act(() => this.#compare()), { kind: "primary", title: "Two requests: getRemoteSyncMetadata and explainSyncMetadata." }),
         button("Fresh data …", fresh, { title: "synchronize with forceFullSync" }),
         button("Clear this device's …", () => this.#clear({ local: true, remote: false }), { kind: "danger" }),
         button("Clear the server's …", () => this.#clear({ local: false, remote: true }), { kind: "danger" }),

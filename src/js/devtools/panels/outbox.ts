@@ -113,7 +113,8 @@ export class OutboxPanel implements Panel {
         operation.blockedBy !== undefined && ["Blocked by", mono(blocking ? `${blocking.kind} ${blocking.entity} ${blocking.entityId}` : operation.blockedBy)],
       ),
       bar(
-        button("Show the entity", () => this.#context.open("entities", JSON.stringify([operation.entity, operation.entityId]))),
+        // A type that the config does not name has no manager.
+        this.#context.recorder.types.has(operation.entity) && button("Show the entity", () => this.#context.open("entities", JSON.stringify([operation.entity, operation.entityId, operation.spaceId]))),
         blocking !== undefined && button("Show what blocks it", () => this.select(blocking.opId)),
         operation.kind === "create" && button("Discard …", () => this.#discard(operation), { kind: "danger", title: "Deletes the entity, so that the server never has it." }),
       ),

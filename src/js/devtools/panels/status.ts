@@ -7,7 +7,7 @@ import { h, own, type Child, type View } from "../dom.js";
 import { bytes, clock, duration, failure, number, plural } from "../format.js";
 import { headline, LOCAL, REMOTE, STATE_TONES } from "../headline.js";
 import { VirtualList } from "../list.js";
-import { remedyButtons, runCycle } from "../mending.js";
+import { nextCycle, runCycle } from "../mending.js";
 import { bar, button, empty, facts, heading, mono, note, pill, split, type Tone } from "../parts.js";
 import { Reading, type Scope } from "../scope.js";
 import { toneOf } from "../why.js";
@@ -108,7 +108,7 @@ export class StatusPanel implements Panel {
         ["Last ended", clock(status.lastCompletedAt)],
       ),
       next !== undefined &&
-        note(next.at === null && next.reason !== "running" ? toneOf(next.reason) : "quiet", `${next.at === null ? "Next cycle" : `Next cycle at ${clock(next.at)}`}: ${next.because}`, ...(next.at === null ? remedyButtons(this.#context, next.reason) : [])),
+        nextCycle(this.#context, next, next.at === null && next.reason !== "running" ? toneOf(next.reason) : "quiet"),
       ...status.errors.slice(0, 3).map((error) => note("bad", failure(error))),
       status.errors.length > 3 && h("p", { class: "soft" }, `and ${plural(status.errors.length - 3, "more failure")}`),
     );

@@ -4,7 +4,7 @@ import type { NextSyncExplanation } from "datum-sync";
 import type { Context, Panel } from "../context.js";
 import type { Child } from "../dom.js";
 import { clock, number } from "../format.js";
-import { remedyButtons } from "../mending.js";
+import { nextCycle } from "../mending.js";
 import { empty, facts, note } from "../parts.js";
 import { Reading, type Scope } from "../scope.js";
 
@@ -40,7 +40,7 @@ export class TabsPanel implements Panel {
       status.isLeader
         ? note("good", "This tab leads: it runs the automatic cycles, for all tabs of this app.")
         : note("info", "This tab does not lead. Another visible tab of this app runs the automatic cycles, or none is started. Every tab shows the same status, and every tab can synchronize by a call."),
-      next !== undefined && note("quiet", `${next.at === null ? "Next cycle" : `Next cycle at ${clock(next.at)}`}: ${next.because}`, ...(next.at === null ? remedyButtons(this.#context, next.reason) : [])),
+      next !== undefined && nextCycle(this.#context, next, "quiet"),
       facts(
         ["This tab", status.isLeader ? "leads" : "does not lead"],
         ["It is", document.visibilityState],
