@@ -24,7 +24,13 @@ fn main() -> ExitCode {
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match &*word {
-            "--step" => step = words.next().and_then(|line| line.parse().ok()),
+            "--step" => match words.next().and_then(|line| line.parse().ok()) {
+                Some(line) => step = Some(line),
+                None => {
+                    eprintln!("`--step` takes the number of a line of the file");
+                    return ExitCode::from(2);
+                }
+            },
             "--json" => json = true,
             "--brief" => brief = true,
             "--save" => save = words.next(),

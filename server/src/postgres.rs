@@ -167,8 +167,15 @@ impl PostgresStore {
         {
             return Err(error.clone());
         }
-        let statement = AssertSqlSafe(statement.clone());
-        let begun = in_time(self.pool.begin_with(statement)).await;
+        let begin = || in_time(self.pool.begin_with(AssertSqlSafe(statement.clone())));
+        let mut begun = begin().await;
+        if begun
+            .as_ref()
+            .is_err_and(|error| error.code == "storageFailed")
+        {
+            // The connection may have ended since it was last used, and nothing has run on it.
+            begun = begin().await;
+        }
         match begun {
             Err(error) => {
                 let error = self.explain(error).await;

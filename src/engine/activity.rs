@@ -171,7 +171,7 @@ impl ActivityHub {
         self.begin(ActivityKind::LoneRequest, name, user_id, &|_| {})
     }
 
-    /// Begins a piece of work without a word.
+    /// Returns a piece of work without emitting its beginning.
     pub(super) fn span(
         self: &Rc<Self>,
         began: Moment,
@@ -227,7 +227,7 @@ impl ActivityHub {
     }
 }
 
-/// A piece of work that has begun. Its end is told when it is dropped: without [`Self::end`], it was
+/// A piece of work that has begun. Dropping it emits its end: without [`Self::end`], it was
 /// cancelled.
 #[derive(Debug)]
 pub(crate) struct Span {
@@ -303,7 +303,7 @@ impl Drop for Span {
     }
 }
 
-/// Tells the end of work that was told to have begun, if it was.
+/// Emits the end of a piece of work, if its beginning was emitted.
 pub(crate) fn end(span: Option<Span>, error: Option<&Error>) {
     if let Some(span) = span {
         span.end(error);

@@ -79,6 +79,9 @@ pub struct EntityCount {
 /// The path prefix of protocol version 1.
 pub const PREFIX: &str = "/sync/v1";
 
+/// The message of a rejection that came without one.
+pub(crate) const NO_MESSAGE: &str = "The server rejected the operation.";
+
 /// `POST /pull`: asks for the changes after a cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -313,10 +316,7 @@ impl<'a> PushVerdict<'a> {
             }),
             "rejected" => Ok(Verdict::Rejected {
                 code: self.code.as_deref().unwrap_or("rejected"),
-                message: self
-                    .message
-                    .as_deref()
-                    .unwrap_or("The server rejected the operation."),
+                message: self.message.as_deref().unwrap_or(NO_MESSAGE),
                 row: self.row,
             }),
             "retry" => Ok(Verdict::Retry {

@@ -12,6 +12,10 @@ pub(crate) const NOT_MEMBER: &str = "notMember";
 /// Why what is pending in a space becomes letters without a verdict.
 pub(crate) const IS_LEFT: &str = "The user may not read this space any more, or it has ended.";
 
+/// Why an acknowledged write becomes a letter if a restored server has forgotten its space.
+pub(crate) const IS_FORGOTTEN: &str =
+    "The restored server has forgotten this space, and this write in it.";
+
 /// Returns true if the creation of a space is pending.
 pub(crate) fn awaits_creation(replica: &Replica, space: &str) -> bool {
     let table = Table::name(SPACE, Some(space));

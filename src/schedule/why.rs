@@ -29,7 +29,11 @@ impl Schedule {
     #[must_use]
     pub fn why(&self, now: Moment) -> (Why, Option<Moment>) {
         if self.resting {
-            return (Why::Resting, None);
+            let why = match self.auto {
+                Some(_) => Why::Resting,
+                None => Why::NotStarted,
+            };
+            return (why, None);
         }
         let wanted = match (self.pull, &self.push) {
             (true, None) => Why::Hint,

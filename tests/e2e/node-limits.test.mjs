@@ -28,7 +28,7 @@ async function clock(work) {
   }
 }
 
-test("a user who asks too often is told when to come back, and nobody else is held up", async () => {
+test("too many requests of a user are 429 with a time, and others are not held up", async () => {
   await clock(async (later) => {
     const send = sender(handlerOf({ rateLimit: { perSecond: 2, burst: 3 } }));
     for (let n = 0; n < 3; n++) assert.equal((await pull(send, "ann")).status, 200);

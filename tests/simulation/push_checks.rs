@@ -211,7 +211,7 @@ impl PushChecker {
         }
         let mut operations = self.operations.borrow_mut();
         let seen = operations.entry(id.to_owned()).or_default();
-        // A migration changes what waits.
+        // A migration changes pending operations.
         let same_form = seen.data[FORM] == op["data"][FORM];
         if seen.kind == op["kind"] && seen.data != op["data"] && same_form {
             self.object(format!(
@@ -223,7 +223,7 @@ impl PushChecker {
         let applied = verdict["status"] == "applied";
         if seen.applied && !applied {
             self.object(format!(
-                "operation {id} was applied, and is judged anew: {verdict}"
+                "operation {id} was applied, and is judged again: {verdict}"
             ));
         }
         seen.applied |= applied;

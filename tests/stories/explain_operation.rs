@@ -1,12 +1,15 @@
 //! Why an operation has not been sent: each trouble, in words that name what mends it.
 
+use std::rc::Rc;
+
 use crate::support::auto_sync::{AUTO, leader_tab};
-use crate::support::world::{Device, Fault, Tab, World};
+use crate::support::world::{Device, Fault, FnResolver, Tab, World};
 use datum_server::MemoryServer;
 use datum_sync::engine::auto_sync::Signal;
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::engine::explain::Reason;
 use datum_sync::engine::explain::operation::{OperationExplanation, WaitState};
-use datum_sync::model::error::Code;
+use datum_sync::model::error::{Code, Error};
 
 const FAMILY: &str = r#"{"entities":{"tasks":{"relations":{"parent":{"belongsTo":"tasks","foreignKey":"parent"}}}},
     "autoStartSync":true,"coldStart":{"strategy":"disabled"},"defaultConflictResolver":"ask","retry":{"maxAttempts":1,"jitter":"none","initial":2000}}"#;
@@ -195,6 +198,53 @@ fn another_server_answers() {
         explained.reasons[0].error.as_ref().unwrap().code,
         Code::OtherServer
     );
+    // Once the app has accepted it, the next cycle sends it.
+    tab.run(tab.engine.users().accept_server("ann", true))
+        .unwrap();
+    let offered = explain(&tab, operations(&tab).last().unwrap());
+    assert_ne!(
+        offered.reasons[0].reason,
+        Reason::OtherServer,
+        "{offered:?}"
+    );
+}
+
+#[test]
+fn a_conflict_whose_resolver_failed_is_asked_about_again() {
+    let world = World::new();
+    let failing = Resolvers {
+        fallback: Some(Rc::new(FnResolver(|_: &_| {
+            Err(Error::new(Code::Conflict, "no idea"))
+        }))),
+        ..Resolvers::default()
+    };
+    let (a, b) = (
+        world.device("phone").open(),
+        world.device("laptop").open_with(failing),
+    );
+    a.create(r#"{"id":"t","title":"theirs"}"#);
+    a.sync();
+    b.create(r#"{"id":"t","title":"mine"}"#);
+    for _ in 0..2 {
+        b.sync_with("{}").unwrap();
+        let explained = explain(&b, &operations(&b)[0]);
+        let first = &explained.reasons[0];
+        assert_eq!(first.reason, Reason::Conflict);
+        assert!(first.because.contains("asks it again"), "{explained:?}");
+    }
+    b.sync_with("{}").unwrap();
+    last(&b, WaitState::Stopped, Reason::Conflict, "resolveConflict");
+}
+
+#[test]
+fn a_write_into_a_space_goes_by_itself_once_it_is_known_whether_there_are_spaces() {
+    let world = World::new();
+    let tab = leader_tab(&world.device("phone").with_config(AUTO));
+    tab.run(tab.engine.spaces().create("ann", "home")).unwrap();
+    let space = last(&tab, WaitState::Waiting, Reason::Space, "a pull");
+    assert_eq!(space.entity, "$space");
+    tab.sync();
+    assert!(operations(&tab).is_empty());
 }
 
 #[test]

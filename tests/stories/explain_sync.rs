@@ -196,6 +196,16 @@ fn users_without_cycles_are_told_why() {
 }
 
 #[test]
+fn a_refused_token_resumes_nothing_where_nothing_was_started() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let tab = leader_tab(&phone);
+    phone.fault("/pull", Fault::Status(401, None));
+    tab.sync_with("{}").unwrap_err();
+    none(&tab, Reason::NotStarted, "startAutoSync");
+}
+
+#[test]
 fn a_running_cycle_is_the_reason_while_it_runs() {
     let world = World::new();
     let (phone, tab) = leading(&world);

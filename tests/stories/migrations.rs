@@ -313,7 +313,7 @@ fn a_full_pull_that_was_interrupted_starts_again_after_a_migration() {
     assert_eq!(pulls_all(&c), (false, 6));
 }
 
-/// What a page sends as it is left may be an earlier version of what waits in the log.
+/// What a page sends as it is left may be an earlier version of a pending operation in the log.
 #[test]
 fn a_value_that_was_sent_before_an_update_is_known_as_this_devices_own_after_it() {
     let world = World::new();

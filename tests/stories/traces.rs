@@ -1,7 +1,10 @@
 //! Traces: what an app did is seen again from a file.
 
+use datum_sync::model::checked_object::CheckedObject;
+use datum_sync::model::config::Config;
 use datum_sync::model::error::Code;
 use datum_sync::plan::trace::Happened;
+use datum_sync::plan::trace::masks::Masks;
 use datum_sync::plan::trace::read::{TraceFile, read};
 use datum_sync::plan::write::Write;
 use serde_json::json;
@@ -199,7 +202,7 @@ fn nothing_personal_stands_in_the_file_and_two_files_have_no_mark_in_common() {
     let draft = json!({
         "title": "Kündigung für Frau Özdemir, Zimmer 4711",
         "count": 5, "salary": 81250.75, "born": "1984-03-29", "draft": "geheim",
-        "tags": ["krebs", "\u{1f600}", "患者"], "nested": { "iban": "DE89370400440532013000" },
+        "role": "Patientin", "tags": ["krebs", "\u{1f600}", "患者"], "nested": { "iban": "DE89370400440532013000" },
     });
     a.create(&draft.to_string());
     assert!(a.sync().is_success);
@@ -213,6 +216,7 @@ fn nothing_personal_stands_in_the_file_and_two_files_have_no_mark_in_common() {
         "1984",
         "geheim",
         "krebs",
+        "Patientin",
         "患者",
         "DE89",
         "ann.smith",
@@ -229,6 +233,20 @@ fn nothing_personal_stands_in_the_file_and_two_files_have_no_mark_in_common() {
     };
     assert_ne!(title(&one), title(&two));
     replays(&a);
+}
+
+#[test]
+fn two_numbers_have_two_marks() {
+    let config = Config::read(CheckedObject(&json!({})));
+    for key in 0..20 {
+        let mut masks = Masks::new(&config, [key; 16]);
+        let mut seen: Vec<f64> = Vec::new();
+        for number in (0..5).flat_map(|n| [format!("{n}"), format!("{n}.5"), format!("{n}.25")]) {
+            let mark: f64 = masks.json(&number).parse().unwrap();
+            assert!(!seen.contains(&mark), "{number} has the mark {mark}");
+            seen.push(mark);
+        }
+    }
 }
 
 #[test]
@@ -336,6 +354,17 @@ fn a_file_that_is_no_whole_trace_is_refused_by_line_or_replayed_as_far_as_it_goe
         &whole.replacen("queue create", "queue update", 1),
         "do not fit",
     );
+    // A log without end would be named record by record.
+    let endless = [
+        r#"{"line":"header","format":"datum-sync-trace","formatVersion":1,"userId":"a","config":{}}"#,
+        r#"{"line":"load","head":0,"records":2}"#,
+        r#"{"line":"record","seq":1,"bytes":"00"}"#,
+        r#"{"line":"record","seq":"4611686018427387904","bytes":"00"}"#,
+        r#"{"line":"nothing","head":"4611686018427387904","planner":"checkpoint","input":{}}"#,
+    ];
+    let file = read(endless.join("\n").as_bytes()).unwrap();
+    let error = replay(&file).err().unwrap();
+    assert!(error.message().contains("more records"), "{error}");
     // A step that cannot follow.
     let lines: Vec<&str> = whole.lines().collect();
     let at = lines

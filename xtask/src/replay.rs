@@ -14,14 +14,16 @@ use crate::{
 /// for a file that cannot be read.
 pub fn run(context: &Context, words: &[OsString]) -> Result<u8> {
     let mut command = program(context);
+    let mut is_value = false;
     for word in words {
         // The program runs in the folder of the sources.
         command.arg(
             std::path::absolute(word)
                 .ok()
-                .filter(|path| path.is_file())
+                .filter(|path| !is_value && path.is_file())
                 .map_or_else(|| word.clone(), Into::into),
         );
+        is_value = word == "--save" || word == "--step";
     }
     status(&mut command)
 }

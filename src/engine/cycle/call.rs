@@ -1,4 +1,4 @@
-//! A request of a cycle, as those who watch the activity see it.
+//! A request of a cycle, as the activity feed shows it.
 
 use std::cell::Cell;
 use std::fmt;

@@ -8,6 +8,7 @@ use futures_util::future::{Either, LocalBoxFuture, select};
 use crate::conflict::{Conflict, Decision, Resolution, decide};
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::resolvers::{Choice, Resolver};
+use crate::log::facts::Parked;
 use crate::model::config::resolver::Builtin;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
@@ -23,6 +24,11 @@ use crate::util::json::write::{push_field, put_text};
 /// In how many cycles a failing resolver is asked about a conflict; after that only the app decides
 /// it.
 const MOST_TRIES: u32 = 3;
+
+/// Returns true if the next cycle asks the resolver again.
+pub(crate) fn is_asked_again(parked: &Parked) -> bool {
+    (1..MOST_TRIES).contains(&parked.failed)
+}
 
 /// Confirms which pending operations of these entities, by [`name`], the remote has, by pushing
 /// them. Returns the entities of which that is still unknown.
@@ -89,7 +95,7 @@ impl<S: Store, R: Remote, H: Host> Resolving<'_, S, R, H> {
             let failed = replica
                 .conflicts()
                 .values()
-                .filter(|parked| (1..MOST_TRIES).contains(&parked.failed));
+                .filter(|parked| is_asked_again(parked));
             failed.map(|parked| parked.id.clone()).collect()
         });
         for id in waiting {

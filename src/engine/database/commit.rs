@@ -136,7 +136,7 @@ impl<S: Store, H: Host> Database<S, H> {
         durability: Durability,
         source: Source,
     ) -> Result<bool> {
-        let planner = trace::take_planner(self);
+        let planned = trace::take_planned(self);
         if !self.instances.is_back(&*self.host, &self.name).await {
             return Ok(false);
         }
@@ -160,7 +160,7 @@ impl<S: Store, H: Host> Database<S, H> {
         } = encoder.finish();
         let bytes = record.len();
         let is_checkpoint = superseded.is_some();
-        let traced = trace::appending(self, planner, seq, &record, &bodies);
+        let traced = trace::appending(self, planned, seq, &record, &bodies);
         // Folding a migration at once would hold the page up for too long.
         let migrates = is_checkpoint && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {

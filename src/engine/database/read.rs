@@ -266,6 +266,10 @@ impl<S: Store, H: Host> Database<S, H> {
         };
         if !damaged.is_empty() {
             let turn = self.turn.lock().await;
+            // A checkpoint may have moved their rows meanwhile.
+            let is_known =
+                |id: &BodyId| self.peek(|replica| replica.segments().describe(*id).is_some());
+            let damaged = damaged.into_iter().filter(is_known).collect();
             self.quarantine_in_turn(damaged).await?;
             drop(turn);
         }

@@ -43,8 +43,8 @@ struct Kept {
     is_due: bool,
     /// The data alone has more bytes than a trace may have.
     is_too_large: bool,
-    /// The planner whose plan is about to be appended.
-    planner: Option<Box<Described>>,
+    /// The planner whose plan is about to be appended, and its step as of the plan.
+    planned: Option<Box<(Described, TraceStep)>>,
     /// What was noted of deliveries.
     noted: OrderedMap<DeliveryNote>,
     /// What has changed in deliveries since the last step.
@@ -111,7 +111,9 @@ pub(super) fn planned<S: Store, H: Host>(
     let error = match planned {
         Ok(Plan::Needs(_)) => return,
         Ok(Plan::Ready((commit, _))) if !commit.is_empty() => {
-            trace.kept.borrow_mut().planner = planner.describe().map(Box::new);
+            let begun = planner.describe().zip(step(db));
+            trace.kept.borrow_mut().planned =
+                begun.map(|(planner, begun)| Box::new((planner, *begun)));
             return;
         }
         Ok(Plan::Ready(_)) => None,
@@ -127,21 +129,27 @@ pub(super) fn planned<S: Store, H: Host>(
 }
 
 /// Takes the planner of what is about to be appended, if it has one.
-pub(super) fn take_planner<S, H>(db: &Database<S, H>) -> Option<Box<Described>> {
-    db.trace.as_ref()?.kept.borrow_mut().planner.take()
+pub(super) fn take_planned<S, H>(db: &Database<S, H>) -> Option<Box<(Described, TraceStep)>> {
+    db.trace.as_ref()?.kept.borrow_mut().planned.take()
 }
 
 /// Begins the step of a commit.
 pub(super) fn appending<S: Store, H: Host>(
     db: &Database<S, H>,
-    planner: Option<Box<Described>>,
+    planned: Option<Box<(Described, TraceStep)>>,
     seq: Seq,
     record: &Rc<[u8]>,
     bodies: &[(BodyId, Rc<[u8]>)],
 ) -> Option<Box<TraceStep>> {
-    let mut step = step(db)?;
+    let (planner, mut step) = match planned {
+        Some(planned) => {
+            let (planner, begun) = *planned;
+            (Some(planner), Box::new(begun))
+        }
+        None => (None, step(db)?),
+    };
     step.what = Happened::Committed {
-        planner: planner.map(|planner| *planner),
+        planner,
         record: TracedRecord {
             seq,
             record: Rc::clone(record),
@@ -176,6 +184,7 @@ impl Kept {
     fn add(&mut self, max: u64, mut step: TraceStep) {
         if self.is_due || self.is_too_large {
             // The log, which comes next, has it.
+            self.deliveries.clear();
             return;
         }
         step.deliveries = std::mem::take(&mut self.deliveries);
@@ -260,6 +269,7 @@ async fn begin<S: Store, H: Host>(db: &Database<S, H>) {
     kept.deliveries.clear();
     if is_too_large {
         kept.steps.clear();
+        (kept.part, kept.bytes) = (0, 0);
     } else if kept.bytes.saturating_add(bytes) > trace.max / 2 {
         let part = kept.part.min(kept.steps.len());
         kept.steps.drain(..part);
@@ -339,6 +349,12 @@ pub(in crate::engine) async fn export<S: Store, H: Host>(
     };
     if is_due(db) {
         boxed(db).await;
+    }
+    if is_due(db) {
+        return Err(Error::new(
+            Code::StorageUnavailable,
+            "The stored data could not be read for the trace; try again.",
+        ));
     }
     let kept = trace.kept.borrow();
     if kept.is_too_large || kept.steps.is_empty() {

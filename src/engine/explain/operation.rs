@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::engine::cycle::options::Settings;
+use crate::engine::cycle::resolve::is_asked_again;
 use crate::engine::cycle::server::unnamed_type;
 use crate::engine::explain::Reason;
 use crate::engine::{Backing, Explanations, User};
 use crate::log::facts::DeadLetter;
-use crate::log::known_server::Meeting;
+use crate::log::known_server::{KnownServer, Meeting};
 use crate::model::config::{Config, Options};
 use crate::model::entity::Key;
 use crate::model::error::{Code, Error, ErrorJson, Result};
@@ -19,7 +20,7 @@ use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
 use crate::util::time::format;
 
-/// How far the clock may be off without a word, in milliseconds.
+/// The largest offset of the clock that is no reason, in milliseconds.
 const CLOCK_MS: u64 = 60_000;
 
 /// `OperationExplanation` of the public surface.
@@ -171,7 +172,11 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
             && user.db.peek(|replica| {
                 replica.server().meets(own.as_deref(), address.as_deref()) == Meeting::Other
             });
-        if is_other || code == Some(Code::OtherServer) {
+        // After `acceptServer`, the next server that answers is the one.
+        let is_open = user
+            .db
+            .peek(|replica| *replica.server() == KnownServer::default());
+        if is_other || (code == Some(Code::OtherServer) && !is_open) {
             let mut reason = WaitReason::new(
                 Reason::OtherServer,
                 "Another server answers than the one that this data belongs to. Call `acceptServer` if the app has moved, or mend `remote`.",
@@ -299,8 +304,19 @@ impl Look<'_> {
         }
         let mut reasons = Vec::new();
         if let Some(conflict) = &queued.blocked_by {
-            let conflict_of = "Both sides have changed its entity, and the app has to decide: see `conflicts` and `resolveConflict`.";
-            reasons.push(WaitReason::new(Reason::Conflict, conflict_of).behind(conflict));
+            let parked = replica.conflicts().get(conflict);
+            let reason = if parked.is_some_and(is_asked_again) {
+                WaitReason::passing(
+                    Reason::Conflict,
+                    "Both sides have changed its entity, and its resolver has failed. The next cycle asks it again; `resolveConflict` decides at once.",
+                )
+            } else {
+                WaitReason::new(
+                    Reason::Conflict,
+                    "Both sides have changed its entity, and the app has to decide: see `conflicts` and `resolveConflict`.",
+                )
+            };
+            reasons.push(reason.behind(conflict));
         }
         if let Some(letter) = replica.blocking_rejection(op) {
             let because = format!(
@@ -324,9 +340,13 @@ impl Look<'_> {
             ));
         }
         let spaces = replica.spaces();
-        let takes_spaces = spaces.support().unwrap_or_else(|| !replica.is_new());
-        if op.is_shared() && !takes_spaces {
-            reasons.push(WaitReason::new(
+        if op.is_shared() && spaces.support() == Some(false) {
+            reasons.push(WaitReason::passing(
+                Reason::Space,
+                "It is in a shared space, and the remote has none: the next push makes a dead letter of it.",
+            ));
+        } else if op.is_shared() && spaces.support().is_none() && replica.is_new() {
+            reasons.push(WaitReason::passing(
                 Reason::Space,
                 "It is in a shared space, and the remote has not said that it has spaces. It goes once a pull has shown that.",
             ));

@@ -9,7 +9,7 @@ use crate::model::entity::Key;
 use crate::model::operation::{Link, Operation, OperationKind};
 use crate::model::space::{MEMBER, SPACE};
 use crate::model::table::Table;
-use crate::plan::membership::{NOT_MEMBER, is_end, is_given_up};
+use crate::plan::membership::{IS_FORGOTTEN, NOT_MEMBER, is_end, is_given_up};
 use crate::plan::row_planner::{RowPlanner, all_links};
 use crate::state::replica::Replica;
 
@@ -142,8 +142,7 @@ pub(super) fn letters(planner: &mut RowPlanner<'_>, space: &str) -> Vec<DeadLett
         letters.push(DeadLetter {
             op: Operation::new(op_id, key, kind, Some(Rc::clone(&body)), receipt.at),
             code: NOT_MEMBER.to_owned(),
-            message: "The restored server has forgotten this space, and this write in it."
-                .to_owned(),
+            message: IS_FORGOTTEN.to_owned(),
             died_at: now,
             base: None,
             kept: false,

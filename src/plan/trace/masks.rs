@@ -22,15 +22,14 @@ mod walk;
 /// How many marks are tried before two words may share one: there are only so many of one letter.
 const TRIES: u32 = 200;
 
-/// Fields that stay: they are no personal values, and the engine reads them.
-const OWN: [&str; 8] = [
+/// The engine's own fields, which stay.
+const OWN: [&str; 7] = [
     "id",
     "spaceId",
     "version",
     "isDeleted",
     "createdAt",
     "modifiedAt",
-    "role",
     "$syncState",
 ];
 
@@ -232,10 +231,13 @@ impl Masks {
                 .filter(char::is_ascii_digit)
                 .count()
                 > 1;
+        let is_fraction = rest.starts_with('#') && rest.contains('.');
+        let last = rest.chars().count().saturating_sub(1);
         for (at, c) in chars.enumerate() {
             let (from, count) = alphabet(c);
-            // A number of more digits does not begin with 0.
-            let skip = u32::from(is_whole && at == 1);
+            // A number of more digits does not begin with 0, and a fraction does not end with it.
+            let skip = (is_whole && at == 1) || (is_fraction && at == last && c.is_ascii_digit());
+            let skip = u32::from(skip);
             let count = u64::from(count.saturating_sub(skip));
             let draw = self.draw().checked_rem(count).unwrap_or_default();
             let code = from.saturating_add(skip).saturating_add(draw as u32);
@@ -246,10 +248,11 @@ impl Masks {
 }
 
 /// What the engine says itself in a dead letter.
-const OUR_MESSAGES: [&str; 3] = [
+const OUR_MESSAGES: [&str; 4] = [
     crate::plan::membership::IS_LEFT,
+    crate::plan::membership::IS_FORGOTTEN,
     crate::model::space::NO_SPACES,
-    "The server rejected the operation.",
+    crate::model::protocol::NO_MESSAGE,
 ];
 
 /// Returns the first of the characters that may stand for one, and their number: of its kind, and as

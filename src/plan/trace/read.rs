@@ -20,6 +20,9 @@ use crate::util::json::scan;
 /// The longest line, in bytes: a record of the largest database that a trace may have has room.
 const MAX_LINE_BYTES: usize = 256 << 20;
 
+/// The most records that a log may have since its last checkpoint: a checkpoint names each.
+pub(crate) const MOST_RECORDS: u64 = 1 << 20;
+
 /// A trace that was read.
 #[derive(Clone, Debug)]
 pub struct TraceFile {
@@ -44,8 +47,8 @@ pub struct TraceFile {
 /// changed.
 pub fn read(bytes: &[u8]) -> Result<TraceFile> {
     let ends_whole = bytes.ends_with(b"\n");
-    let all: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    let mut lines = all.iter().enumerate().filter(|(_, line)| !line.is_empty());
+    let all = || bytes.split(|byte| *byte == b'\n').enumerate();
+    let mut lines = all().filter(|(_, line)| !line.is_empty());
     let Some((_, first)) = lines.next() else {
         return Err(Error::new(
             Code::InvalidArgument,
@@ -56,7 +59,7 @@ pub fn read(bytes: &[u8]) -> Result<TraceFile> {
     let mut digest = LineDigest::default();
     digest.add(first);
     let mut count = 1_u64;
-    let last = all.len().saturating_sub(1);
+    let last = all().count().saturating_sub(1);
     for (index, bytes) in lines {
         let at = (index as u64).saturating_add(1);
         if file.is_whole {
@@ -222,7 +225,9 @@ fn take(
 fn next_place(file: &mut TraceFile) -> Option<&mut TracedRecord> {
     match &mut file.steps.last_mut()?.what {
         Happened::Loaded { records, .. } | Happened::Followed { records } => {
-            records.iter_mut().find(|one| one.record.is_empty())
+            // Those that were read come first.
+            let at = records.partition_point(|one| !one.record.is_empty());
+            records.get_mut(at)
         }
         _ => None,
     }
@@ -230,9 +235,8 @@ fn next_place(file: &mut TraceFile) -> Option<&mut TracedRecord> {
 
 /// Makes place for the records that follow.
 fn places(line: &LineFields<'_>) -> Result<Vec<TracedRecord>> {
-    const MOST: u64 = 1 << 20;
     match line.number("records")?.unwrap_or_default() {
-        count if count <= MOST => Ok((0..count).map(|_| TracedRecord::default()).collect()),
+        count if count <= MOST_RECORDS => Ok((0..count).map(|_| TracedRecord::default()).collect()),
         _ => Err(line.wrong("records", "is more than any log has.")),
     }
 }

@@ -7,7 +7,7 @@ use crate::log::segment::slice;
 use crate::model::config::Config;
 use crate::model::error::{Code, Error, Result};
 use crate::plan::trace::masked::whole;
-use crate::plan::trace::read::TraceFile;
+use crate::plan::trace::read::{MOST_RECORDS, TraceFile};
 use crate::plan::trace::replan::{Replanned, replan};
 use crate::plan::trace::{Happened, TraceStep, TracedRecord, end_state, summary};
 use crate::state::replica::Replica;
@@ -152,6 +152,10 @@ impl<'a> Replay<'a> {
             return Err(wrong(line, &problem));
         }
         if !is_load {
+            let since = self.replica.checkpointed_at().max(1);
+            if self.replica.head().saturating_sub(since) > MOST_RECORDS {
+                return Err(wrong(line, "is on a log of more records than any has."));
+            }
             self.replica
                 .outbox_mut()
                 .restore(step.alone, &step.deliveries);

@@ -68,7 +68,9 @@ fn space(event: &SpaceEvent) -> String {
         SpaceEvent::Made { space } => format!("space {space} is made"),
         SpaceEvent::Start { space, .. } => format!("space {space} starts"),
         SpaceEvent::EndStarts { .. } => "the spaces that started are whole".to_owned(),
-        SpaceEvent::Passed { space, version } => format!("space {space} is told up to {version}"),
+        SpaceEvent::Passed { space, version } => {
+            format!("space {space} is complete up to version {version}")
+        }
         SpaceEvent::Moving { id, .. } => format!("{id} is on its way"),
         SpaceEvent::Leave { space } => format!("space {space} is left"),
         SpaceEvent::Kept { space, version } => format!("space {space} kept {version}"),
