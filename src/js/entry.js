@@ -58,7 +58,10 @@ function extend(Class) {
   Class.prototype.manager = function (entity) {
     return Object.defineProperty(manager.call(this, entity), Symbol.toStringTag, tag(`Manager of ${entity}`));
   };
+  // The engine's own getter refuses what is no instance, at once.
+  const check = Object.getOwnPropertyDescriptor(Class.prototype, "currentUserId").get;
   Class.prototype.watchActivity = function (filter) {
+    check.call(this);
     return feedOf(Promise.resolve(whenWhole(() => [watchActivity.call(this, filter)])), 0);
   };
   // The engine has only the log.

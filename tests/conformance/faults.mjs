@@ -79,9 +79,11 @@ export const FAULTS = [
       state.seen ??= new Set();
       const ids = body.operations.map((op) => op?.opId);
       const operations = body.operations.map((op) => (typeof op?.opId === "string" && state.seen.has(op.opId) ? { ...op, opId: `${op.opId}-${++count}` } : op));
-      ids.forEach((id) => state.seen.add(id));
       const answer = await send({ ...body, operations });
-      answer.body.results?.forEach((verdict, at) => (verdict.opId = ids[at]));
+      answer.body.results?.forEach((verdict, at) => {
+        verdict.opId = ids[at];
+        if (verdict.status === "applied") state.seen.add(ids[at]);
+      });
       return answer;
     },
   },

@@ -174,6 +174,12 @@ export function app() {
     // The browser frees what the app has dropped.
     datum.manager("tasks");
   };
+  /** For a moment the page is as slow as on a busy machine, so that long work is interrupted. */
+  window.busy = () => {
+    const now = performance.now.bind(performance);
+    let [looks, late] = [100, 0];
+    performance.now = () => now() + (looks-- > 0 ? (late += 15) : late);
+  };
   window.reads = async () => {
     await tasks.readAll();
     await tasks.read("task-1");

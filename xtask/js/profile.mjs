@@ -145,7 +145,7 @@ async function cycles(config, user, page) {
     await tasks.create({ id: "other-7", title: "once more" });
   });
   await run(page, () => tasks.delete("other-4"));
-  await run(page, () => tasks.create({ title: "more" }));
+  await run(page, () => (busy(), tasks.create({ title: "more" })));
   await sync(page);
   await run(page, () => reads());
   await note(CYCLE, `${config}: rows of others`, page);
