@@ -3,7 +3,10 @@
 //! A step that fails does not stop the others, so one run shows everything. The last line is for
 //! machines.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use crate::{
     args::Plan,
@@ -24,6 +27,28 @@ use crate::{
 
 /// How long `ci` fuzzes each target, in seconds: enough to see that all of them still run.
 const FUZZ_SECONDS: u64 = 3;
+
+/// The end-to-end tests that start no browser.
+const IN_NODE: [&str; 18] = [
+    "bench",
+    "cli",
+    "conformance",
+    "dev",
+    "devtools-bundle",
+    "devtools-words",
+    "hooks",
+    "memory",
+    "node-docs",
+    "node-hosts",
+    "node-limits",
+    "node-server",
+    "node-sqlite",
+    "react",
+    "rest",
+    "solid",
+    "svelte",
+    "vue",
+];
 
 /// How long one file of end-to-end tests may take, in milliseconds: to Node 20 a file is a test. Its
 /// tests and hooks have limits of their own, in `lib/test.mjs`.
@@ -214,6 +239,13 @@ fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
     }
 }
 
+/// Whether a file of end-to-end tests starts no browser.
+fn is_in_node(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name = name.and_then(|name| name.strip_suffix(".test.mjs"));
+    name.is_some_and(|name| IN_NODE.contains(&name))
+}
+
 fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let context = report.context;
     // Tests about the platform run in every engine that the suites run in, the others in Chromium.
@@ -234,21 +266,30 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     });
     let tarball = packed?;
     let traces = context.target.join("traces");
-    report.step("end to end", || {
-        let server = server::build(context, Profile::Dev)?;
-        let mut command = node::script(context, &server, &tarball, engines)?;
-        command
-            .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-            .arg(FILE_LIMIT)
-            .args(node::test_files(&context.e2e())?);
-        replay::empty(&traces)?;
-        command.env("DATUM_TRACES", &traces);
-        let finished = process::attempt_shown(&context.console, "end to end", &mut command, LIMIT)?;
-        Ok((
-            finished.success,
-            tally::node(&finished.text).unwrap_or_default(),
-        ))
-    });
+    // Two browsers at once would wait for each other.
+    for (name, together, in_node) in [
+        ("end to end in Node", "--test-concurrency=2", true),
+        ("end to end", "--test-concurrency=1", false),
+    ] {
+        report.step(name, || {
+            let server = server::build(context, Profile::Dev)?;
+            let mut command = node::script(context, &server, &tarball, engines)?;
+            let files = node::test_files(&context.e2e())?.into_iter();
+            command
+                .args(["--test", together, "--test-reporter=spec"])
+                .arg(FILE_LIMIT)
+                .args(files.filter(|file| is_in_node(file) == in_node));
+            if !in_node {
+                replay::empty(&traces)?;
+            }
+            command.env("DATUM_TRACES", &traces);
+            let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
+            Ok((
+                finished.success,
+                tally::node(&finished.text).unwrap_or_default(),
+            ))
+        });
+    }
     report.step("traces of the end-to-end tests replay", || {
         Ok((replay::all(context, &traces)?, Tally::default()))
     });
