@@ -73,12 +73,14 @@ test("users who are gone are forgotten, those who wait are not", async () => {
       forgotten += /^user-/.test(key) ? 1 : 0;
       return remove.call(this, key);
     };
+    // The first look found nobody whose bucket was full, so the next one is at twice as many.
     try {
-      await ask("another");
+      for (let n = 10_001; n < 20_003; n++) await ask(`user-${n}`);
     } finally {
       Map.prototype.delete = remove;
     }
     assert.equal(forgotten, 10_001);
+    await ask("another");
     assert.equal((await ask("another")).status, 429);
     assert.equal((await ask("user-7")).status, 200);
   });
