@@ -182,7 +182,9 @@ for (const engine of engines()) {
       Object.defineProperty(navigator, "clipboard", { configurable: true, value: { writeText: async (it) => void copied.push(it) } });
       await press("Copy");
       await shows("Copied.");
+      const asked = () => until("the question", () => all("dialog")[0]?.open);
       await press("Report …");
+      await asked();
       await press("Copy the report");
       await shows("on the clipboard");
       const names = [];
@@ -190,6 +192,7 @@ for (const engine of engines()) {
         names.push(this.download);
       };
       await press("Report …");
+      await asked();
       await press("Download the report");
       await shows("The download has begun");
       return [copied[0].includes("A cycle has ended"), JSON.parse(copied[1]).userId, names[0].replace(/\d/g, "0")];

@@ -22,14 +22,14 @@ const STAGES: [Stage; 3] = [
         name: "until `readAll` works",
         key: "readAll",
         files: 2,
-        budget: 155 * 1024,
+        budget: 156 * 1024,
         goal: 115 * 1024,
     },
     Stage {
         name: "until a first `synchronize`",
         key: "synchronize",
         files: 3,
-        budget: 234 * 1024,
+        budget: 235 * 1024,
         goal: 160 * 1024,
     },
     Stage {
