@@ -39,7 +39,7 @@ const TASKS: &str =
     r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":2,"jitter":"none","initial":700}}"#;
 
 #[test]
-fn a_cycle_is_told_with_what_it_consists_of() {
+fn a_cycle_comes_with_its_phases_requests_and_commits() {
     let world = World::new();
     let (_phone, tab, reader) = watched(&world, TASKS);
     tab.create(r#"{"id":"secret-id","title":"secret-title"}"#);
@@ -282,7 +282,7 @@ fn a_reader_gets_its_own_user_and_a_slow_one_learns_what_it_lost() {
 }
 
 #[test]
-fn a_loop_that_was_left_is_told_nothing_and_the_end_of_the_instance_ends_the_others() {
+fn a_loop_that_was_left_gets_nothing_and_the_end_of_the_instance_ends_the_others() {
     let world = World::new();
     let (_phone, tab, reader) = watched(&world, TASKS);
     let left = tab.engine.watch_activity(None);

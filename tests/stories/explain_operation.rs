@@ -120,7 +120,7 @@ fn another_tab_leads() {
 }
 
 #[test]
-fn a_parked_conflict_and_what_waits_behind_it() {
+fn a_parked_conflict_and_the_operation_behind_it() {
     let world = World::new();
     let a = world.device("laptop").open();
     let phone = world.device("phone").with_config(FAMILY);
