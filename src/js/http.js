@@ -47,21 +47,38 @@ function member(value, key) {
   }
 }
 
-/** Returns what `work` resolves with, or what `late` returns or throws after `ms` milliseconds. */
-async function within(ms, work, late) {
+/**
+ * Returns what `work` resolves with, or what `late` returns or throws if nothing has come for `ms` milliseconds. `work` calls
+ * `came` with each piece: one timer watches over all of them, since a body may come in hundreds.
+ */
+async function whileItComes(ms, work, late) {
   let timer;
-  const limit = new Promise((resolve) => {
-    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1), LATE);
+  let last = performance.now();
+  const came = () => {
+    last = performance.now();
+  };
+  const silence = new Promise((resolve) => {
+    const watch = (left) => {
+      timer = setTimeout(() => {
+        const quiet = performance.now() - last;
+        if (quiet < ms) watch(ms - quiet);
+        else resolve(LATE);
+      }, Math.min(Math.ceil(left), 2 ** 31 - 1));
+      // A Node process may end meanwhile: the calls that wait keep it.
+      timer.unref?.();
+    };
+    watch(ms);
   });
-  // A Node process may end meanwhile: the calls that wait keep it.
-  timer.unref?.();
   try {
-    const first = await Promise.race([work, limit]);
+    const first = await Promise.race([work(came), silence]);
     return first === LATE ? late() : first;
   } finally {
     clearTimeout(timer);
   }
 }
+
+/** The same for a promise, all at once. */
+const within = (ms, work, late) => whileItComes(ms, () => work, late);
 
 function lateFor(what, url, ms) {
   return () => {
@@ -361,12 +378,13 @@ class Exchange {
     }
     const chunks = [];
     let size = 0;
-    for (;;) {
-      const chunk = await within(ms, this.#next(), late);
-      if (chunk === null) break;
-      chunks.push(chunk);
-      size += chunk.length;
-    }
+    const read = async (came) => {
+      for (let chunk; (chunk = await this.#next()) !== null; came()) {
+        chunks.push(chunk);
+        size += chunk.length;
+      }
+    };
+    await whileItComes(ms, read, late);
     if (chunks.length === 1) return chunks[0];
     const bytes = new Uint8Array(size);
     let at = 0;

@@ -135,9 +135,9 @@ export function pull(memory, generation, request) {
   const isListed = isFirst || request.spaces === true || from.revision !== revision;
   const isLast = next === undefined;
   return copy({
-    changes: changes.map((change) => onTheWire(memory, userId, change)),
     cursor: issue(userId, { ...bound, revision, places: Object.fromEntries(readings.map(({ number, after, liveUntil }) => [number, [after, liveUntil]])), turn: 0, until: 0, ...next }),
     more: !isLast,
+    changes: changes.map((change) => onTheWire(memory, userId, change)),
     spaces: isListed ? joined.map(({ id, role }) => ({ id, role })) : undefined,
     starts: starts.length > 0 ? starts : undefined,
     remaining: scope.fields === undefined ? remaining : undefined,

@@ -90,22 +90,106 @@ fn a_cursor_that_the_server_has_forgotten_leads_to_a_full_pull() {
     assert_eq!(b.titles(), ["stays"]);
 }
 
-#[test]
-fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
+/// The pulls that arrive at the server, each with what `look` says at that moment.
+fn watch_pulls<T: 'static>(
+    device: &Device,
+    look: impl Fn(&Value) -> T + 'static,
+) -> Rc<std::cell::RefCell<Vec<T>>> {
+    let seen: Rc<std::cell::RefCell<Vec<T>>> = Rc::default();
+    let kept = Rc::clone(&seen);
+    *device.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        if request.path == "/pull" {
+            let asked = serde_json::from_slice(&request.body).unwrap();
+            kept.borrow_mut().push(look(&asked));
+        }
+    }));
+    seen
+}
+
+fn with_tasks(count: usize) -> World {
     let world = World::new();
     let laptop = world.device("laptop").open();
-    let drafts = (0..1_000).map(|n| Write::Create {
+    let drafts = (0..count).map(|n| Write::Create {
         draft: format!(r#"{{"n":{n}}}"#),
     });
+    let write = laptop.engine.entities();
     laptop
-        .run(
-            laptop
-                .engine
-                .entities()
-                .write("ann", "tasks", drafts.collect()),
-        )
+        .run(write.write("ann", "tasks", drafts.collect()))
         .unwrap();
     laptop.sync();
+    world
+}
+
+#[test]
+fn the_next_page_is_asked_for_before_the_rows_of_this_one_are_read() {
+    let world = with_tasks(2_500);
+    let device = world.device("phone");
+    let phone = device.open();
+    let host = phone.engine.host();
+    // Each slice of rows takes longer than a page may be read at once.
+    host.work_ms.set(8);
+    let yields = Rc::clone(&host.yields);
+    let pauses = watch_pulls(&device, move |_| yields.get());
+
+    assert!(phone.sync_with("{}").unwrap().is_success);
+
+    let pauses = pauses.take();
+    assert_eq!(phone.titles().len(), 2_500);
+    assert!(
+        pauses.len() > 1 && pauses[1] < 2,
+        "the first page was read in {pauses:?} pauses when the second was asked for"
+    );
+}
+
+#[test]
+fn a_page_that_names_two_cursors_is_followed_by_the_one_of_the_last() {
+    let world = with_tasks(3);
+    let device = world.device("phone");
+    let phone = device.open();
+    let asked = watch_pulls(&device, |asked| asked["cursor"].clone());
+    let row = |n: u32| {
+        format!(r#"{{"entity":"tasks","id":"{n}","version":{n},"data":{{"title":"{n}"}}}}"#)
+    };
+    let page = format!(
+        r#"{{"cursor":"first","more":true,"changes":[{}],"cursor":"last"}}"#,
+        row(1)
+    );
+    let wrong = format!(r#"{{"cursor":"lost","more":false,"changes":[{}]}}"#, row(9));
+    let right = format!(r#"{{"cursor":"end","more":false,"changes":[{}]}}"#, row(2));
+    for answer in [page, wrong, right] {
+        device.fault("/pull", Fault::Answered(answer));
+    }
+
+    assert!(
+        phone
+            .sync_with(r#"{"direction":"pullOnly"}"#)
+            .unwrap()
+            .is_success
+    );
+
+    assert_eq!(asked.take(), [Value::Null, "first".into(), "last".into()]);
+    assert_eq!(
+        phone.titles(),
+        ["1", "2"],
+        "what followed the first is no part of it"
+    );
+}
+
+#[test]
+fn a_page_that_breaks_off_after_its_head_is_asked_for_again() {
+    let world = with_tasks(2_500);
+    let device = world.device("phone");
+    let phone = device.open();
+    device.fault("/pull", Fault::Cut(20_000));
+
+    assert!(phone.sync_with("{}").unwrap().is_success);
+
+    assert_eq!(phone.titles().len(), 2_500);
+}
+
+#[test]
+fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
+    let world = with_tasks(1_000);
     for (work_ms, at_least) in [(0, 0), (8, 7)] {
         let a = world.device(&format!("phone {work_ms}")).open();
         a.engine.host().work_ms.set(work_ms);
@@ -127,31 +211,11 @@ fn a_long_page_is_read_in_slices_where_reading_takes_its_time() {
 
 #[test]
 fn pages_grow_where_they_come_quickly_and_nobody_has_said_how_long_they_are() {
-    let world = World::new();
-    let laptop = world.device("laptop").open();
-    let drafts = (0..7_500).map(|n| Write::Create {
-        draft: format!(r#"{{"n":{n}}}"#),
-    });
-    laptop
-        .run(
-            laptop
-                .engine
-                .entities()
-                .write("ann", "tasks", drafts.collect()),
-        )
-        .unwrap();
-    laptop.sync();
+    let world = with_tasks(7_500);
     let limits_of = |name: &str, prepare: &dyn Fn(&Device), options: &str| {
         let device = world.device(name);
         prepare(&device);
-        let limits: Rc<std::cell::RefCell<Vec<u64>>> = Rc::default();
-        let seen = Rc::clone(&limits);
-        *device.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
-            if request.path == "/pull" {
-                let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-                seen.borrow_mut().push(asked["limit"].as_u64().unwrap());
-            }
-        }));
+        let limits = watch_pulls(&device, |asked| asked["limit"].as_u64().unwrap());
         let tab = device.open();
         assert!(tab.sync_with(options).unwrap().is_success);
         assert_eq!(tab.titles().len(), 7_500);

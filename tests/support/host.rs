@@ -53,7 +53,7 @@ pub struct TestHost {
     /// How far each look at the clock advances it: simulated work.
     pub work_ms: Cell<u64>,
     /// How often the engine has yielded.
-    pub yields: Cell<u64>,
+    pub yields: Rc<Cell<u64>>,
     pub dice: Cell<u64>,
     /// A part of the engine cannot be had.
     pub lacks_part: Cell<bool>,

@@ -148,7 +148,7 @@ impl Device {
             tab: self.seed.get(),
             has_locks: Rc::clone(&self.has_locks),
             work_ms: Cell::new(0),
-            yields: Cell::new(0),
+            yields: Rc::default(),
             lacks_part: Cell::new(false),
             dice: Cell::new(self.seed.get()),
         };

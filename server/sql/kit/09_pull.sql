@@ -300,9 +300,10 @@ begin
       remain := case when counted then 1 else datum.count_left(spaces, ents, 10000) end;
     end if;
   end if;
-  return '{"changes":[' || array_to_string(changes, ',') || ']'
-    || ',"cursor":' || to_json(datum.cursor_text(me, srv.epoch, bound, revision, case when stopped then remain end, heads, next_turn, next_until, spaces))
+  -- Where the next page starts comes first: a client asks for it before it reads the rows.
+  return '{"cursor":' || to_json(datum.cursor_text(me, srv.epoch, bound, revision, case when stopped then remain end, heads, next_turn, next_until, spaces))
     || ',"more":' || case when stopped then 'true' else 'false' end
+    || ',"changes":[' || array_to_string(changes, ',') || ']'
     || case when cur.revision is distinct from revision or req->'spaces' = 'true' then ',"spaces":' || list::text else '' end
     || coalesce(',"starts":' || starts::text, '')
     || coalesce(',"remaining":' || remain::text, '')

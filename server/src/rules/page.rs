@@ -77,20 +77,22 @@ impl Page {
             .iter()
             .fold(512_usize, |n, change| n.saturating_add(change.row.bytes()));
         let mut out = String::with_capacity(bytes);
-        out.push_str("{\"changes\":[");
-        for (i, change) in self.changes.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            push_change(&mut out, change);
-        }
-        out.push_str("],\"cursor\":");
+        // Where the next page starts comes first: a client asks for it before it reads the rows.
+        out.push_str("{\"cursor\":");
         push_string(&mut out, &self.cursor);
         out.push_str(if self.more {
             ",\"more\":true"
         } else {
             ",\"more\":false"
         });
+        out.push_str(",\"changes\":[");
+        for (i, change) in self.changes.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            push_change(&mut out, change);
+        }
+        out.push(']');
         self.push_spaces(&mut out);
         if let Some(remaining) = self.remaining {
             out.push_str(",\"remaining\":");

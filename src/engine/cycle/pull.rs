@@ -1,8 +1,9 @@
-//! Pull: pages until the remote has no more. The next page is fetched while the last is committed.
+//! Pull: pages until the remote has no more. The next page is fetched while the last is read and
+//! committed.
 
 use std::cell::Cell;
 
-use futures_util::future::{LocalBoxFuture, join};
+use futures_util::future::LocalBoxFuture;
 
 use crate::engine::cycle::call::Call;
 use crate::engine::cycle::cancel::Stop;
@@ -18,32 +19,26 @@ use crate::log::commit::Event;
 use crate::model::config::Scope;
 use crate::model::config::storage::Durability;
 use crate::model::error::{Code, Error, Result};
-use crate::model::protocol::{PageReader, PullPage, PullRequest};
+use crate::model::protocol::{PullPage, PullRequest};
 use crate::model::space::is_reserved;
-use crate::model::status::Phase;
 use crate::plan::page::{PagePlanner, PageRules};
 use crate::plan::restore::EpochPlanner;
 use crate::plan::row_planner::{Decisions, Incoming};
 use crate::ports::host::Host;
 use crate::ports::remote::{Pulled, Remote};
 use crate::ports::store::Store;
-use crate::state::replica::{LogPlace, Replica};
+use crate::state::replica::LogPlace;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::put;
 
 mod digests;
+mod pages;
 
 /// How often other tabs may overtake one cycle's pull.
 const MAX_OVERTAKEN: u32 = 32;
 
 /// How often one cycle may restart a pull: after a lost cursor, a new epoch or a drift.
 const MAX_RESTARTS: u32 = 3;
-
-/// The least number of rows that are read before yielding to the browser.
-const ROWS_AT_ONCE: usize = 128;
-
-/// How long reading continues before yielding to the browser, in milliseconds: half of a frame.
-const AT_ONCE_MS: u64 = 8;
 
 /// After a page that took less than this, in milliseconds, and is smaller than [`SMALL_PAGE`], the
 /// next one has twice as many rows: a long pull mostly waits for round trips.
@@ -183,89 +178,6 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         })
     }
 
-    /// Pulls page after page. `again` means that an earlier run of this cycle had to restart.
-    async fn pages(&self, mut cursor: Option<String>, again: bool) -> Result<RunEnd> {
-        let cycle = self.cycle;
-        cycle.show(Phase::Pulling, self.progress.from);
-        let known = cycle.db.read(|replica| replica.facts().epoch.clone());
-        let began_at_start = cursor.is_none();
-        let since = cycle.db.read(Replica::place);
-        let mut seen = VecMap::default();
-        let mut pulled = 0_u64;
-        let mut limit = cycle.settings.batch_size;
-        let mut next = self.fetch(cursor.clone(), limit).await?;
-        let (mut cut, size) = (0_u32, cycle.page_size.known());
-        loop {
-            let Some(answer) = next else {
-                return Ok(RunEnd::StartAgain);
-            };
-            let page = match self.read(&answer.bytes).await {
-                // It ends too early: as if the connection had broken.
-                Err(error) if worth_another_try(&error) => {
-                    cut = cut.saturating_add(1);
-                    cycle.page_size.page_failed(answer.limit);
-                    if cut >= cycle.config.retry.max_attempts {
-                        cycle.page_size.restore(size);
-                        return Err(error);
-                    }
-                    next = self.fetch(cursor.clone(), limit).await?;
-                    continue;
-                }
-                page => page?,
-            };
-            cut = 0;
-            let full = page.more || page.changes.len() >= answer.limit;
-            cycle.page_size.page_came(answer.limit, answer.took, full);
-            cycle.count_pulled_bytes(answer.bytes.len());
-            meet(cycle, page.server_id.as_deref(), NOTHING_SENT)?;
-            cycle.learn(page.server_time.as_deref(), answer.asked_at);
-            if let (Some(left), Some(epoch)) = (known.as_deref(), page.epoch.as_deref())
-                && left != epoch
-            {
-                // The server was restored: its previous versions and cursors are meaningless now.
-                if cursor.is_some() {
-                    return Ok(RunEnd::StartAgain);
-                }
-                self.enter_epoch(left, epoch, &page).await?;
-            }
-            if page.more && seen.insert(&page.cursor, ()).is_some() {
-                return Err(Error::new(
-                    Code::Protocol,
-                    "The remote says that there is more, but repeats a cursor; each page must move on.",
-                ));
-            }
-            cycle.show(Phase::Applying, 0.0);
-            limit = self.next_limit(limit, &answer);
-            // Polled first, so that the request is in flight while the page is planned.
-            let ahead = async {
-                if page.more {
-                    self.fetch(Some(page.cursor.to_string()), limit).await
-                } else {
-                    Ok(None)
-                }
-            };
-            let apply = self.apply_page(&page, cursor.as_deref(), since, &answer);
-            let (fetched, applied) = join(ahead, apply).await;
-            let Some(incoming) = applied? else {
-                // Where the cursor stands still, the page's list of spaces was too old.
-                let stands = self.cursor_now() == cursor.or(answer.cursor);
-                return Ok(RunEnd::Overtaken(stands));
-            };
-            pulled = pulled.saturating_add(page.changes.len() as u64);
-            self.report(incoming);
-            cycle.report_ignored(&page);
-            let total = pulled.saturating_add(page.remaining.unwrap_or(0));
-            cycle.show(Phase::Pulling, self.progress.at(pulled, total));
-            if !page.more {
-                // Another tab may have pushed since the pages were requested, so a difference after
-                // a first full pull does not prove a drift.
-                return self.compare_digests(&page, began_at_start && again);
-            }
-            cursor = Some(page.cursor.to_string());
-            next = fetched?;
-        }
-    }
-
     /// Requests a page. Returns `None` if the cursor is no longer valid.
     fn fetch(
         &self,
@@ -343,24 +255,6 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
             limit.saturating_mul(2).min(MAX_ROWS)
         } else {
             limit
-        }
-    }
-
-    /// Reads a page in slices and yields to the browser between them: a large page, or one that is
-    /// read by cold code, would block the app for longer than a frame.
-    async fn read<'p>(&self, bytes: &'p [u8]) -> Result<PullPage<'p>> {
-        let host = self.cycle.host;
-        let mut reader = PageReader::new(bytes)?;
-        let mut began = host.elapsed_ms();
-        loop {
-            let more = reader.read(ROWS_AT_ONCE)?;
-            if host.elapsed_ms().saturating_sub(began) >= AT_ONCE_MS {
-                host.breathe().await;
-                began = host.elapsed_ms();
-            }
-            if !more {
-                return reader.finish();
-            }
         }
     }
 

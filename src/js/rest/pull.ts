@@ -73,7 +73,7 @@ export class Puller {
       }
     }
     const more = cursor.left.length > 0;
-    const page: PullPage = { changes, cursor: "", more };
+    const page: PullPage = { cursor: "", more, changes };
     if (now !== undefined) page.serverTime = new Date(now).toISOString();
     if (!more && this.compareEvery !== false && Math.abs(Date.now() - cursor.compared) >= this.compareEvery) {
       page.digests = await this.#digests(this.#entities(request), signal);

@@ -56,7 +56,7 @@ export class Puller {
       if (!isEnd && changes.length >= request.limit) break;
     }
     const more = cursor.left.length > 0;
-    const page: PullPage = { changes, cursor: "", more };
+    const page: PullPage = { cursor: "", more, changes };
     if (cursor.left.length === 1 && remaining > 0) page.remaining = remaining;
     if (!more) {
       if (cursor.isFull) cursor.compared = Date.now();

@@ -96,6 +96,14 @@ impl<'a> PageReader<'a> {
         }
     }
 
+    /// Returns where the next page starts, if there is one and the members that were read say so.
+    #[must_use]
+    pub fn next_page(&self) -> Option<String> {
+        let more = self.members.flag("more").ok()??;
+        let cursor = self.members.text("cursor").ok()??;
+        (more && !cursor.is_empty()).then(|| cursor.into_owned())
+    }
+
     fn advance(&mut self, rows: usize) -> Result<(), Cause> {
         let mut left = rows;
         loop {
