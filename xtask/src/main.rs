@@ -20,6 +20,7 @@ mod failure;
 mod fuzz;
 mod guard_receivers;
 mod help;
+mod imports;
 mod lazy_glue;
 mod module;
 mod mutants;

@@ -211,6 +211,8 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     let sources = context.root.join("src").join("js");
     module::clear(folder)?;
     copy_folder(module, folder)?;
+    // The profile needs one core.
+    let server = server_module::compile(context, kind)?;
     let build = match kind {
         Kind::Dev => Build::whole(),
         Kind::Release if !has_chromium(context) => {
@@ -242,7 +244,7 @@ fn assemble(context: &Context, kind: Kind, module: &Path, folder: &Path) -> Resu
     }
     copy_folder(&sources.join(COMMANDS), &folder.join(COMMANDS))?;
     entries::build(context, &sources, folder)?;
-    server_module::build(context, kind, folder)?;
+    server_module::build(context, kind, server, folder)?;
     copy(&sources.join("types.d.ts"), &folder.join(TYPES))?;
     for name in [WORKER_TYPES, MIGRATIONS_TYPES] {
         copy(&sources.join(name), &folder.join(name))?;

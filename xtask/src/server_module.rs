@@ -10,7 +10,7 @@ use crate::{
     failure::{Because, Result},
     module, node,
     pack::Kind,
-    process,
+    process::{self, Running},
     stamp::{Checksums, Stamp, State},
     tools,
 };
@@ -21,19 +21,30 @@ const GLUE: &str = "server/rules.js";
 /// What wasm-bindgen makes of the linked module.
 const BOUND: [&str; 2] = ["datum_sync_server_bg.wasm", "datum_sync_server.js"];
 
-/// Puts the module and its glue into `package`.
-pub fn build(context: &Context, kind: Kind, package: &Path) -> Result<()> {
-    let (profile, built, name) = match kind {
-        Kind::Release => ("release", "release", "server-module"),
-        Kind::Dev => ("dev", "debug", "server-module-dev"),
-    };
+/// Starts to compile the module, beside the next steps.
+pub fn compile(context: &Context, kind: Kind) -> Result<Running> {
+    let (profile, _, _) = names(kind);
     let mut cargo = context.cargo(&["build", "--package", "datum-server-node", "--target"]);
     cargo.args([tools::WASM_TARGET, "--profile", profile]);
     if kind == Kind::Release {
         cargo.env("CARGO_ENCODED_RUSTFLAGS", module::flags(context)?);
     }
     let label = format!("compiling the server's module ({profile})");
-    process::run(&context.console, &label, &mut cargo, LIMIT)?;
+    process::start(&context.console, &label, &mut cargo)
+}
+
+/// The names of cargo's profile, of its folder, and of ours.
+const fn names(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        Kind::Release => ("release", "release", "server-module"),
+        Kind::Dev => ("dev", "debug", "server-module-dev"),
+    }
+}
+
+/// Puts the module and its glue into `package`, once it is compiled.
+pub fn build(context: &Context, kind: Kind, compiling: Running, package: &Path) -> Result<()> {
+    let (_, built, name) = names(kind);
+    compiling.join(&context.console, LIMIT)?;
     let linked = format!("{}/{built}/datum_sync_server.wasm", tools::WASM_TARGET);
     let mut bindgen = Bindgen::start(context)?;
     let inputs = Checksums::default()

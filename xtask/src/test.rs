@@ -3,10 +3,7 @@
 //! A step that fails does not stop the others, so one run shows everything. The last line is for
 //! machines.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use crate::{
     args::Plan,
@@ -15,8 +12,8 @@ use crate::{
     context::{Context, LIMIT},
     demo,
     engines::Engine,
-    failure::Result,
-    fuzz, node,
+    failure::{Failure, Result},
+    fuzz, imports, node,
     pack::{self, Kind},
     process, replay,
     server::{self, Profile},
@@ -28,27 +25,9 @@ use crate::{
 /// How long `ci` fuzzes each target, in seconds: enough to see that all of them still run.
 const FUZZ_SECONDS: u64 = 3;
 
-/// The end-to-end tests that start no browser.
-const IN_NODE: [&str; 18] = [
-    "bench",
-    "cli",
-    "conformance",
-    "dev",
-    "devtools-bundle",
-    "devtools-words",
-    "hooks",
-    "memory",
-    "node-docs",
-    "node-hosts",
-    "node-limits",
-    "node-server",
-    "node-sqlite",
-    "react",
-    "rest",
-    "solid",
-    "svelte",
-    "vue",
-];
+/// Tests that share a server, which takes a second to make: nextest would make one for each of them,
+/// since it runs each in a process of its own.
+const SHARING: [&str; 2] = ["postgres", "kit"];
 
 /// How long one file of end-to-end tests may take, in milliseconds: to Node 20 a file is a test. Its
 /// tests and hooks have limits of their own, in `lib/test.mjs`.
@@ -199,6 +178,9 @@ fn steps(report: &mut Report<'_>, plan: &Plan) -> Option<PathBuf> {
 }
 
 fn native(report: &mut Report<'_>, filter: Option<&str>) {
+    let sharing = SHARING.map(|name| ["--test", name]).concat();
+    let but = SHARING.map(|name| format!("binary({name})")).join(" | ");
+    let but = format!("not ({but})");
     let nextest = [
         "nextest",
         "run",
@@ -206,10 +188,20 @@ fn native(report: &mut Report<'_>, filter: Option<&str>) {
         "--no-fail-fast",
         "--no-tests",
         "pass",
+        "--filterset",
+        &but,
     ];
-    let doc = ["test", "--workspace", "--doc", "--no-fail-fast"];
+    let test = ["test", "--workspace", "--no-fail-fast"];
     if report.context.which("cargo-nextest").is_some() {
         report.tests("native tests", &nextest, filter, tally::nextest);
+        let sharing = [&test[..], &sharing].concat();
+        report.tests(
+            "native tests of databases",
+            &sharing,
+            filter,
+            tally::harness,
+        );
+        let doc = [&test[..], &["--doc"]].concat();
         report.tests(
             "examples in the documentation",
             &doc,
@@ -217,8 +209,7 @@ fn native(report: &mut Report<'_>, filter: Option<&str>) {
             tally::harness,
         );
     } else {
-        let all = ["test", "--workspace", "--no-fail-fast"];
-        report.tests("native tests", &all, filter, tally::harness);
+        report.tests("native tests", &test, filter, tally::harness);
     }
 }
 
@@ -237,13 +228,6 @@ fn browsers(report: &mut Report<'_>, engines: &[Engine], filter: Option<&str>) {
             });
         }
     }
-}
-
-/// Whether a file of end-to-end tests starts no browser.
-fn is_in_node(file: &Path) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str());
-    let name = name.and_then(|name| name.strip_suffix(".test.mjs"));
-    name.is_some_and(|name| IN_NODE.contains(&name))
 }
 
 fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
@@ -266,35 +250,45 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     });
     let tarball = packed?;
     let traces = context.target.join("traces");
-    // Two browsers at once would wait for each other.
-    for (name, together, in_node) in [
-        ("end to end in Node", "--test-concurrency=2", true),
-        ("end to end", "--test-concurrency=1", false),
-    ] {
-        report.step(name, || {
-            let server = server::build(context, Profile::Dev)?;
-            let mut command = node::script(context, &server, &tarball, engines)?;
-            let files = node::test_files(&context.e2e())?.into_iter();
-            command
-                .args(["--test", together, "--test-reporter=spec"])
-                .arg(FILE_LIMIT)
-                .args(files.filter(|file| is_in_node(file) == in_node));
-            if !in_node {
-                replay::empty(&traces)?;
-            }
-            command.env("DATUM_TRACES", &traces);
-            let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
-            Ok((
-                finished.success,
-                tally::node(&finished.text).unwrap_or_default(),
-            ))
-        });
-    }
+    let files = match node::test_files(&context.e2e()) {
+        Ok(files) => files,
+        Err(failure) => {
+            report.step("end to end", || Err(failure));
+            return Some(tarball);
+        }
+    };
+    let (in_browsers, in_node): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| imports::starts_browser(file));
+    let run = |name: &str, together: u8, files: &[PathBuf]| -> StepResult {
+        let server = server::build(context, Profile::Dev)?;
+        let mut command = node::script(context, &server, &tarball, engines)?;
+        command
+            .args(["--test", "--test-reporter=spec", FILE_LIMIT])
+            .arg(format!("--test-concurrency={together}"))
+            .args(files)
+            .env("DATUM_TRACES", &traces);
+        let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
+        Ok((
+            finished.success,
+            tally::node(&finished.text).unwrap_or_default(),
+        ))
+    };
+    report.together(
+        // Two browsers at once would wait for each other.
+        "end to end",
+        || {
+            replay::empty(&traces)?;
+            run("end to end", 1, &in_browsers)
+        },
+        "backends",
+        || backends::test(context, &tarball, None, engines),
+    );
+    report.step("end to end in Node", || {
+        run("end to end in Node", 2, &in_node)
+    });
     report.step("traces of the end-to-end tests replay", || {
         Ok((replay::all(context, &traces)?, Tally::default()))
-    });
-    report.step("backends", || {
-        backends::test(context, &tarball, None, engines)
     });
     Some(tarball)
 }
@@ -302,21 +296,33 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
 impl Report<'_> {
     /// Runs a step and records its result.
     fn step(&mut self, name: &str, work: impl FnOnce() -> StepResult) {
-        let started = Instant::now();
-        let (good, tally, problem) = match work() {
-            Ok((good, tally)) => (good, tally, None),
-            Err(failure) => (false, Tally::default(), Some(failure.to_string())),
-        };
-        if let Some(problem) = &problem {
-            self.context.console.say(&format!("✗ {name}: {problem}"));
-        }
-        self.rows.push(Row {
-            name: name.to_owned(),
-            good,
-            tally,
-            took: started.elapsed(),
-            problem,
+        let row = row(self.context, name, work);
+        self.rows.push(row);
+    }
+
+    /// Runs two steps at once and records their results.
+    fn together(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> StepResult,
+        beside: &str,
+        other: impl FnOnce() -> StepResult + Send,
+    ) {
+        let context = self.context;
+        let rows = context.console.plainly(|| {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| row(context, beside, other));
+                let first = row(context, name, work);
+                let broken = || Err(Failure::new("it ended by a panic"));
+                [
+                    first,
+                    other
+                        .join()
+                        .unwrap_or_else(|_| row(context, beside, broken)),
+                ]
+            })
         });
+        self.rows.extend(rows);
     }
 
     /// Runs a cargo command that succeeds or fails and counts no tests.
@@ -375,6 +381,25 @@ impl Report<'_> {
     }
 }
 
+/// Runs a step.
+fn row(context: &Context, name: &str, work: impl FnOnce() -> StepResult) -> Row {
+    let started = Instant::now();
+    let (good, tally, problem) = match work() {
+        Ok((good, tally)) => (good, tally, None),
+        Err(failure) => (false, Tally::default(), Some(failure.to_string())),
+    };
+    if let Some(problem) = &problem {
+        context.console.say(&format!("✗ {name}: {problem}"));
+    }
+    Row {
+        name: name.to_owned(),
+        good,
+        tally,
+        took: started.elapsed(),
+        problem,
+    }
+}
+
 /// The number of tests that passed and that failed. A step that failed without naming a test counts
 /// as one failure.
 fn totals(rows: &[Row]) -> (u64, u64) {
@@ -393,7 +418,7 @@ fn totals(rows: &[Row]) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn row(good: bool, passed: u64, failed: u64) -> Row {
+    fn ended(good: bool, passed: u64, failed: u64) -> Row {
         Row {
             name: String::new(),
             good,
@@ -411,10 +436,10 @@ mod tests {
     fn a_step_that_fails_without_naming_a_test_counts_as_one() {
         assert_eq!(
             totals(&[
-                row(true, 5, 0),
-                row(false, 0, 0),
-                row(false, 3, 2),
-                row(false, 4, 0)
+                ended(true, 5, 0),
+                ended(false, 0, 0),
+                ended(false, 3, 2),
+                ended(false, 4, 0)
             ]),
             (12, 4)
         );
