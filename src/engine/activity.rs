@@ -69,8 +69,6 @@ pub struct ActivityReader {
     user_id: Option<String>,
     queue: Queue<Rc<str>>,
     dropped: Cell<u64>,
-    /// The loop was left. In JavaScript, the reader lives until it is collected.
-    ended: Cell<bool>,
 }
 
 impl ActivityReader {
@@ -88,7 +86,6 @@ impl ActivityReader {
 
     /// Ends this subscription: a pending `next` returns `None`.
     pub fn end(&self) {
-        self.ended.set(true);
         self.queue.cut();
     }
 
@@ -141,7 +138,11 @@ impl ActivityHub {
             return None;
         }
         let mut readers = self.readers.borrow_mut();
-        readers.retain(|reader| reader.upgrade().is_some_and(|reader| !reader.ended.get()));
+        readers.retain(|reader| {
+            reader
+                .upgrade()
+                .is_some_and(|reader| !reader.queue.has_ended())
+        });
         if readers.is_empty() {
             return None;
         }

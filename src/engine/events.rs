@@ -180,11 +180,10 @@ impl EventHub {
     /// Returns true if any reader wants events of a topic.
     #[must_use]
     pub fn wants(&self, topic: Topic) -> bool {
-        self.readers.borrow().iter().any(|reader| {
-            reader
-                .upgrade()
-                .is_some_and(|reader| reader.filter.takes(topic))
-        })
+        let readers = self.readers.borrow();
+        readers
+            .iter()
+            .any(|reader| listening(reader).is_some_and(|reader| reader.filter.takes(topic)))
     }
 
     /// Sends an event to the readers that want it. `fill` writes the members besides `type`,
@@ -199,10 +198,10 @@ impl EventHub {
     ) {
         let entity = entity.map(|entity| Table(entity).entity());
         let mut readers = self.readers.borrow_mut();
-        readers.retain(|reader| reader.strong_count() > 0);
+        readers.retain(|reader| listening(reader).is_some());
         let wanting: Vec<Rc<Reader>> = readers
             .iter()
-            .filter_map(Weak::upgrade)
+            .filter_map(listening)
             .filter(|reader| reader.filter.wants(topic, user_id, entity))
             .collect();
         drop(readers);
@@ -244,6 +243,11 @@ impl EventHub {
             reader.queue.end();
         }
     }
+}
+
+/// Returns a reader whose loop goes on.
+fn listening(reader: &Weak<Reader>) -> Option<Rc<Reader>> {
+    reader.upgrade().filter(|reader| !reader.queue.has_ended())
 }
 
 impl Reader {
@@ -303,5 +307,23 @@ mod tests {
             ended += u32::from(event.topic == Topic::SyncCompleted);
         }
         assert_eq!((ended, events.dropped()), (200, 144));
+    }
+
+    #[test]
+    fn a_loop_that_was_left_costs_nothing_before_it_is_collected() {
+        let events = EventHub::default();
+        let reader = events.subscribe(Filter::default());
+        let built = Cell::new(0);
+        let tell = || {
+            events.tell(Topic::DataChanged, "ann", None, 0, &mut |_| {
+                built.set(built.get() + 1);
+            });
+        };
+        tell();
+        reader.end();
+        tell();
+        assert!(!events.wants(Topic::DataChanged));
+        assert!(matches!(reader.next().now_or_never(), Some(None)));
+        assert_eq!((built.get(), events.readers.borrow().len()), (1, 0));
     }
 }

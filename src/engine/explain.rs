@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, Explanations, User, check_user_id};
-use crate::model::config::Options;
 use crate::model::error::{Code, ErrorJson, Result};
 use crate::model::status::SyncState;
 use crate::ports::host::Host;
@@ -171,11 +170,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
             .get(&user.id, |schedule: &Schedule| schedule.why(now))
             .unwrap_or((Why::NotStarted, None));
         let failure = error.map(failure).unwrap_or_default();
-        let settings = Settings::of(
-            &Options::default().or(&engine.config.defaults),
-            &engine.config,
-        );
-        match why {
+        let settings = Settings::by_default(&engine.config);
+        let at = at.map(|at| at.on_wall(now)).filter(|at| *at > now.wall);
+        let postponed = self.first_postponed(user, now.wall);
+        let (reason, because) = match why {
             Why::NotStarted => {
                 let who = match engine.current_user().as_deref() == Some(&*user.id) {
                     true => "",
@@ -196,18 +194,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
                     format!("Automatic cycles have stopped.{failure} {}", remedy(error)),
                 );
             }
-            _ => {}
-        }
-        if !settings.force && !engine.network().may_be_tried() {
-            return (
-                Reason::Offline,
-                None,
-                "The browser reports no network, and a request has failed since. A cycle begins once the network is back; with `force`, `synchronize` tries all the same.".to_owned(),
-            );
-        }
-        let at = at.map(|at| at.on_wall(now)).filter(|at| *at > now.wall);
-        let postponed = self.first_postponed(user, now.wall);
-        let (reason, because) = match why {
+            _ if !settings.force && !engine.network().may_be_tried() => {
+                return (
+                    Reason::Offline,
+                    None,
+                    "The browser reports no network, and a request has failed since. A cycle begins once the network is back; with `force`, `synchronize` tries all the same.".to_owned(),
+                );
+            }
             Why::Interval => (Reason::Interval, "The interval of automatic cycles."),
             Why::Write if postponed.is_some_and(|until| at.is_some_and(|at| at >= until)) => (
                 Reason::Postponed,
@@ -227,7 +220,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
                 "The last cycle has failed, and is tried again.",
             ),
             Why::RetryAfter => (Reason::RetryAfter, "The remote has asked for this delay."),
-            Why::NotStarted | Why::Resting | Why::Resumed => (
+            Why::Resumed => (
                 Reason::Resumed,
                 "The network came back, the page became visible, or sync was resumed.",
             ),

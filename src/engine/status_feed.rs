@@ -84,7 +84,8 @@ impl StatusHub {
         let next = Rc::new(next);
         self.current.replace(Rc::clone(&next));
         self.subscribers.borrow_mut().retain_mut(|subscriber| {
-            let Some(waiting) = subscriber.waiting.upgrade() else {
+            let waiting = subscriber.waiting.upgrade();
+            let Some(waiting) = waiting.filter(|waiting| !waiting.has_ended()) else {
                 return false;
             };
             let is_same = is_still_idle(&subscriber.last, &next);

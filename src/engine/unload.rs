@@ -4,7 +4,6 @@ use crate::engine::cycle::batch::{bounded, ready};
 use crate::engine::cycle::options::Settings;
 use crate::engine::{Backing, PendingOperations};
 use crate::log::known_server::Meeting;
-use crate::model::config::Options;
 use crate::model::operation::OperationKind;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
@@ -25,10 +24,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> PendingOperations<'_, B, R, H> {
             return None;
         }
         let user = self.engine.opened(user_id)?;
-        let settings = Settings::of(
-            &Options::default().or(&self.engine.config.defaults),
-            &self.engine.config,
-        );
+        let settings = Settings::by_default(&self.engine.config);
         if !settings.direction.pushes() || self.engine.standing_reason(&user, &settings).is_some() {
             return None;
         }

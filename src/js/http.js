@@ -10,6 +10,8 @@ import { DatumError, encode, say } from "./support.js";
 const SLOWEST_UPLOAD = 16;
 /** Shorter bodies are not compressed. */
 const COMPRESS_FROM = 8 << 10;
+/** The longest answer that is read, in bytes. A page of rows is asked for again with fewer of them. */
+const LONGEST_ANSWER = 64 << 20;
 const JSON_TYPE = "application/json";
 /** The app cannot override headers that describe the body. */
 const DESCRIBING = ["accept", "content-type", "content-encoding"];
@@ -44,6 +46,17 @@ function member(value, key) {
     return value[key];
   } catch {
     return undefined;
+  }
+}
+
+/** Calls what may throw or reject, and leaves that. */
+function quietly(call) {
+  try {
+    // An unhandled rejection would be reported to the page.
+    Promise.resolve(call()).catch(() => {});
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -205,13 +218,7 @@ export class Http {
     const fetch = this.fetch ?? globalThis.fetch;
     if (!this.accepts(userId) || typeof fetch !== "function") return false;
     this.count(size);
-    try {
-      // An unhandled rejection would be reported to the page.
-      Promise.resolve(fetch(url, { ...this.init("POST", this.#accepted.list, JSON_TYPE, body), keepalive: true })).catch(() => {});
-      return true;
-    } catch {
-      return false;
-    }
+    return quietly(() => fetch(url, { ...this.init("POST", this.#accepted.list, JSON_TYPE, body), keepalive: true }));
   }
 
   count(sent) {
@@ -316,6 +323,8 @@ class Exchange {
     const first = await send(this.#sent.list);
     const fresh = this.status === 401 ? await http.refreshed(this.#sent) : undefined;
     if (fresh === undefined) return first;
+    // The refusal of a stream is not read.
+    quietly(() => this.#reader?.cancel());
     this.#sent = fresh;
     return send(fresh.list);
   }
@@ -382,6 +391,7 @@ class Exchange {
       for (let chunk; (chunk = await this.#next()) !== null; came()) {
         chunks.push(chunk);
         size += chunk.length;
+        if (size > LONGEST_ANSWER) throw new DatumError("protocol", `The answer of ${url} is longer than 64 MiB.`, { status: 413 });
       }
     };
     await whileItComes(ms, read, late);

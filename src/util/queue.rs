@@ -25,8 +25,12 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Lets the feed change the items by its own rule, and wakes the reader.
+    /// Lets the feed change the items by its own rule, and wakes the reader. Does nothing once the
+    /// queue has ended.
     pub fn offer(&self, change: impl FnOnce(&mut VecDeque<T>)) {
+        if self.ended.get() {
+            return;
+        }
         change(&mut self.items.borrow_mut());
         self.notify.notify_one();
     }
@@ -35,6 +39,12 @@ impl<T> Queue<T> {
     pub fn end(&self) {
         self.ended.set(true);
         self.notify.notify_one();
+    }
+
+    /// Returns true once the queue has ended. In JavaScript, a loop that was left keeps it until it is
+    /// collected.
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// Drops all items and ends the queue.

@@ -1,9 +1,13 @@
 //! Pulls that break off, replies that are no protocol, refused tokens, invalid input.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::support::world::{Fault, ONE_TRY, Tab, World, id_of};
 use datum_sync::model::error::Code;
 use datum_sync::model::status::HealthState;
 use datum_sync::plan::write::Write;
+use serde_json::json;
 
 #[test]
 fn a_pull_that_breaks_off_leaves_a_clean_prefix() {
@@ -144,6 +148,30 @@ fn a_cursor_that_is_repeated_for_ever_ends_the_cycle() {
         );
     }
     assert_eq!(a.sync_with("{}").unwrap_err().code(), Code::Protocol);
+}
+
+#[test]
+fn pages_without_rows_and_without_an_end_end_the_cycle() {
+    let world = World::new();
+    let phone = world.device("phone");
+    let a = phone.open();
+    a.create(r#"{"title":"mine"}"#);
+    let (faults, pages) = (Rc::clone(&phone.remote.faults), Cell::new(0));
+    *phone.remote.on_request.borrow_mut() = Some(Box::new(move |request| {
+        if request.path == "/pull" {
+            pages.set(pages.get() + 1);
+            let page = json!({ "changes": [], "cursor": pages.get().to_string(), "more": true });
+            faults
+                .borrow_mut()
+                .push_back(("/pull", Fault::Answered(page.to_string())));
+        }
+    }));
+    let error = a.sync_with(r#"{"direction":"pullOnly"}"#).unwrap_err();
+    assert_eq!(error.code(), Code::Protocol);
+    assert!(phone.requests().len() < 1_100);
+    *phone.remote.on_request.borrow_mut() = None;
+    assert!(a.sync().is_success);
+    assert_eq!(a.pending(), 0);
 }
 
 #[test]

@@ -367,3 +367,29 @@ fn a_verdict_does_not_meet_its_operation_while_a_part_of_the_engine_is_missing()
         (Some("theirs"), Some("mine"))
     );
 }
+
+#[test]
+fn a_part_of_the_engine_that_never_comes_ends_a_cycle_with_its_timeout() {
+    let world = World::new();
+    let (phone, laptop) = (world.device("phone"), world.device("laptop"));
+    let (a, b) = (phone.open(), laptop.open());
+    a.create(r#"{"id":"task","title":"first"}"#);
+    a.sync();
+    b.sync();
+    a.patch("task", r#"{"title":"theirs"}"#);
+    a.sync();
+    b.patch("task", r#"{"note":"mine"}"#);
+    let host = b.engine.host();
+    host.stalls_part.set(true);
+    // Before rows meet a pending edit, and after a failure.
+    for fault in [None, Some(Fault::Status(500, None))] {
+        if let Some(fault) = fault {
+            laptop.fault("/pull", fault);
+        }
+        let options = r#"{"direction":"pullOnly","timeout":5000}"#;
+        assert_eq!(b.sync_with(options).unwrap_err().code(), Code::Timeout);
+    }
+    host.stalls_part.set(false);
+    assert!(b.sync().is_success);
+    assert_eq!((b.titles(), b.pending()), (vec!["theirs".to_owned()], 0));
+}

@@ -57,6 +57,8 @@ pub struct TestHost {
     pub dice: Cell<u64>,
     /// A part of the engine cannot be had.
     pub lacks_part: Cell<bool>,
+    /// One neither comes nor fails.
+    pub stalls_part: Cell<bool>,
 }
 
 pub struct Guard(Locks, String, Holder);
@@ -120,6 +122,9 @@ impl Host for TestHost {
     }
 
     async fn load_all(&self) -> Result<()> {
+        if self.stalls_part.get() {
+            std::future::pending::<()>().await;
+        }
         if self.lacks_part.get() {
             return Err(Error::new(
                 Code::Network,

@@ -150,6 +150,7 @@ impl Device {
             work_ms: Cell::new(0),
             yields: Rc::default(),
             lacks_part: Cell::new(false),
+            stalls_part: Cell::new(false),
             dice: Cell::new(self.seed.get()),
         };
         self.channel

@@ -26,6 +26,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns those of a cycle without options of its own.
+    #[must_use]
+    pub fn by_default(config: &Config) -> Self {
+        Self::of(&config.defaults, config)
+    }
+
     /// Fills in the config's defaults.
     #[must_use]
     pub fn of(options: &Options, config: &Config) -> Self {

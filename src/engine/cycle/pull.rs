@@ -284,7 +284,7 @@ impl<'c, S: Store, R: Remote, H: Host> Pull<'c, S, R, H> {
         let cycle = self.cycle;
         if !page.changes.is_empty() && cycle.db.read(|replica| !replica.outbox().is_empty()) {
             // A row may meet a pending edit.
-            cycle.host.load_all().await?;
+            cycle.cancel.run(cycle.host.load_all()).await?;
         }
         let scope = cycle.settings.scope.as_ref();
         let mut planner = PagePlanner {

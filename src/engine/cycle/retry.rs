@@ -59,7 +59,7 @@ impl<S: Store, R: Remote, H: Host> Cycle<'_, S, R, H> {
             // That there is no network is ordinary. What else a failure leads to may be in a part of the
             // engine that is to come.
             if error.code() != Code::Network || error.status().is_some() {
-                self.host.load_all().await?;
+                self.cancel.run(self.host.load_all()).await?;
             }
             let wait = self.wait_after(&error, attempt, may_help);
             call.end(span, Some(&error), wait);

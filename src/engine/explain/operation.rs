@@ -9,7 +9,7 @@ use crate::engine::explain::Reason;
 use crate::engine::{Backing, Explanations, User};
 use crate::log::facts::DeadLetter;
 use crate::log::known_server::{KnownServer, Meeting};
-use crate::model::config::{Config, Options};
+use crate::model::config::Config;
 use crate::model::entity::Key;
 use crate::model::error::{Code, Error, ErrorJson, Result};
 use crate::model::operation::{Operation, OperationKind};
@@ -117,10 +117,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
     /// # Errors
     /// Fails with [`Code::NotFound`] if the operation has left the outbox.
     pub fn operation(self, user: &User<B::Store, H>, op_id: &str) -> Result<OperationExplanation> {
-        let settings = Settings::of(
-            &Options::default().or(&self.engine.config.defaults),
-            &self.engine.config,
-        );
+        let settings = Settings::by_default(&self.engine.config);
         let look = Look {
             config: &self.engine.config,
             settings: &settings,

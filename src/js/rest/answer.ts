@@ -15,6 +15,8 @@ export interface ApiAnswer {
 
 /** How browsers and Node say that a request did not arrive: Chromium, Firefox, Safari, undici. There is nothing else to tell it from a bug by. */
 const REQUEST_FAILED = /fetch|network|load failed|connection|terminated/i;
+/** The longest answer that is read, in bytes. */
+const LONGEST_ANSWER = 64 << 20;
 const BUGS = ["TypeError", "ReferenceError", "RangeError", "SyntaxError"];
 const words = (text: string) => text.replace(/<[^>]*>?/g, " ").replace(/\s+/g, " ").trim().slice(0, 200);
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
@@ -36,9 +38,28 @@ export async function ask(entity: string, method: string, signal: AbortSignal, c
 /** By its members: it may be another realm's, or a library's own. */
 const isResponse = (value: unknown): value is Response => isObject(value) && typeof value["status"] === "number" && typeof value["text"] === "function";
 
+/** Reads an answer, unless it is so long that it may have no end. */
+async function textOf(response: Response, what: string): Promise<string> {
+  const reader = response.body?.getReader?.();
+  if (reader === undefined) return response.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let size = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    size += value.length;
+    if (size > LONGEST_ANSWER) {
+      // The engine asks for fewer rows.
+      await reader.cancel().catch(() => {});
+      throw new DatumError("protocol", `The answer to ${what} is longer than 64 MiB.`, { status: 413 });
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
 async function ofResponse(response: Response, what: string, isWrite: boolean): Promise<ApiAnswer> {
   const { status, headers } = response;
-  const text = status === 204 || status === 205 || status === 304 ? "" : await response.text();
+  const text = status === 204 || status === 205 || status === 304 ? "" : await textOf(response, what);
   const date = Date.parse(headers?.get("date") ?? "");
   const now = Number.isNaN(date) ? undefined : date;
   const answer = { status, etag: headers?.get("etag") ?? null, now, retryAfterMs: delay(headers?.get("retry-after") ?? null, now), what };

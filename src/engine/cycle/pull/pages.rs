@@ -25,6 +25,9 @@ const ROWS_AT_ONCE: usize = 128;
 /// How long reading continues before yielding to the browser, in milliseconds: half of a frame.
 const AT_ONCE_MS: u64 = 8;
 
+/// How many pages in a row may have no rows.
+const MOST_EMPTY_PAGES: u32 = 1_000;
+
 type Fetch<'f> = LocalBoxFuture<'f, Result<Option<PageBytes>>>;
 
 /// The request for the page that starts at `cursor`. It is aborted when it is dropped.
@@ -80,7 +83,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
         let mut pulled = 0_u64;
         let mut limit = cycle.settings.batch_size;
         let mut next = self.fetch(cursor.clone(), limit).await?;
-        let (mut cut, size) = (0_u32, cycle.page_size.known());
+        let (mut cut, mut empty, size) = (0_u32, 0_u32, cycle.page_size.known());
         loop {
             let Some(answer) = next else {
                 return Ok(RunEnd::StartAgain);
@@ -128,10 +131,15 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
                 }
                 self.enter_epoch(left, epoch, &page).await?;
             }
-            if page.more && seen.insert(&page.cursor, ()).is_some() {
+            empty = match page.changes.is_empty() {
+                true => empty.saturating_add(1),
+                false => 0,
+            };
+            let repeats = page.more && seen.insert(&page.cursor, ()).is_some();
+            if repeats || empty > MOST_EMPTY_PAGES {
                 return Err(Error::new(
                     Code::Protocol,
-                    "The remote says that there is more, but repeats a cursor; each page must move on.",
+                    "The remote says that there is more, but repeats a cursor or sends 1,000 pages without rows; each page must move on.",
                 ));
             }
             cycle.show(Phase::Applying, 0.0);
