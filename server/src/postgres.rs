@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, SqlSafeStr as _, Transaction};
 
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
@@ -167,16 +167,7 @@ impl PostgresStore {
         {
             return Err(error.clone());
         }
-        let begin = || in_time(self.pool.begin_with(AssertSqlSafe(statement.clone())));
-        let mut begun = begin().await;
-        if begun
-            .as_ref()
-            .is_err_and(|error| error.code == "storageFailed")
-        {
-            // The connection may have ended since it was last used, and nothing has run on it.
-            begun = begin().await;
-        }
-        match begun {
+        match self.begun(statement).await {
             Err(error) => {
                 let error = self.explain(error).await;
                 if error.code == "storageFailed" {
@@ -188,6 +179,20 @@ impl PostgresStore {
                 tx,
                 keeps_names: self.keeps_names,
             }),
+        }
+    }
+
+    /// Begins a transaction, once more if its connection has ended since it was last used: nothing has
+    /// run on it. A database that lets nobody connect is asked once.
+    async fn begun(&self, statement: &Arc<str>) -> Result<Transaction<'static, Postgres>> {
+        let begin = || async {
+            let connection = in_time(self.pool.acquire()).await?;
+            let statement = AssertSqlSafe(statement.clone()).into_sql_str();
+            Ok(in_time(Transaction::begin(connection, Some(statement))).await)
+        };
+        match begin().await? {
+            Err(error) if error.code == "storageFailed" => begin().await?,
+            begun => begun,
         }
     }
 

@@ -8,6 +8,8 @@ pub mod backup;
 pub mod connection;
 #[cfg(feature = "http")]
 pub mod file;
+#[cfg(feature = "http")]
+mod group;
 mod schema;
 mod transaction;
 

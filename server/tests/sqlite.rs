@@ -10,6 +10,8 @@
 )]
 
 mod common;
+#[path = "sqlite/group.rs"]
+mod group;
 #[path = "sqlite/layout.rs"]
 mod layout;
 mod suite;

@@ -10,25 +10,24 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Executor as _, Row as _, Sqlite};
+use sqlx::{Connection as _, Executor as _, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::connection::{Columns, Connection, Value};
+use super::group::{GroupedWrite, Writer};
 use super::{SqliteTx, failure, schema};
 use crate::rules::ServerError;
 use crate::rules::store::{Result, Store};
-use crate::sql_stores::Writing;
 
 /// The number of reading connections.
 const READERS: u32 = 4;
 /// How long a request waits for a connection before it is answered 503.
-const ACQUIRE: Duration = Duration::from_secs(10);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// A database file.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    pub(super) writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
-    writing: Writing,
 }
 
 impl SqliteStore {
@@ -67,15 +66,14 @@ impl SqliteStore {
             .await
             .map_err(failed)?;
         let tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        schema::migrate(FileConnection { tx, writing: None }, epoch).await?;
+        schema::migrate(FileConnection(Session::Alone(tx)), epoch).await?;
         let readers = pool(READERS)
             .connect_with(options.pragma("query_only", "1"))
             .await
             .map_err(failed)?;
         Ok(Self {
-            writer,
+            writer: Writer::new(writer),
             readers,
-            writing: Writing::default(),
         })
     }
 
@@ -91,49 +89,53 @@ impl Store for SqliteStore {
 
     async fn read(&self) -> Result<Self::Tx> {
         let tx = self.readers.begin().await.map_err(failed)?;
-        Ok(SqliteTx::new(FileConnection { tx, writing: None }))
+        Ok(SqliteTx::new(FileConnection(Session::Alone(tx))))
     }
 
     async fn write(&self) -> Result<Self::Tx> {
-        // Not deferred: SQLite refuses the first write of a transaction that has read before
-        // another one committed.
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        let tx = self.writing.note(begun.map_err(failed))?;
-        let writing = Some(self.writing.clone());
-        Ok(SqliteTx::new(FileConnection { tx, writing }))
+        let write = self.writer.begin().await?;
+        Ok(SqliteTx::new(FileConnection(Session::Grouped(write))))
     }
 
     async fn check_writes(&self) -> Result<()> {
-        self.writing.check(probe(self)).await
+        self.writer.writing.check(probe(&self.writer)).await
     }
 }
 
 /// Writes something and makes it durable.
-async fn probe(store: &SqliteStore) -> Result<()> {
-    let begun = store.writer.begin_with("BEGIN IMMEDIATE").await;
-    let mut tx = begun.map_err(failed)?;
-    tx.execute(
-        "INSERT INTO setting (name, value) VALUES ('probe', '1')
-         ON CONFLICT (name) DO UPDATE SET value = 1 - value",
-    )
-    .await
-    .map_err(failed)?;
-    tx.commit().await.map_err(failed)
+async fn probe(writer: &Writer) -> Result<()> {
+    let mut write = writer.begin().await?;
+    let statement = "INSERT INTO setting (name, value) VALUES ('probe', '1')
+         ON CONFLICT (name) DO UPDATE SET value = 1 - value";
+    let probed = write.connection()?.execute(statement).await;
+    probed.map_err(failed)?;
+    write.commit().await
 }
 
-/// A transaction of a pool.
+/// A connection in a transaction.
 #[derive(Debug)]
-pub struct FileConnection {
-    tx: sqlx::Transaction<'static, Sqlite>,
-    /// Where the end of a transaction that writes is noted.
-    writing: Option<Writing>,
+pub struct FileConnection(Session);
+
+#[derive(Debug)]
+enum Session {
+    /// That reads, or that nobody else is there for.
+    Alone(Transaction<'static, Sqlite>),
+    /// That writes, and shares a commit with others.
+    Grouped(GroupedWrite),
 }
 
 impl FileConnection {
+    fn parts(&mut self) -> Result<&mut SqliteConnection> {
+        match &mut self.0 {
+            Session::Alone(tx) => Ok(tx),
+            Session::Grouped(write) => write.connection(),
+        }
+    }
+
     /// Notes that a statement that writes failed.
     fn note<R>(&self, result: Result<R>) -> Result<R> {
-        match &self.writing {
-            Some(writing) if result.is_err() => writing.note(result),
+        match &self.0 {
+            Session::Grouped(write) if result.is_err() => write.writing().note(result),
             _ => result,
         }
     }
@@ -148,7 +150,7 @@ impl Connection for FileConnection {
         values: Vec<Value>,
         mut take: impl FnMut(&SqliteRow) -> Result<bool> + Send,
     ) -> Result<()> {
-        let mut rows = bound(query, values).fetch(&mut *self.tx);
+        let mut rows = bound(query, values).fetch(self.parts()?);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             if !take(&row)? {
                 break;
@@ -158,7 +160,7 @@ impl Connection for FileConnection {
     }
 
     async fn all(&mut self, query: &'static str, values: Vec<Value>) -> Result<Vec<SqliteRow>> {
-        let rows = bound(query, values).fetch_all(&mut *self.tx).await;
+        let rows = bound(query, values).fetch_all(self.parts()?).await;
         rows.map_err(failed)
     }
 
@@ -167,26 +169,25 @@ impl Connection for FileConnection {
         query: &'static str,
         values: Vec<Value>,
     ) -> Result<Option<SqliteRow>> {
-        let row = bound(query, values).fetch_optional(&mut *self.tx).await;
+        let row = bound(query, values).fetch_optional(self.parts()?).await;
         row.map_err(failed)
     }
 
     async fn run(&mut self, statement: &'static str, values: Vec<Value>) -> Result<u64> {
-        let done = bound(statement, values).execute(&mut *self.tx).await;
+        let done = bound(statement, values).execute(self.parts()?).await;
         let done = self.note(done.map_err(failed))?;
         Ok(done.rows_affected())
     }
 
     async fn script(&mut self, statements: &'static str) -> Result<()> {
-        let done = sqlx::raw_sql(statements).execute(&mut *self.tx).await;
+        let done = sqlx::raw_sql(statements).execute(self.parts()?).await;
         self.note(done.map_err(failed)).map(|_| ())
     }
 
     async fn commit(self) -> Result<()> {
-        let done = self.tx.commit().await.map_err(failed);
-        match self.writing {
-            Some(writing) => writing.note(done),
-            None => done,
+        match self.0 {
+            Session::Alone(tx) => tx.commit().await.map_err(failed),
+            Session::Grouped(write) => write.commit().await,
         }
     }
 }

@@ -90,6 +90,51 @@ fn a_full_disk_fails_what_writes_then_and_nothing_else() {
     assert_eq!(ids(&Running::start(&folder), "ann"), acknowledged);
 }
 
+/// (several writes share a commit, and a disk that is full may end all of it)
+#[test]
+fn of_writes_at_once_on_a_full_disk_those_are_stored_that_were_acknowledged() {
+    let folder = Folder::new();
+    let running = Running::start(&folder);
+    let users = ["ann", "bob", "cat", "dan", "eve", "fay"];
+    let tokens = users.map(|user| running.token(user));
+    limit_files(&running, "900000");
+    let acknowledged = std::thread::scope(|scope| {
+        let clients = tokens.each_ref().map(|token| {
+            let running = &running;
+            scope.spawn(move || {
+                let (mut stored, mut refused) = (Vec::new(), 0);
+                for id in 0..200 {
+                    let bytes = [10, 3_000, 20_000][id % 3];
+                    let (status, reply) = running.push(token, bulky(id, bytes)).unwrap();
+                    match status {
+                        200 => stored.push(id),
+                        503 => refused += 1,
+                        _ => panic!("{status} {reply}"),
+                    }
+                    if refused == 5 {
+                        break;
+                    }
+                }
+                assert!(refused > 0, "the disk was meant to fill up");
+                stored
+            })
+        });
+        clients.map(|client| client.join().unwrap())
+    });
+    limit_files(&running, "unlimited");
+    for ((user, token), stored) in users.iter().zip(&tokens).zip(&acknowledged) {
+        assert_eq!(&ids(&running, user), stored, "{user}");
+        let (status, reply) = running.push(token, bulky(900, 10)).unwrap();
+        assert_eq!(status, 200, "{reply}");
+    }
+    drop(running);
+    let running = Running::start(&folder);
+    for (user, mut stored) in users.iter().zip(acknowledged) {
+        stored.push(900);
+        assert_eq!(ids(&running, user), stored, "{user}");
+    }
+}
+
 #[test]
 fn health_tells_of_a_disk_that_filled_up_while_nobody_wrote() {
     let folder = Folder::new();

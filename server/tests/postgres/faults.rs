@@ -1,8 +1,10 @@
 //! A database that is away, full, slow or in the way of itself.
 
 use std::collections::BTreeMap;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use datum_server::postgres::PostgresOptions;
@@ -10,7 +12,7 @@ use datum_server::rules::store::{Space, Store, Transaction};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use crate::cluster::{database, database_in, execute, open, options, run};
+use crate::cluster::{cluster, database, database_in, execute, open, options, run};
 use crate::common::running::Running;
 use crate::servers::Postgres;
 use crate::suite::World;
@@ -241,5 +243,66 @@ fn a_deadlock_is_tried_again_and_not_told() {
         base += 1;
         assert_eq!(verdicts[0]["version"], base);
         assert_eq!(w.list("bob").await, json!([]));
+    });
+}
+
+/// Passes connections on until it is shut; then it ends all of them, and counts those that come.
+struct Door {
+    port: u16,
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
+    turned_away: Arc<AtomicUsize>,
+}
+
+impl Door {
+    fn before(to: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let door = Self {
+            port: listener.local_addr().unwrap().port(),
+            open: Arc::new(Mutex::new(Some(Vec::new()))),
+            turned_away: Arc::default(),
+        };
+        let (open, turned_away) = (Arc::clone(&door.open), Arc::clone(&door.turned_away));
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let mut open = open.lock().unwrap();
+                let Some(connections) = open.as_mut() else {
+                    turned_away.fetch_add(1, Ordering::SeqCst);
+                    continue;
+                };
+                let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
+                for (mut from, mut into) in [(&client, &server), (&server, &client)]
+                    .map(|(from, into)| (from.try_clone().unwrap(), into.try_clone().unwrap()))
+                {
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+                }
+                connections.extend([client, server]);
+            }
+        });
+        door
+    }
+
+    fn shut(&self) {
+        for connection in self.open.lock().unwrap().take().unwrap() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// (the first request after a pause tried it twice, and waited as long again)
+#[test]
+fn a_database_that_lets_nobody_connect_is_asked_once_by_each_request() {
+    run(async {
+        let cluster = cluster().unwrap();
+        let name = database_in(cluster).await;
+        let door = Door::before(cluster.port);
+        let url = format!("postgres://postgres@127.0.0.1:{}/{name}", door.port);
+        let store = open(&url, &options()).await;
+        drop(store.read().await.unwrap());
+        door.shut();
+        // A connection that was idle for longer is tried before it is used.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let error = store.read().await.unwrap_err();
+        assert_eq!(error.code, "storageFailed", "{error}");
+        assert_eq!(door.turned_away.load(Ordering::SeqCst), 1);
     });
 }
