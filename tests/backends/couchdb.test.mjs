@@ -8,7 +8,7 @@ import { atEnd } from "./lib/cleanup.mjs";
 import { startCouch } from "./lib/couchdb.mjs";
 import { documented } from "./lib/documented.mjs";
 import { loadPackage } from "./lib/package.mjs";
-import { agree, pair } from "./lib/pair.mjs";
+import { agree, op, pair, push, signal } from "./lib/pair.mjs";
 
 let library, couch, couchRemote, kit;
 before(async () => {
@@ -26,9 +26,6 @@ async function person() {
   return { user, database: await couch.database(user), remote: couchRemote({ url: couch.url }) };
 }
 
-const signal = new AbortController().signal;
-const op = (kind, id, baseVersion, data) => ({ opId: `${kind}-${id}-${baseVersion}`, entity: "tasks", id, kind, baseVersion, ...(data ? { data } : {}) });
-const push = async ({ user, remote }, ...operations) => (await remote.push({ clientId: "d", userId: user, operations }, signal)).results;
 const pull = ({ user, remote }, cursor = null, more = {}) => remote.pull({ clientId: "d", userId: user, cursor, limit: 100, ...more }, signal);
 const failed = (work) => work.then(
   () => assert.fail("it succeeded"),

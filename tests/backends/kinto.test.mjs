@@ -8,7 +8,7 @@ import { atEnd } from "./lib/cleanup.mjs";
 import { documented } from "./lib/documented.mjs";
 import { noKinto, startKinto } from "./lib/kinto.mjs";
 import { loadPackage } from "./lib/package.mjs";
-import { agree, pair } from "./lib/pair.mjs";
+import { agree, op, pair, push, signal } from "./lib/pair.mjs";
 
 let library, kinto, kintoRemote, kit;
 before(async () => {
@@ -28,9 +28,6 @@ function person() {
   return { user, remote: kintoRemote(kinto.url, () => kinto.headers(user), () => user) };
 }
 
-const signal = new AbortController().signal;
-const op = (kind, id, baseVersion, data) => ({ opId: `${kind}-${id}-${baseVersion}`, entity: "tasks", id, kind, baseVersion, ...(data ? { data } : {}) });
-const push = async ({ user, remote }, ...operations) => (await remote.push({ clientId: "d", userId: user, operations }, signal)).results;
 async function pullAll({ user, remote }, cursor = null, limit = 1_000) {
   for (const changes = []; ; ) {
     const page = await remote.pull({ clientId: "d", userId: user, cursor, limit }, signal);

@@ -1,4 +1,4 @@
-// Two devices of one user in Node over fake-indexeddb, with an adapter each.
+// Two devices of one user in Node over fake-indexeddb, with an adapter each; and requests to an adapter without a device.
 import { atEnd } from "./cleanup.mjs";
 
 let count = 0;
@@ -39,3 +39,12 @@ export async function agree([phone, laptop], assert) {
     assert.equal(await device.waiting(), 0);
   }
 }
+
+/** One that is never aborted. */
+export const signal = new AbortController().signal;
+
+/** An operation, whose id says what it does. */
+export const op = (kind, id, baseVersion, data) => ({ opId: `${kind}-${id}-${baseVersion}`, entity: "tasks", id, kind, baseVersion, ...(data ? { data } : {}) });
+
+/** Pushes to a user's adapter, and returns the verdicts. */
+export const push = async ({ user, remote }, ...operations) => (await remote.push({ clientId: "d", userId: user, operations }, signal)).results;
