@@ -74,6 +74,8 @@ mod migrations;
 mod migrations_arrival;
 #[path = "stories/migrations_refused.rs"]
 mod migrations_refused;
+#[path = "stories/moved_bodies.rs"]
+mod moved_bodies;
 #[path = "stories/opening.rs"]
 mod opening;
 #[path = "stories/other_server.rs"]

@@ -27,6 +27,7 @@ use crate::util::local_sync::Mutex;
 mod any_planner;
 pub mod commit;
 mod commit_activity;
+pub(super) mod fetched_bodies;
 pub mod group_commit;
 pub mod memory;
 mod migration;

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::engine::queries::bodies::FetchedBodies;
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::queries::relations::tree::RelationTree;
 use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::watch::QueryWatch;

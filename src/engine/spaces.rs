@@ -277,15 +277,10 @@ async fn list<S: Store, H: Host>(user: &User<S, H>) -> Result<String> {
     for joined in &spaces {
         let (table, id) = (Table::name(SPACE, Some(&joined.space)), &joined.space);
         let mut row = None;
+        let mut keep = |text: &str| row = Some(text.to_owned());
+        let only = Some(std::slice::from_ref(id));
         user.db
-            .read_entities(
-                &table,
-                std::slice::from_ref(id),
-                Include::default(),
-                &mut |_, text| {
-                    row = Some(text.to_owned());
-                },
-            )
+            .read_selected(&table, only, Include::default(), &mut keep)
             .await?;
         let fields = row.as_deref().map(Fields::parse).transpose()?;
         let out = items.open();

@@ -73,6 +73,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Transfer<'_, B, R, H> {
             .read(|replica| Snapshot::take(replica, schema, now, local_only));
         Ok(UserExport {
             lines: snapshot.lines(),
+            lost: user.db.peek(|replica| replica.place().lost),
             user,
             snapshot: RefCell::new(snapshot),
             writer: RefCell::default(),
@@ -224,6 +225,10 @@ fn gone_error(gone: BodyGone) -> Error {
             Code::StorageBlocked,
             "The data has changed and was compacted while it was exported; export it again.",
         ),
+        BodyGone::Lost => Error::new(
+            Code::StorageBlocked,
+            "The browser has removed the stored data while it was exported; export what was saved of it again.",
+        ),
         BodyGone::Damaged => Error::new(
             Code::Corrupt,
             "A stored row cannot be read; read all entities of the type and sync, which mends it, then export again.",
@@ -255,6 +260,8 @@ pub struct UserExport<S, H> {
     /// The segment whose rows are being written.
     held: RefCell<Option<(BodyId, Rc<[u8]>)>>,
     lines: u64,
+    /// How many logs were lost before the one that is exported.
+    lost: u64,
 }
 
 impl<S: Store, H: Host> UserExport<S, H> {
@@ -262,11 +269,14 @@ impl<S: Store, H: Host> UserExport<S, H> {
     ///
     /// # Errors
     /// Fails with [`Code::StorageBlocked`] if the log was compacted meanwhile and a row has changed
-    /// since the export began, [`Code::Corrupt`] if a row cannot be read; also with errors of the
+    /// since the export began, or if the log was lost; [`Code::Corrupt`] if a row cannot be read; also with errors of the
     /// storage, and with [`Code::Closed`].
     pub async fn next(&self) -> Result<Option<String>> {
         loop {
             self.user.db.check_open()?;
+            if self.user.db.peek(|replica| replica.place().lost) != self.lost {
+                return Err(gone_error(BodyGone::Lost).for_user(&self.user.id));
+            }
             let needed = match self.write() {
                 WriteStep::Done => return Ok(None),
                 WriteStep::Wrote => return Ok(Some(self.writer.borrow_mut().take())),

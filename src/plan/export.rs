@@ -63,6 +63,8 @@ pub enum WriteStep {
 pub enum BodyGone {
     /// The row has changed since, and its old body was compacted.
     Changed,
+    /// The log was lost, and the one that took its place has other bodies.
+    Lost,
     /// It is damaged.
     Damaged,
 }

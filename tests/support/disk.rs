@@ -4,7 +4,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::task::Poll;
 
 use datum_sync::engine::Backing;
 use datum_sync::log::address::{BodyId, Seq};
@@ -14,6 +13,7 @@ use datum_sync::ports::backing::NoteReason;
 use datum_sync::ports::loss_detection::LossDetector;
 use datum_sync::ports::memory_store::MemoryStore;
 use datum_sync::ports::store::{Append, AppendError, Records, Store, Tail};
+use datum_sync::util::local_sync::yield_now;
 
 /// Counts of storage operations.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct CountedStore {
     pub failing_wipes: Rc<RefCell<VecDeque<Code>>>,
     /// Bodies come back with a byte flipped.
     pub damaged: Rc<Cell<bool>>,
+    /// For how many turns others run before bodies are looked up, and then before they are there.
+    pub body_turns: Rc<Cell<(u32, u32)>>,
     after_appends: Rc<RefCell<Option<AfterAppends>>>,
     before_tails: Rc<RefCell<Option<AfterAppends>>>,
     before_wipes: Rc<RefCell<Option<AfterAppends>>>,
@@ -107,16 +109,7 @@ impl Store for CountedStore {
             )));
         }
         // Pending once, as in browsers, so that writes made meanwhile can join the next commit.
-        let mut turns = 1;
-        std::future::poll_fn(|context| {
-            if turns == 0 {
-                return Poll::Ready(());
-            }
-            turns -= 1;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        yield_now().await;
         let mut counts = self.counts.get();
         counts.transactions += 1;
         counts.records += 1 + append.bodies.len() as u64;
@@ -128,7 +121,14 @@ impl Store for CountedStore {
 
     async fn bodies(&self, ids: &[BodyId]) -> Result<Vec<Option<Rc<[u8]>>>> {
         self.count_read();
+        let (before, after) = self.body_turns.get();
+        for _ in 0..before {
+            yield_now().await;
+        }
         let mut bodies = self.inner.bodies(ids).await?;
+        for _ in 0..after {
+            yield_now().await;
+        }
         for body in bodies.iter_mut().flatten().filter(|_| self.damaged.get()) {
             let mut bytes = body.to_vec();
             bytes[0] ^= 1;
@@ -220,6 +220,7 @@ impl Backing for Disk {
             failing_loads: Rc::clone(&store.failing_loads),
             failing_wipes: Rc::clone(&store.failing_wipes),
             damaged: Rc::clone(&store.damaged),
+            body_turns: Rc::clone(&store.body_turns),
             after_appends: Rc::clone(&store.after_appends),
             before_tails: Rc::clone(&store.before_tails),
             before_wipes: Rc::clone(&store.before_wipes),

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::engine::database::Database;
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::log::address::BodyId;
 use crate::log::directory::Directory;
 use crate::log::segment;
@@ -16,10 +17,8 @@ use crate::state::local_only::joined;
 use crate::state::replica::Replica;
 use crate::state::sync_states::SyncStates;
 use crate::state::tables;
-use crate::state::view::ViewBody;
+use crate::state::view::{View, ViewBody};
 use crate::util::collections::seq_map::SeqMap;
-use crate::util::collections::sort::sort;
-use crate::util::collections::vec_map::VecMap;
 use crate::util::json::write::Items;
 
 /// What a read includes, besides entities as they are stored.
@@ -42,11 +41,12 @@ impl From<bool> for Include {
 }
 
 impl<S: Store, H: Host> Database<S, H> {
-    /// Passes the selected entities to `each` in order of id, as JSON: those with these ids, or
-    /// all. Skips absent ones.
+    /// Passes the selected entities to `each` as JSON, as of one state: those with these ids in
+    /// their order, or all in order of id. Skips absent ones.
     ///
     /// # Errors
-    /// As for [`Self::read_entities`].
+    /// Errors of the store. A damaged body is quarantined, and its rows count as absent until the
+    /// next pull brings them again.
     pub async fn read_selected(
         &self,
         selection: &str,
@@ -54,133 +54,45 @@ impl<S: Store, H: Host> Database<S, H> {
         include: Include,
         each: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        if let Some(table) = self.peek(|replica| tables::only(replica, selection)) {
-            let all;
-            let ids = match ids {
-                Some(ids) => ids,
-                None => {
-                    all = self.read(|replica| texts(replica.ids(table, None)));
-                    &all
-                }
-            };
-            let mut each = |_: &str, text: &str| each(text);
-            return self.read_entities(table, ids, include, &mut each).await;
-        }
-        let mut by_table: VecMap<Vec<String>> = VecMap::default();
-        self.read(|replica| match ids {
-            Some(ids) => {
-                for id in ids {
-                    if let Some(table) = tables::find(replica, selection, id) {
-                        by_table.entry(table).push(id.clone());
-                    }
-                }
-            }
-            None => {
-                for (id, table) in tables::ids(replica, selection, None).iter() {
-                    by_table.entry(table).push(id.to_owned());
-                }
-            }
-        });
-        let mut found: Vec<(String, String)> = Vec::new();
-        for (table, ids) in by_table.iter() {
-            let mut keep = |id: &str, text: &str| found.push((id.to_owned(), text.to_owned()));
-            self.read_entities(table, ids, include, &mut keep).await?;
-        }
-        sort(&mut found);
-        for (_, text) in &found {
-            each(text);
-        }
-        Ok(())
-    }
-
-    /// Passes the entities of a table with these ids to `each`, as JSON; skips absent ids.
-    ///
-    /// # Errors
-    /// Errors of the store. A damaged body is quarantined, and its rows count as absent until the
-    /// next pull brings them again.
-    pub async fn read_entities(
-        &self,
-        entity: &str,
-        ids: &[String],
-        include: Include,
-        each: &mut dyn FnMut(&str, &str),
-    ) -> Result<()> {
         self.check_open()?;
         // One entity can be looked up without the row index.
-        let can_peek =
-            |replica: &Replica| matches!(ids, [id] if replica.can_peek(&Key::new(entity, id)));
-        if !self.peek(can_peek) {
-            self.materialize().await;
-        }
-        let absent = self.peek(|replica| {
-            let mut absent = SeqMap::default();
-            for id in ids {
-                let key = Key::new(entity, id);
-                let body = replica.view(&key).and_then(|view| view.body);
-                for part in [body, replica.local_only_fields(&key)] {
-                    if let Some(ViewBody::Absent { segment, .. }) = part {
-                        absent.insert(segment, ());
-                    }
-                }
-            }
-            absent.keys()
-        });
-        // The reader holds the bodies itself, so that a small memory budget cannot evict them
-        // before they are read.
-        let held = self.fetch_for_reader(&absent).await?;
-        let mut text = String::new();
-        // Another tab's commit may have been applied in the meantime.
-        let replica = if self.peek(can_peek) {
-            self.memory.peek()
-        } else {
-            self.memory.whole()
+        let can_peek = |replica: &Replica| {
+            let table = tables::only(replica, selection);
+            matches!((table, ids), (Some(table), Some([id])) if replica.can_peek(&Key::new(table, id)))
         };
-        let owner = Owner::of(replica.user_id(), Table(entity).space());
-        let states = include.states.then(|| SyncStates::of(&replica));
-        for id in ids {
-            let key = Key::new(entity, id);
-            let Some(view) = replica
-                .view(&key)
-                .filter(|view| include.deleted || !view.deleted)
-            else {
-                continue;
-            };
-            text.clear();
-            let mut put = |body: &str| {
-                push_entity(&mut text, body, id, &owner, view.version, view.deleted);
-                if let Some(states) = &states {
-                    push_sync_state(&mut text, states.get(&key).name());
-                }
-            };
-            match view.body.as_ref().map(|body| at_hand(body, &held)) {
-                None => put("{}"),
-                Some(None) => continue,
-                Some(Some(body)) => {
-                    let joint;
-                    let mut body = body;
-                    if let Some(over) = view.over {
-                        joint = joined(body, over);
-                        body = &joint;
-                    }
-                    match replica
-                        .local_only_fields(&key)
-                        .as_ref()
-                        .and_then(|fields| at_hand(fields, &held))
-                    {
-                        Some(fields) => put(&joined(body, fields)),
-                        None => put(body),
-                    }
-                }
+        let mut bodies = FetchedBodies::default();
+        loop {
+            if !self.peek(can_peek) {
+                self.materialize().await;
             }
-            each(id, &text);
+            let missing = {
+                let replica = if self.peek(can_peek) {
+                    self.memory.peek()
+                } else {
+                    self.memory.whole()
+                };
+                let reader = SelectedReader {
+                    replica: &replica,
+                    selection,
+                    ids,
+                    include,
+                    bodies: &bodies,
+                };
+                let missing = reader.missing();
+                if missing.is_empty() {
+                    reader.pass(each);
+                    return Ok(());
+                }
+                missing
+            };
+            bodies.fetch(self, &missing).await?;
         }
-        Ok(())
     }
 
     /// Returns every selected entity as a JSON array, in order of id.
     ///
     /// # Errors
-    /// As for [`Self::read_entities`].
+    /// As for [`Self::read_selected`].
     pub async fn read_all(&self, selection: &str, include: Include) -> Result<String> {
         self.check_open()?;
         let directories = self.peek(|replica| {
@@ -295,9 +207,12 @@ impl<S: Store, H: Host> Database<S, H> {
         if ids.is_empty() {
             return Ok((held, damaged));
         }
+        let lost = self.peek(|replica| replica.place().lost);
         let bodies = self.store.bodies(ids).await?;
         self.update(|replica| {
-            for (id, bytes) in ids.iter().zip(bodies) {
+            // Those of a log that was lost since say nothing of this one.
+            let is_same_log = replica.place().lost == lost;
+            for (id, bytes) in ids.iter().zip(bodies).filter(|_| is_same_log) {
                 if replica.segments_mut().supply(*id, bytes.clone()) {
                     held.extend(bytes.map(|bytes| (*id, bytes)));
                 } else {
@@ -309,21 +224,101 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 }
 
-fn texts<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
-    ids.map(str::to_owned).collect()
+/// Reads selected entities of one state.
+struct SelectedReader<'a> {
+    replica: &'a Replica,
+    selection: &'a str,
+    ids: Option<&'a [String]>,
+    include: Include,
+    bodies: &'a FetchedBodies,
 }
 
-/// Returns the text of a body that is in memory or was fetched.
-fn at_hand<'a>(body: &ViewBody<'a>, held: &'a [(BodyId, Rc<[u8]>)]) -> Option<&'a str> {
-    match *body {
-        ViewBody::Text(text) => Some(text),
-        ViewBody::Absent {
-            segment,
-            offset,
-            len,
-        } => held
-            .iter()
-            .find(|(id, _)| *id == segment)
-            .and_then(|(_, bytes)| segment::slice(bytes, offset, len)),
+impl SelectedReader<'_> {
+    /// Passes on each selected entity that is there.
+    fn views(&self, each: &mut dyn FnMut(&Key<'_>, View<'_>)) {
+        let (replica, selection) = (self.replica, self.selection);
+        let mut look = |table: &str, id: &str| {
+            let key = Key::new(table, id);
+            let view = replica.view(&key);
+            if let Some(view) = view.filter(|view| self.include.deleted || !view.deleted) {
+                each(&key, view);
+            }
+        };
+        match (tables::only(replica, selection), self.ids) {
+            (Some(table), Some(ids)) => ids.iter().for_each(|id| look(table, id)),
+            (Some(table), None) => replica.ids(table, None).for_each(|id| look(table, id)),
+            (None, Some(ids)) => {
+                for id in ids {
+                    if let Some(table) = tables::find(replica, selection, id) {
+                        look(table, id);
+                    }
+                }
+            }
+            (None, None) => {
+                for (id, table) in tables::ids(replica, selection, None).iter() {
+                    look(table, id);
+                }
+            }
+        }
+    }
+
+    /// Returns the segments to fetch first.
+    fn missing(&self) -> Vec<BodyId> {
+        let mut missing = SeqMap::default();
+        self.views(&mut |key, view| {
+            let fields = self.replica.local_only_fields(key);
+            for part in [view.body, fields].iter().flatten() {
+                if let Err(segment) = self.bodies.text(self.replica, part) {
+                    missing.insert(segment, ());
+                }
+            }
+        });
+        missing.keys()
+    }
+
+    /// Passes the entities to `each`, as JSON.
+    fn pass(&self, each: &mut dyn FnMut(&str)) {
+        let user_id = self.replica.user_id();
+        let states = self.include.states.then(|| SyncStates::of(self.replica));
+        let mut owner = (None, Owner::new(user_id));
+        let mut text = String::new();
+        self.views(&mut |key, view| {
+            let space = Table(key.entity).space();
+            if owner.0.as_deref() != space {
+                owner = (space.map(str::to_owned), Owner::of(user_id, space));
+            }
+            let body = match view.body.as_ref().map(|body| self.text(body)) {
+                None => "{}",
+                Some(None) => return,
+                Some(Some(body)) => body,
+            };
+            let mut joint = view.over.map(|over| joined(body, over));
+            let fields = self
+                .replica
+                .local_only_fields(key)
+                .filter(|_| view.body.is_some());
+            if let Some(fields) = fields.as_ref().and_then(|fields| self.text(fields)) {
+                joint = Some(joined(joint.as_deref().unwrap_or(body), fields));
+            }
+            let body = joint.as_deref().unwrap_or(body);
+            text.clear();
+            push_entity(
+                &mut text,
+                body,
+                key.id,
+                &owner.1,
+                view.version,
+                view.deleted,
+            );
+            if let Some(states) = &states {
+                push_sync_state(&mut text, states.get(key).name());
+            }
+            each(&text);
+        });
+    }
+
+    /// Returns the text of a body; `None` if it could not be had.
+    fn text<'a>(&'a self, body: &ViewBody<'a>) -> Option<&'a str> {
+        self.bodies.text(self.replica, body).ok().flatten()
     }
 }

@@ -1,27 +1,16 @@
 //! Entities as queries look at them: taken apart, with bodies that are in memory or were fetched.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
-use crate::engine::database::Database;
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::log::address::BodyId;
-use crate::log::segment;
 use crate::model::entity::Key;
-use crate::model::error::Result;
 use crate::model::table::Table;
-use crate::ports::host::Host;
-use crate::ports::store::Store;
 use crate::query::fields::EntityRef;
 use crate::state::local_only::joined;
 use crate::state::replica::Replica;
 use crate::state::sync_states::SyncStates;
 use crate::state::view::ViewBody;
-use crate::util::collections::seq_map::SeqMap;
-
-/// Segments that a reader has asked for, whatever the memory budget; `None` for one that could not
-/// be had.
-#[derive(Debug, Default)]
-pub(super) struct FetchedBodies(SeqMap<Option<Rc<[u8]>>>);
 
 /// An entity with its body.
 #[derive(Debug)]
@@ -57,44 +46,6 @@ impl StoredEntity<'_> {
     }
 }
 
-impl FetchedBodies {
-    /// Fetches segments.
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub(super) async fn fetch<S: Store, H: Host>(
-        &mut self,
-        db: &Database<S, H>,
-        segments: &[BodyId],
-    ) -> Result<()> {
-        let found = db.fetch_for_reader(segments).await?;
-        for segment in segments {
-            self.0.insert(*segment, None);
-        }
-        for (segment, bytes) in found {
-            self.0.insert(segment, Some(bytes));
-        }
-        Ok(())
-    }
-
-    fn text<'a>(&'a self, body: &ViewBody<'a>) -> Result<&'a str, RowLook<'a>> {
-        match *body {
-            ViewBody::Text(text) => Ok(text),
-            ViewBody::Absent {
-                segment,
-                offset,
-                len,
-            } => match self.0.get(segment) {
-                None => Err(RowLook::Missing(segment)),
-                Some(bytes) => bytes
-                    .as_ref()
-                    .and_then(|bytes| segment::slice(bytes, offset, len))
-                    .ok_or(RowLook::Nothing),
-            },
-        }
-    }
-}
-
 /// Looks at entities of one state.
 #[derive(Debug)]
 pub(super) struct Looker<'a> {
@@ -115,14 +66,14 @@ impl<'a> Looker<'a> {
 
     /// Looks at an entity, with what lies over its row.
     pub(super) fn look(&self, key: &Key<'_>) -> RowLook<'a> {
-        let (replica, bodies) = (self.replica, self.bodies);
+        let replica = self.replica;
         let Some(view) = replica.view(key) else {
             return RowLook::Nothing;
         };
         let body = match &view.body {
             None => Cow::Borrowed("{}"),
             Some(body) => {
-                let body = match bodies.text(body) {
+                let body = match self.text(body) {
                     Ok(text) => text,
                     Err(look) => return look,
                 };
@@ -132,7 +83,7 @@ impl<'a> Looker<'a> {
                 };
                 match replica
                     .local_only_fields(key)
-                    .map(|fields| bodies.text(&fields))
+                    .map(|fields| self.text(&fields))
                 {
                     Some(Ok(fields)) => Cow::Owned(joined(&body, fields)),
                     Some(Err(look @ RowLook::Missing(_))) => return look,
@@ -146,6 +97,13 @@ impl<'a> Looker<'a> {
             sync_state: self.sync_state(key),
             body,
         })
+    }
+
+    fn text(&self, body: &ViewBody<'a>) -> Result<&'a str, RowLook<'a>> {
+        match self.bodies.text(self.replica, body) {
+            Ok(text) => text.ok_or(RowLook::Nothing),
+            Err(segment) => Err(RowLook::Missing(segment)),
+        }
     }
 
     pub(super) fn sync_state(&self, key: &Key<'_>) -> &'static str {

@@ -4,8 +4,9 @@
 use std::rc::Rc;
 
 use crate::engine::auto_sync::Signal;
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::database::overtaken;
-use crate::engine::queries::bodies::{FetchedBodies, Looker};
+use crate::engine::queries::bodies::Looker;
 use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::rows::pass_changes;
 use crate::engine::{Backing, Queries};

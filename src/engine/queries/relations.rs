@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::database::overtaken;
 use crate::engine::database::read::Include;
-use crate::engine::queries::bodies::{FetchedBodies, Looker};
+use crate::engine::queries::bodies::Looker;
 use crate::engine::queries::relations::foreign_keys::{ForeignKeys, Freshness};
 use crate::engine::queries::relations::graph::{GraphMaker, RelatedGraph, keys_of};
 use crate::engine::queries::relations::tree::RelationTree;

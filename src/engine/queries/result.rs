@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::database::overtaken;
 use crate::engine::journal::{ChangedRow, Noting};
-use crate::engine::queries::bodies::{FetchedBodies, Looker, RowLook};
+use crate::engine::queries::bodies::{Looker, RowLook};
 use crate::engine::queries::indexes::Access;
 use crate::engine::queries::rows::{RowReader, RowSink, RowSource};
 use crate::engine::user::User;

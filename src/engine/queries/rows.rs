@@ -3,8 +3,9 @@
 
 use crate::engine::breaks::Breaks;
 use crate::engine::database::Database;
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::journal::{ChangedRow, Journal};
-use crate::engine::queries::bodies::{FetchedBodies, Looker, RowLook, StoredEntity};
+use crate::engine::queries::bodies::{Looker, RowLook, StoredEntity};
 use crate::log::address::BodyId;
 use crate::model::entity::{Key, OwnedKey};
 use crate::model::error::Result;

@@ -4,8 +4,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::journal::Journal;
-use crate::engine::queries::bodies::FetchedBodies;
 use crate::engine::queries::result::{Followed, QueryResult};
 use crate::log::address::BodyId;
 use crate::model::error::Result;
