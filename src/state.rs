@@ -17,6 +17,7 @@ pub mod references;
 pub mod replica;
 pub mod rows;
 pub mod segment_cache;
+pub mod shedding;
 pub mod spaces;
 pub mod sync_states;
 pub mod tables;

@@ -13,6 +13,8 @@
 
 mod support;
 
+#[path = "unit/checkpoint_steps.rs"]
+mod checkpoint_steps;
 #[path = "unit/config.rs"]
 mod config;
 #[path = "unit/json_equal.rs"]

@@ -57,7 +57,7 @@ pub fn holds(bytes: &[u8]) {
 
 fn check_checkpoint(replica: &mut Replica, seq: u64, before: &[String]) {
     let _ = replica.wants_checkpoint();
-    match CheckpointPlanner
+    match CheckpointPlanner::default()
         .plan(replica)
         .expect("a checkpoint can always be planned")
     {

@@ -142,6 +142,8 @@ impl<S: Store, H: Host> Database<S, H> {
         // A page that was about to remove it has died.
         db.reopen_log().await;
         if migration::is_due(&db) {
+            // What comes last has its code: the page would stand still for it.
+            let _ = db.host.load_all().await;
             migration::at_opening(&db).await?;
         }
         Ok(db)
@@ -156,7 +158,9 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Builds the row index some rows at a time, so that a page stays usable. A reader that comes
     /// meanwhile builds the rest of it at once.
     pub(super) async fn materialize(&self) {
-        if self.update(|replica| replica.materialize_some(INDEXED_ROWS)) {
+        if self.update(|replica| replica.materialize_some(INDEXED_ROWS))
+            && self.host.load_all().await.is_ok()
+        {
             steps::index(self).await;
         }
     }

@@ -3,29 +3,28 @@
 //!
 //! Record keys are not freed here: they fence off a tab that was asleep.
 
-use crate::log::address::{Seq, Superseded};
-use crate::log::commit::{Commit, Entry, Event, KeptSegment, SegmentBody, SegmentWrite};
+use crate::log::address::Seq;
+use crate::log::commit::{Commit, Event};
 use crate::log::known_server::KnownServer;
 use crate::log::salvaged::Salvaged;
-use crate::log::segment::slice;
-use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
 use crate::model::error::Result;
 use crate::plan::migration::pending::Migrated;
 use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
-use crate::state::local_only::PREFIX;
 use crate::state::replica::Replica;
-use crate::state::rows::{Row, RowBody};
 use crate::state::spaces::Spaces;
-use crate::util::collections::seq_map::SeqMap;
 
-/// External segments smaller than this are merged.
-const SMALL_BYTES: u32 = 32 * 1024;
+mod draft;
+
+pub use draft::{CheckpointDraft, CheckpointStep};
 
 /// Plans a checkpoint. Plans nothing while a full pull is under way.
-#[derive(Debug)]
-pub struct CheckpointPlanner;
+#[derive(Debug, Default)]
+pub struct CheckpointPlanner {
+    /// What was planned in steps before, if it was on the same head.
+    pub draft: CheckpointDraft,
+}
 
 impl Planner for CheckpointPlanner {
     type Output = ();
@@ -34,8 +33,19 @@ impl Planner for CheckpointPlanner {
         if replica.is_pulling_all() {
             return Ok(Plan::Ready(Planned::nothing(())));
         }
-        let migrated = None;
-        Ok(CheckpointWriter { replica, migrated }.checkpoint())
+        loop {
+            match self.draft.step(replica, usize::MAX) {
+                CheckpointStep::More => {}
+                CheckpointStep::Needs(bodies) => return Ok(Plan::Needs(bodies)),
+                CheckpointStep::Done => break,
+            }
+        }
+        let (commit, superseded) = std::mem::take(&mut self.draft).finish(replica);
+        Ok(Plan::Ready(Planned {
+            commit,
+            superseded: Some(superseded),
+            output: (),
+        }))
     }
 
     fn describe(&self) -> Option<Described> {
@@ -51,117 +61,29 @@ pub(super) struct CheckpointWriter<'a> {
 }
 
 impl CheckpointWriter<'_> {
-    fn checkpoint(&self) -> Plan<Planned<()>> {
-        let replica = self.replica;
-        let mut kept = Vec::new();
-        let mut dropped = Vec::new();
-        let mut missing = Vec::new();
-        for (id, len, live) in replica.segments().external() {
-            let mostly_dead = live.saturating_mul(2) < u64::from(len);
-            if live > 0 && !mostly_dead && len >= SMALL_BYTES {
-                if let Some((len, hash, _)) = replica.segments().describe(id) {
-                    kept.push(KeptSegment { id, len, hash });
-                }
-                continue;
-            }
-            if live > 0 && replica.segments().resident(id).is_none() {
-                missing.push(id);
-            }
-            dropped.push(id);
-        }
-        if !missing.is_empty() {
-            return Plan::Needs(missing);
-        }
-        let mut commit = Commit::default();
-        commit.events.push(Event::Checkpoint {
-            kept: kept.clone(),
-            damage: replica.damage(),
-        });
-        for (entity, rows) in replica.entities().iter() {
-            self.write_directory(&mut commit, entity, rows.iter(), &kept);
-        }
-        for (entity, rows) in replica.local_only().iter() {
-            self.write_directory(
-                &mut commit,
-                &format!("{PREFIX}{entity}"),
-                rows.iter(),
-                &kept,
-            );
-        }
-        self.write_rest(&mut commit);
-        let first = replica.checkpointed_at().max(1);
-        let records = (first..=replica.head()).collect();
-        Plan::Ready(Planned {
-            commit,
-            superseded: Some(Superseded {
-                records,
-                bodies: dropped,
-            }),
-            output: (),
-        })
-    }
-
-    fn write_directory<'a>(
+    /// Writes at most so many operations, those from a place in the outbox on. Returns the place of the
+    /// next one; `None` if there is none.
+    pub(super) fn write_operations(
         &self,
         commit: &mut Commit,
-        entity: &str,
-        rows: impl Iterator<Item = (&'a str, &'a Row)>,
-        kept: &[KeptSegment],
-    ) {
-        let segments = self.replica.segments();
-        let mut by_kept: SeqMap<Vec<Entry>> = SeqMap::default();
-        let mut packing = Packing::default();
-        for (id, row) in rows {
-            let mut entry = Entry {
-                id: id.to_owned(),
-                version: row.version,
-                deleted: row.deleted,
-                held: row.held,
-                ..Entry::default()
-            };
-            let text = match &row.body {
-                RowBody::None => None,
-                RowBody::Own(text) => Some(&**text),
-                RowBody::At {
-                    segment,
-                    offset,
-                    len,
-                } => {
-                    if kept.iter().any(|kept| kept.id == *segment) {
-                        (entry.offset, entry.len) = (*offset, *len);
-                        match by_kept.get_mut(*segment) {
-                            Some(entries) => entries.push(entry),
-                            None => by_kept.insert(*segment, vec![entry]),
-                        }
-                        continue;
-                    }
-                    segments
-                        .resident(*segment)
-                        .and_then(|bytes| slice(bytes, *offset, *len))
-                }
-            };
-            packing.push(entity, entry, text, commit);
-        }
-        packing.close(entity, commit);
-        for (id, entries) in by_kept {
-            commit.segments.push(SegmentWrite {
-                entity: entity.to_owned(),
-                entries,
-                body: SegmentBody::Kept(id),
-            });
-        }
-    }
-
-    /// Writes everything but rows.
-    pub(super) fn write_rest(&self, commit: &mut Commit) {
-        let (replica, migrated) = (self.replica, self.migrated);
-        for queued in replica.outbox().iter() {
-            let op = match migrated {
+        from: usize,
+        most: usize,
+    ) -> Option<usize> {
+        let outbox = self.replica.outbox();
+        for queued in outbox.iter().skip(from).take(most) {
+            let op = match self.migrated {
                 Some(migrated) => migrated.operation(&queued.op),
                 None => queued.op.clone(),
             };
             commit.queue(op, Vec::new());
         }
+        let next = from.saturating_add(most);
+        (next < outbox.len()).then_some(next)
+    }
+
+    /// Writes everything but rows and operations.
+    pub(super) fn write_rest(&self, commit: &mut Commit) {
+        let (replica, migrated) = (self.replica, self.migrated);
         replica.receipts().write(replica.facts(), commit);
         // Which rows a full pull has confirmed is lost with the records: it starts again.
         let starts_again = migrated.is_some() && replica.is_pulling_all();

@@ -27,7 +27,7 @@ use crate::util::collections::seq_map::SeqMap;
 
 mod batch;
 pub mod pending;
-mod tables;
+pub(super) mod tables;
 
 /// How many bytes of bodies are migrated in one call of the app's functions.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -365,8 +365,8 @@ impl MigrationDraft {
         }
     }
 
-    /// Returns the checkpoint, and what it supersedes; `None` if a body that was written ahead is
-    /// gone.
+    /// Returns the rows of the checkpoint, and what it supersedes; `None` if a body that was written
+    /// ahead is gone.
     pub fn checkpoint(&mut self, replica: &Replica) -> Option<(Commit, Superseded)> {
         let mut kept: SeqMap<KeptSegment> = SeqMap::default();
         for segment in &self.made.segments {
@@ -375,18 +375,13 @@ impl MigrationDraft {
                 kept.insert(id, KeptSegment { id, len, hash });
             }
         }
-        let mut commit = Commit {
+        let commit = Commit {
             segments: std::mem::take(&mut self.made.segments),
             events: vec![Event::Checkpoint {
                 kept: kept.iter().map(|(_, kept)| kept.clone()).collect(),
                 damage: replica.damage(),
             }],
         };
-        let writer = CheckpointWriter {
-            replica,
-            migrated: Some(&self.migrated),
-        };
-        writer.write_rest(&mut commit);
         let dropped = (replica.segments().external())
             .map(|(id, ..)| id)
             .filter(|id| kept.get(*id).is_none());
@@ -395,6 +390,26 @@ impl MigrationDraft {
             bodies: dropped.collect(),
         };
         Some((commit, superseded))
+    }
+
+    /// Writes at most so many operations into the checkpoint, from one of them on, and behind the last
+    /// one the rest of it. Returns the next operation, if there is more.
+    pub fn write_operations(
+        &self,
+        replica: &Replica,
+        commit: &mut Commit,
+        from: usize,
+        most: usize,
+    ) -> Option<usize> {
+        let writer = CheckpointWriter {
+            replica,
+            migrated: Some(&self.migrated),
+        };
+        let next = writer.write_operations(commit, from, most);
+        if next.is_none() {
+            writer.write_rest(commit);
+        }
+        next
     }
 
     /// Takes the segments of a checkpoint back that could not be appended.

@@ -273,6 +273,12 @@ impl Outbox {
         Some((slot, queued))
     }
 
+    /// Drops about so many operations, without updating anything else. Returns how many.
+    pub(in crate::state) fn shed(&mut self, most: usize) -> usize {
+        self.slots.shed(most);
+        self.queue.shed(most)
+    }
+
     /// Takes over what an older state of this instance knew about deliveries.
     pub fn inherit(&mut self, older: &Self) {
         let least = self.not_here();

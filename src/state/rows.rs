@@ -92,6 +92,11 @@ impl Rows {
         }
     }
 
+    /// Drops about so many rows, without updating anything else. Returns how many.
+    pub(in crate::state) fn shed(&mut self, most: usize) -> usize {
+        self.rows.shed(most)
+    }
+
     /// Sets the stamp of a row that a pull has confirmed.
     pub fn confirm(&mut self, id: &str, stamp: Seq) {
         if let Some(row) = self.rows.get_mut(id) {

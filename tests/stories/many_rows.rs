@@ -9,6 +9,7 @@ use crate::support::migrations::{Chain, at_version, filled, renamed, with_chain}
 use crate::support::world::{Device, Tab, World};
 use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::entity::Key;
+use datum_sync::plan::write::Write;
 use datum_sync::state::replica::Replica;
 use datum_sync::util::local_sync::yield_now;
 use futures_util::future::join;
@@ -51,16 +52,20 @@ fn a_migration_indexes_encodes_and_loads_many_rows_in_steps() {
     let (phone, _) = with_chain(phone, chain);
     let tab = phone.unopened(Resolvers::default());
     let engine = Rc::clone(&tab.engine);
-    host.set(Some(Rc::new(move || engine.host().yields.get())));
+    host.set(Some(Rc::new(move || {
+        assert!(engine.host().loads.get() > 0, "its code is waited for");
+        engine.host().yields.get()
+    })));
     sign_in(&tab);
     host.set(None);
 
     assert_eq!(first.get(), Some(2), "25,000 rows, 10,000 at a time");
     assert_eq!(last.get(), 2, "time stands still");
     // Three transactions of 2 MiB ahead, each encoded in two steps, with a pause behind it. Then a
-    // pause, and the checkpoint, which is less than 1 MiB. Then 25,000 rows are loaded.
+    // pause, and the checkpoint, which is less than 1 MiB. Then 25,000 rows are folded, and those
+    // before them are freed.
     let after = yields(&tab) - last.get();
-    assert_eq!(after, 3 * (1 + 1) + 1 + 2);
+    assert_eq!(after, 3 * (1 + 1) + 1 + 2 + 2);
     assert_eq!(tab.read("task-000042").unwrap()["title"], "task 42");
 }
 
@@ -100,7 +105,7 @@ fn the_first_question_that_needs_an_index_of_many_rows_builds_it_in_steps() {
 }
 
 #[test]
-fn a_checkpoint_of_many_rows_is_folded_in_steps_and_readers_miss_nothing_meanwhile() {
+fn a_checkpoint_of_many_rows_is_made_in_steps_and_readers_miss_nothing_meanwhile() {
     let world = World::new();
     let phone = device(&world);
     let tab = phone.unopened(Resolvers::default());
@@ -120,8 +125,76 @@ fn a_checkpoint_of_many_rows_is_folded_in_steps_and_readers_miss_nothing_meanwhi
     written.unwrap();
     assert!(seen.len() > 2, "{} reads", seen.len());
     assert!(seen.iter().all(|seen| *seen == (ROWS as u64 + 1, true)));
-    assert_eq!(yields(&tab) - before, 2, "25,000 rows, 10,000 at a time");
+    let steps = yields(&tab) - before;
+    assert_eq!(
+        steps,
+        2 + 2 + 2,
+        "25,000 rows are planned, folded and freed"
+    );
     assert_eq!(user.count("tasks"), ROWS as u64 + 1);
     assert_eq!(tab.pending(), 1 + 1, "the note and the task");
     assert_eq!(tab.read("task-000042").unwrap()["text"], "task 42");
+}
+
+#[test]
+fn without_the_last_part_many_rows_are_taken_at_once_and_a_checkpoint_waits_for_it() {
+    let world = World::new();
+    let phone = device(&world);
+    let tab = phone.unopened(Resolvers::default());
+    tab.engine.host().lacks_part.set(true);
+    sign_in(&tab);
+    let entities = tab.engine.entities();
+    let page = tab.run(entities.read_page(&tab.user, "tasks", 10, None, false));
+    assert_eq!(page.unwrap().total, ROWS as u64);
+    let drafts = (0..2_000).map(|number| Write::Create {
+        draft: format!(r#"{{"id":"new-{number}","text":"{}"}}"#, "x".repeat(700)),
+    });
+    tab.run(entities.write(&tab.user, "tasks", drafts.collect()))
+        .unwrap();
+    assert_eq!(yields(&tab), 0, "the code of steps is not there");
+
+    let user = tab.engine.opened(&tab.user).unwrap();
+    let checkpointed = || user.db.peek(Replica::checkpointed_at);
+    while !user.db.read(Replica::wants_checkpoint) {
+        tab.create(&format!(r#"{{"text":"{}"}}"#, "x".repeat(20_000)));
+    }
+    let count = user.count("tasks");
+    tab.run(tab.engine.tidy(&tab.user)).unwrap();
+    assert_eq!(checkpointed(), 0);
+    tab.engine.host().lacks_part.set(false);
+    tab.run(tab.engine.tidy(&tab.user)).unwrap();
+    assert!(checkpointed() > 0);
+    assert_eq!(user.count("tasks"), count);
+}
+
+#[test]
+fn very_many_pending_operations_are_migrated_and_compacted_in_steps() {
+    let world = World::new();
+    let phone = at_version(world.device("phone"), 1);
+    let a = phone.open();
+    let drafts = (0..25_000).map(|number| Write::Create {
+        draft: format!(r#"{{"id":"task-{number:06}","text":"task {number}"}}"#),
+    });
+    a.run(a.engine.entities().write("ann", "tasks", drafts.collect()))
+        .unwrap();
+    a.run(a.engine.close());
+    let chain = Chain::default().step(renamed("text", "title"));
+    let (phone, _) = with_chain(phone, chain);
+    let tab = phone.unopened(Resolvers::default());
+    sign_in(&tab);
+    // 5,000 at a time are written, each with a pause behind it; 10,000 at a time are folded and
+    // freed. The rest encodes some MiB, one at a time.
+    let encoding = yields(&tab) - (5 + 2 + 2);
+    assert!((3..=6).contains(&encoding), "{encoding} steps");
+    assert_eq!(tab.pending(), 25_000);
+    assert_eq!(tab.read("task-000042").unwrap()["title"], "task 42");
+
+    let before = yields(&tab);
+    let user = tab.engine.opened(&tab.user).unwrap();
+    tab.run(user.db.checkpoint()).unwrap();
+    assert_eq!(yields(&tab) - before, 2 + encoding + 2 + 2);
+    assert_eq!(tab.pending(), 25_000);
+    let fresh = phone.open();
+    assert_eq!(fresh.pending_operations().len(), 25_000);
+    assert_eq!(fresh.read("task-000042").unwrap()["title"], "task 42");
 }

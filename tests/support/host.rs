@@ -59,6 +59,8 @@ pub struct TestHost {
     pub lacks_part: Cell<bool>,
     /// One neither comes nor fails.
     pub stalls_part: Cell<bool>,
+    /// How often the engine has waited for all its parts.
+    pub loads: Cell<u64>,
 }
 
 pub struct Guard(Locks, String, Holder);
@@ -122,6 +124,7 @@ impl Host for TestHost {
     }
 
     async fn load_all(&self) -> Result<()> {
+        self.loads.set(self.loads.get() + 1);
         if self.stalls_part.get() {
             std::future::pending::<()>().await;
         }

@@ -151,6 +151,7 @@ impl Device {
             yields: Rc::default(),
             lacks_part: Cell::new(false),
             stalls_part: Cell::new(false),
+            loads: Cell::new(0),
             dice: Cell::new(self.seed.get()),
         };
         self.channel

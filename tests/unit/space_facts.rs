@@ -262,7 +262,7 @@ fn a_checkpoint_keeps_what_is_known_of_spaces() {
     log.say(SpaceEvent::Made {
         space: "new".to_owned(),
     });
-    let Plan::Ready(planned) = CheckpointPlanner.plan(&log.0).unwrap() else {
+    let Plan::Ready(planned) = CheckpointPlanner::default().plan(&log.0).unwrap() else {
         panic!("it needs no bodies");
     };
     let mut fresh = Replica::new("ann", u64::MAX);

@@ -76,6 +76,7 @@ impl<S: Store, H: Host> Database<S, H> {
         }
         loop {
             if migration::is_due(self) {
+                let _ = self.host.load_all().await;
                 migration::boxed(self).await?;
             }
             self.check_open()?;
@@ -150,9 +151,11 @@ impl<S: Store, H: Host> Database<S, H> {
             });
         }
         let mut encoder = Encoder::new(seq, commit);
-        if encoder.step(commit) {
+        if encoder.step(commit) && self.host.load_all().await.is_ok() {
             steps::encode(&*self.host, &mut encoder, commit).await;
         }
+        // At once, if the code for steps cannot be had.
+        while encoder.step(commit) {}
         let Encoded {
             record,
             bodies,
@@ -161,8 +164,10 @@ impl<S: Store, H: Host> Database<S, H> {
         let bytes = record.len();
         let is_checkpoint = superseded.is_some();
         let traced = trace::appending(self, planned, seq, &record, &bodies);
-        // Folding a migration at once would hold the page up for too long.
-        let migrates = is_checkpoint && commit.schema() > Some(self.peek(Replica::schema));
+        // Watches compare all that a migration has changed.
+        let is_compared = is_checkpoint
+            && self.memory.is_listening()
+            && commit.schema() > Some(self.peek(Replica::schema));
         let append = Append {
             seq,
             record,
@@ -180,7 +185,7 @@ impl<S: Store, H: Host> Database<S, H> {
                 counts.commits = counts.commits.saturating_add(1);
                 self.counts.set(counts);
                 trace::appended(self, traced, is_checkpoint);
-                if migrates {
+                if is_compared {
                     migration::reload(self).await?;
                     self.host.announce(&self.name, seq);
                     return Ok(true);
@@ -361,6 +366,10 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.closed.get() || !self.read(Replica::wants_checkpoint) {
             return Ok(());
         }
+        if self.host.load_all().await.is_err() {
+            // Its code cannot be had: a later cycle writes it.
+            return Ok(());
+        }
         self.checkpoint().await?;
         self.free().await;
         Ok(())
@@ -371,7 +380,18 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// Errors of the store.
     pub async fn checkpoint(&self) -> Result<()> {
-        self.commit(Durability::Strict, &mut CheckpointPlanner)
+        let turn = self.turn.lock().await;
+        let written = self.checkpoint_in_turn().await;
+        drop(turn);
+        written
+    }
+
+    async fn checkpoint_in_turn(&self) -> Result<()> {
+        self.check_open()?;
+        let mut planner = CheckpointPlanner::default();
+        steps::plan(self, &mut planner.draft).await?;
+        let mut planning = Planning::new(&mut planner);
+        self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote)
             .await
     }
 
@@ -382,13 +402,11 @@ impl<S: Store, H: Host> Database<S, H> {
         if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
             return false;
         }
+        if self.host.load_all().await.is_err() {
+            return false;
+        }
         // Boxed, because a commit that finds the storage full calls this again, once.
-        let mut planner = CheckpointPlanner;
-        let mut planning = Planning::new(&mut planner);
-        Box::pin(self.commit_in_turn(Durability::Strict, &mut planning, Source::Remote))
-            .await
-            .is_ok()
-            && self.read(Replica::head) > head
+        Box::pin(self.checkpoint_in_turn()).await.is_ok() && self.read(Replica::head) > head
     }
 
     /// Quarantines damaged bodies: removes their rows, which the next pull brings again. A stale

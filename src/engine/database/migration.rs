@@ -28,6 +28,9 @@ const PATIENCE_MS: u64 = 15_000;
 /// How often it looks whether that one is done.
 const POLL_MS: u64 = 50;
 
+/// How many operations are written at once.
+const STEP_OPERATIONS: usize = 5_000;
+
 /// Returns true if the log has data of an earlier version of the app's schema.
 pub(super) fn is_due<S: Store, H: Host>(db: &Database<S, H>) -> bool {
     db.peek(|replica| replica.head() > 0 && replica.schema() < db.schema.version())
@@ -225,7 +228,12 @@ async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraf
         draft.start_over();
         return Ok(false);
     };
-    db.host.breathe().await;
+    let mut next = Some(0);
+    while let Some(from) = next {
+        next =
+            db.read(|replica| draft.write_operations(replica, &mut commit, from, STEP_OPERATIONS));
+        db.host.breathe().await;
+    }
     let appended = db.append(
         &mut commit,
         Some(superseded),

@@ -7,9 +7,12 @@ use crate::engine::database::{Database, INDEXED_ROWS};
 use crate::log::address::Seq;
 use crate::log::commit::Commit;
 use crate::log::record::Encoder;
+use crate::model::error::Result;
+use crate::plan::checkpoint::{CheckpointDraft, CheckpointStep};
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::fold::checkpoint::CheckpointFold;
+use crate::state::shedding::free_some;
 
 /// Builds the rest of the row index.
 pub(super) fn index<S: Store, H: Host>(db: &Database<S, H>) -> LocalBoxFuture<'_, ()> {
@@ -52,6 +55,31 @@ pub(super) fn fold<'a, S: Store, H: Host>(
         while checkpoint.step(INDEXED_ROWS) {
             db.host.breathe().await;
         }
-        db.update(|replica| checkpoint.finish(replica));
+        let mut old = db.update(|replica| checkpoint.finish(replica));
+        // Also to free very many rows takes its time.
+        while free_some(&mut old, INDEXED_ROWS) {
+            db.host.breathe().await;
+        }
+    })
+}
+
+/// Plans a checkpoint, as far as that can be done in steps. The caller has the turn.
+pub(super) fn plan<'a, S: Store, H: Host>(
+    db: &'a Database<S, H>,
+    draft: &'a mut CheckpointDraft,
+) -> LocalBoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        db.materialize().await;
+        loop {
+            let step = db.read(|replica| match replica.is_pulling_all() {
+                true => CheckpointStep::Done,
+                false => draft.step(replica, INDEXED_ROWS),
+            });
+            match step {
+                CheckpointStep::More => db.host.breathe().await,
+                CheckpointStep::Needs(bodies) => db.fetch_for_plan(&bodies).await?,
+                CheckpointStep::Done => return Ok(()),
+            }
+        }
     })
 }

@@ -251,12 +251,12 @@ impl Migrated {
 /// Returns the changed fields of an operation by the names that they have now: those that are still
 /// there, or were not there before, and those that are new.
 fn carried(fields: &[String], old: &str, new: &str) -> Vec<String> {
-    let (Ok(old), Ok(new)) = (Fields::parse(old), Fields::parse(new)) else {
-        return fields.to_vec();
-    };
     if fields.is_empty() {
         return Vec::new();
     }
+    let (Ok(old), Ok(new)) = (Fields::parse(old), Fields::parse(new)) else {
+        return fields.to_vec();
+    };
     let stays = |name: &&String| new.get(name).is_some() || old.get(name).is_none();
     let mut all: Vec<String> = fields.iter().filter(stays).cloned().collect();
     for (name, _) in &new.0 {

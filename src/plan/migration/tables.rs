@@ -23,7 +23,7 @@ pub fn count(replica: &Replica) -> u64 {
 }
 
 /// Returns the rows of a table, or of its local-only fields.
-pub(super) fn rows_of<'a>(replica: &'a Replica, name: &str) -> Option<&'a Rows> {
+pub(in crate::plan) fn rows_of<'a>(replica: &'a Replica, name: &str) -> Option<&'a Rows> {
     match name.strip_prefix(PREFIX) {
         Some(table) => replica.local_only().rows(table),
         None => replica.entities().get(name),

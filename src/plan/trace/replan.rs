@@ -123,7 +123,7 @@ pub fn replan(
             },
             replica,
         ),
-        "checkpoint" => run(&mut CheckpointPlanner, replica),
+        "checkpoint" => run(&mut CheckpointPlanner::default(), replica),
         other => {
             return Err(input.wrong(
                 "planner",

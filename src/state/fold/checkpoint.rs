@@ -1,4 +1,4 @@
-//! A checkpoint of this instance, folded some rows at a time beside the state that it repeats.
+//! A checkpoint of this instance, folded in steps beside the state that it repeats.
 //! Readers see that state until all of the new one is there.
 
 use crate::log::address::{Seq, body_id};
@@ -13,7 +13,7 @@ pub struct CheckpointFold<'a> {
     fresh: Replica,
     seq: Seq,
     segments: std::iter::Enumerate<std::vec::IntoIter<SegmentWrite>>,
-    events: Vec<Event>,
+    events: std::vec::IntoIter<Event>,
     sums: std::iter::Copied<std::slice::Iter<'a, u64>>,
 }
 
@@ -37,32 +37,33 @@ impl<'a> CheckpointFold<'a> {
             fresh,
             seq,
             segments: segments.into_iter().enumerate(),
-            events,
+            events: events.into_iter(),
             sums: sums.iter().copied(),
         })
     }
 
-    /// Folds about this many rows. Returns true if there are more.
-    pub fn step(&mut self, rows: usize) -> bool {
-        let mut left = rows;
+    /// Folds about this many rows or events. Returns true if there are more.
+    pub fn step(&mut self, most: usize) -> bool {
+        let mut left = most;
         while left > 0 {
-            let Some((index, segment)) = self.segments.next() else {
+            if let Some((index, segment)) = self.segments.next() {
+                left = left.saturating_sub(segment.entries.len());
+                let id = body_id(self.seq, index);
+                (self.fresh).fold_segment(id, self.seq, segment, &mut self.sums, None);
+            } else if let Some(event) = self.events.next() {
+                left = left.saturating_sub(1);
+                fold_event(&mut self.fresh, self.seq, event, Origin::Own);
+            } else {
                 return false;
-            };
-            left = left.saturating_sub(segment.entries.len());
-            let id = body_id(self.seq, index);
-            (self.fresh).fold_segment(id, self.seq, segment, &mut self.sums, None);
+            }
         }
-        self.segments.len() > 0
+        self.segments.len() > 0 || self.events.len() > 0
     }
 
-    /// Puts the new state in place of the old one.
-    pub fn finish(self, replica: &mut Replica) {
+    /// Puts the new state in place of the old one, once everything is folded. Returns the old one.
+    pub fn finish(self, replica: &mut Replica) -> Replica {
         let mut fresh = self.fresh;
-        for event in self.events {
-            fold_event(&mut fresh, self.seq, event, Origin::Own);
-        }
         fresh.follow(self.seq, replica);
-        *replica = fresh;
+        std::mem::replace(replica, fresh)
     }
 }

@@ -97,6 +97,14 @@ impl SlotQueue {
         taken.map(|queued| *queued)
     }
 
+    /// Drops the last ones, at most so many. Returns how many.
+    pub fn shed(&mut self, most: usize) -> usize {
+        let less = self.slots.len().saturating_sub(most);
+        let shed = self.slots.len().saturating_sub(less);
+        self.slots.truncate(less);
+        shed
+    }
+
     /// All operations, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Queued> {
         self.slots.iter().flatten().map(|queued| &**queued)

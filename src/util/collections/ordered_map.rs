@@ -56,6 +56,23 @@ impl<V> OrderedMap<V> {
         self.values.get_mut(at)?.take()
     }
 
+    /// Drops the last entries, about so many. Returns how many.
+    pub fn shed(&mut self, most: usize) -> usize {
+        let mut shed = 0_usize;
+        while shed < most {
+            let Some(run) = self.index.pop_run() else {
+                break;
+            };
+            shed = shed.saturating_add(run.len());
+            for (_, at) in run {
+                if let Some(slot) = self.values.get_mut(at) {
+                    *slot = None;
+                }
+            }
+        }
+        shed
+    }
+
     /// Iterates over keys and values after a key, in order.
     pub fn after<'a>(
         &'a self,

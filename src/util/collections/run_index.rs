@@ -23,7 +23,7 @@ pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     a.cmp(b)
 }
 
-type Run = Vec<(Box<str>, usize)>;
+pub(super) type Run = Vec<(Box<str>, usize)>;
 
 /// Positions by key.
 #[derive(Debug, Default)]
@@ -99,6 +99,13 @@ impl RunIndex {
         }
         self.len = self.len.saturating_sub(1);
         Some(place)
+    }
+
+    /// Removes and returns the run with the greatest keys.
+    pub(super) fn pop_run(&mut self) -> Option<Run> {
+        let run = self.runs.pop()?;
+        self.len = self.len.saturating_sub(run.len());
+        Some(run)
     }
 
     /// Iterates over the keys after `key`, which need not be present; over all keys if it is
