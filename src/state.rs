@@ -19,6 +19,7 @@ pub mod rows;
 pub mod segment_cache;
 pub mod shedding;
 pub mod spaces;
+pub mod storage_use;
 pub mod sync_states;
 pub mod tables;
 pub mod touched;

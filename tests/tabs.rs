@@ -27,6 +27,8 @@ mod leaving;
 mod locks;
 #[path = "tabs/migrations.rs"]
 mod migrations;
+#[path = "tabs/roll_call.rs"]
+mod roll_call;
 #[path = "tabs/salvage.rs"]
 mod salvage;
 #[path = "tabs/status.rs"]

@@ -8,6 +8,8 @@ use crate::model::error::{Code, Result};
 use crate::model::status::{Health, LocalHealth, RemoteHealth, SyncStatus};
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::state::storage_use::{self, LogUse, TypeUse};
+use crate::util::collections::vec_map::VecMap;
 
 /// `storageSize` of the public surface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,6 +22,9 @@ pub struct StorageSize {
     pub quota: Option<u64>,
     /// Whether the browser promised not to evict them.
     pub persisted: bool,
+    /// Where those bytes are, by entity type.
+    pub entities: VecMap<TypeUse>,
+    pub log: LogUse,
 }
 
 impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
@@ -70,17 +75,19 @@ impl<B: Backing, R: Remote, H: Host + 'static> HealthCheck<'_, B, R, H> {
         Ok(status.health)
     }
 
-    /// Returns the bytes of a user's data, and the browser's quota.
+    /// Returns the bytes of a user's data, where they are, and the browser's quota.
     ///
     /// # Errors
     /// Errors of the storage.
     pub async fn storage_size(self, user_id: &str) -> Result<StorageSize> {
         let user = self.engine.user_for_question(user_id).await?;
         let estimate = self.engine.host.storage().await;
-        Ok(StorageSize {
-            bytes: user.db.read(crate::state::replica::Replica::stored_bytes),
+        Ok(user.db.read(|replica| StorageSize {
+            bytes: replica.stored_bytes(),
             quota: estimate.quota,
             persisted: estimate.persisted,
-        })
+            entities: storage_use::by_type(replica),
+            log: storage_use::of_log(replica),
+        }))
     }
 }

@@ -20,7 +20,9 @@ use crate::ports::store::Store;
 use crate::util::json::scan;
 use crate::util::json::write::{push_field, put};
 
+mod answers;
 mod endings;
+pub mod roll_call;
 pub(super) mod tab_state;
 
 /// Progress is broadcast at most this often, in milliseconds.
@@ -117,6 +119,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
             self.answer_newcomer(&user);
         } else if flag(&message, "gone") {
             self.on_goodbye(&user, &message);
+        } else if flag(&message, "who") || message.get("here").is_some() {
+            self.on_roll_call(&user, &message);
         } else if let Some(signed_out) = message.get("wiped").and_then(Value::as_bool) {
             self.on_wipe(&user, signed_out).await;
         } else if flag(&message, "signedOut") {
@@ -153,6 +157,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
     fn on_goodbye(self, user: &User<B::Store, H>, message: &Value) {
         let (tab, number) = (whole(message, "tab"), whole(message, "word"));
         user.tab.set_leader_plan(tab, number, None);
+        user.tab.roll_call.forget(tab);
         self.engine.auto_sync().show_times();
         if user.tab.tab_gone(tab, number) {
             self.end_shown(user);
@@ -175,6 +180,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Tabs<'_, B, R, H> {
                 user.on_status(&host, status);
             }
         }));
+        user.tab.roll_call.opened_at.set(self.engine.host.now_ms());
         user.broadcast(&self.engine.host, &mut |out| put(out, "asks", &true));
     }
 

@@ -4,16 +4,16 @@ use crate::log::address::Seq;
 use crate::state::segment_cache::Segments;
 
 /// Fewer records than this are not worth a checkpoint.
-const MIN_RECORDS: u64 = 256;
+pub const MIN_RECORDS: u64 = 256;
 
 /// Fewer bytes than this are not worth a checkpoint either, unless there are [`MAX_RECORDS`].
-const MIN_BYTES: u64 = 256 * 1024;
+pub const MIN_BYTES: u64 = 256 * 1024;
 
 /// With this many records a checkpoint is due, however small they are.
-const MAX_RECORDS: u64 = 2048;
+pub const MAX_RECORDS: u64 = 2048;
 
 /// Fewer dead bytes than this are not worth a compaction.
-const MIN_DEAD_BYTES: u64 = 1024 * 1024;
+pub const MIN_DEAD_BYTES: u64 = 1024 * 1024;
 
 /// How the log has grown since the last checkpoint.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +43,12 @@ impl Growth {
             records: 0,
             bytes: 0,
         };
+    }
+
+    /// Returns the records since the last checkpoint, and their bytes.
+    #[must_use]
+    pub const fn counts(&self) -> (u64, u64) {
+        (self.records, self.bytes)
     }
 
     /// Returns true if anything was written since the last checkpoint.

@@ -380,7 +380,8 @@ impl Replica {
                 .wants_checkpoint(&|| self.directory_bytes(), &self.segments)
     }
 
-    fn directory_bytes(&self) -> u64 {
+    /// Estimates the bytes of all rows in a checkpoint's directory.
+    pub(super) fn directory_bytes(&self) -> u64 {
         let rows = self.entities.values().fold(0_u64, |sum, rows| {
             sum.saturating_add(rows.iter().count() as u64)
         });

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::engine::tabs::answers::RollCall;
 use crate::model::status::{Phase, SyncState, SyncStatus};
 use crate::util::cell::RefCell;
 use crate::util::local_sync::Mutex;
@@ -64,6 +65,7 @@ pub(crate) struct TabState {
     postponed: RefCell<Option<((Rank, u64), Value)>>,
     /// The plan that this tab sent last, as the leader.
     sent_plan: RefCell<Option<PlannedTimes>>,
+    pub(super) roll_call: RollCall,
     /// The plan of another tab, with that tab and the number of its message.
     leader_plan: RefCell<Option<(Rank, PlannedTimes)>>,
 }
