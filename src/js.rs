@@ -204,6 +204,12 @@ impl Datum {
         promise(async move { to_js(&instance.engine.health().storage_size(&user?).await?) })
     }
 
+    /// Returns the tabs that have a user's data open.
+    pub fn tabs(&self, user_id: &JsValue) -> Promise {
+        let (instance, user) = (Rc::clone(&self.instance), read_user(user_id));
+        promise(async move { to_js(&instance.engine.tabs().list(&user?).await?) })
+    }
+
     /// Removes everything of a user from this device.
     #[wasm_bindgen(js_name = clearUserData)]
     pub fn clear_user_data(&self, user_id: &JsValue) -> Promise {
@@ -362,6 +368,12 @@ impl Datum {
     #[wasm_bindgen(js_name = retryDeadLetter)]
     pub fn retry_dead_letter(&self, id: &JsValue, edited: &JsValue) -> Promise {
         dead_letters::retry(&self.instance, id, edited)
+    }
+
+    /// Takes an operation out of the outbox: it becomes a dead letter.
+    #[wasm_bindgen(js_name = discardOperation)]
+    pub fn discard_operation(&self, op_id: &JsValue, options: &JsValue) -> Promise {
+        dead_letters::discard_operation(&self.instance, op_id, options)
     }
 
     /// Removes a dead letter for good.

@@ -44,6 +44,8 @@ mod cycles;
 mod dead_letters;
 #[path = "stories/deletions.rs"]
 mod deletions;
+#[path = "stories/discards.rs"]
+mod discards;
 #[path = "stories/explain_operation.rs"]
 mod explain_operation;
 #[path = "stories/explain_sync.rs"]
@@ -148,6 +150,8 @@ mod spaces_restored;
 mod spaces_shown;
 #[path = "stories/spaces_written.rs"]
 mod spaces_written;
+#[path = "stories/storage_use.rs"]
+mod storage_use;
 #[path = "stories/summed_fields.rs"]
 mod summed_fields;
 #[path = "stories/traces.rs"]

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::js::arguments::{read_string, read_user};
 use crate::js::convert::{decode, encode_entity, promise};
 use crate::js::instance::Instance;
+use crate::js::manager::options::read_user_option;
 use crate::web::interop::is_absent;
 
 pub(super) fn list(instance: &Rc<Instance>, user_id: &JsValue) -> Promise {
@@ -26,6 +27,21 @@ pub(super) fn retry(instance: &Rc<Instance>, id: &JsValue, edited: &JsValue) -> 
             .retry(&id?, edited.transpose()?)
             .await?;
         Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// Makes dead letters of a pending operation and of those that depend on it.
+pub(super) fn discard_operation(
+    instance: &Rc<Instance>,
+    op_id: &JsValue,
+    options: &JsValue,
+) -> Promise {
+    let (instance, op_id) = (Rc::clone(instance), read_string(op_id, "`opId`"));
+    let user = read_user_option(options).and_then(|user| instance.engine.user_or_current(user));
+    promise(async move {
+        let letters = instance.engine.dead_letters();
+        let text = letters.discard_operation(&user?, &op_id?).await?;
+        decode(&text)
     })
 }
 

@@ -23,7 +23,7 @@ export const ENTRIES = {
   dataChanged: ["debug", "Entities have changed.", ({ entity, source, created, updated, deleted }) => ({ entity, source, created, updated, deleted })],
   conflictDetected: ["info", "Both sides have changed an entity.", ({ conflict }) => ({ entity: conflict.entity, kind: conflict.kind, fields: conflict.fields.length })],
   conflictResolved: ["info", "A conflict was decided.", ({ conflict, taken }) => ({ entity: conflict.entity, kind: conflict.kind, taken })],
-  deadLetter: ["warn", "The remote will never accept an operation.", ({ deadLetter }) => ({ entity: deadLetter.entity, kind: deadLetter.kind, code: deadLetter.code, reason: deadLetter.message })],
+  deadLetter: ["warn", "An operation will not be sent: it is a dead letter.", ({ deadLetter }) => ({ entity: deadLetter.entity, kind: deadLetter.kind, code: deadLetter.code, reason: deadLetter.message })],
   signedOut: ["info", "A user has signed out.", ({ source, wiped }) => ({ source, wiped })],
   userSwitched: ["info", "Another user is the current one.", ({ hadUnsyncedData }) => ({ hadUnsyncedData })],
   leaderChanged: ["debug", ({ isLeader }) => (isLeader ? "This tab leads: it runs the automatic cycles." : "This tab does not lead any more."), ({ isLeader }) => ({ isLeader })],

@@ -1155,7 +1155,7 @@ export interface OperationExplanation {
   readonly entityId: string;
   /**
    * `inFlight`: sent, no answer yet. `waiting`: it goes by itself. `stopped`: it goes once somebody acts, or something outside changes, as the reasons
-   * say. `deadLetter`: the remote has rejected it.
+   * say. `deadLetter`: the remote has rejected it, or the app has discarded it.
    */
   readonly state: "inFlight" | "waiting" | "stopped" | "deadLetter";
   /** What keeps it, each with what mends it; at least one. What must be mended for this operation alone comes first. */
@@ -1183,7 +1183,7 @@ export type WaitReasonName =
   | "blocked"
   /** A conflict of its entity is undecided. */
   | "conflict"
-  /** The remote has rejected it, or one that it depends on. */
+  /** It is a dead letter, or depends on one. */
   | "deadLetter"
   /** The config does not name its entity type. */
   | "unnamedType"
@@ -1408,7 +1408,25 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
   /** The spaces that the user shares with others. */
   spaces(): SpaceManager;
 
-  /** Returns the operations that the remote has rejected, with its reasons. */
+  /**
+   * Takes a pending operation out of the outbox, with the later ones of its entity and those that depend on it, in one commit. The
+   * entity is what the server had. Nothing is lost: each is a dead letter with the code `discarded` (`blocked` for those that depend on
+   * it), so {@link Datum.retryDeadLetter} takes it back, and {@link Datum.discardDeadLetter} ends it. Resolves with the letters, the operation's own
+   * first. A letter with `maybe` was sent before: the server may apply it nevertheless, and an answer that says so removes the letter.
+   * What was pending before it stays.
+   *
+   * For the current user, unless the options name another. Rejects with `invalidArgument`, `noUser`, and `notFound` if it has left the
+   * outbox, also as part of a later write.
+   *
+   * @example
+   * const [operation] = await datum.pendingOperations(userId);
+   * if (operation) {
+   *   const [letter] = await datum.discardOperation(operation.opId);
+   *   if (letter && mistaken) await datum.retryDeadLetter(letter.id);
+   * }
+   */
+  discardOperation(opId: string, options?: UserOption): Promise<readonly DeadLetter[]>;
+  /** Returns the operations that the remote has rejected, with its reasons, and those that were discarded. */
   deadLetters(userId: string): Promise<readonly DeadLetter[]>;
   /**
    * Queues a dead letter again, as a new write on the current entity; `edited` replaces its fields. A rejected patch is repeated
@@ -1437,11 +1455,16 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    */
   explainMerge(entity: string, id: string, options?: UserOption): Promise<readonly MergeExplanation[]>;
 
+  /** Returns the size of the user's data on this device, and how it is stored. It reads no entity. */
+  storageSize(userId: string): Promise<StorageSize>;
   /**
-   * Returns the size of the user's data in bytes. `quota` is the browser's limit for this origin, if
-   * known; `persisted` is whether the browser has promised not to evict it.
+   * Returns the tabs of this browser that have the user's data open, this one first. Each is asked, and has a quarter of a second to answer: a
+   * tab that is frozen is not among them. Without BroadcastChannel, this one is alone. Empty for a user without data on this device.
+   *
+   * @example
+   * const leader = (await datum.tabs(userId)).find((tab) => tab.isLeader);
    */
-  storageSize(userId: string): Promise<{ bytes: number; quota?: number; persisted: boolean }>;
+  tabs(userId: string): Promise<readonly TabInfo[]>;
   /**
    * Asks the browser never to evict the stored data, and returns whether it promises that. Call it when the user will
    * understand the question. With `persist: false` it does not ask.
@@ -2152,7 +2175,7 @@ export type DatumEvent = { readonly userId: string; readonly at: string } & (
 /** What a member may do in a shared space: a `reader` reads, a `writer` writes too, an `owner` also changes the space and its members. */
 export type SpaceRole = "reader" | "writer" | "owner";
 
-/** An operation that the remote has rejected. */
+/** An operation that the remote has rejected, or that the app has discarded. */
 export interface DeadLetter {
   id: string;
   opId: string;
@@ -2168,7 +2191,7 @@ export interface DeadLetter {
   bytes: number;
   /** The dead letter that this one depends on. */
   blockedBy?: string;
-  /** The remote's stable code, and its message for people. `blocked`: an operation that it depends on was rejected, see `blockedBy`. */
+  /** The remote's stable code, and its message for people. `blocked`: an operation that it depends on is a dead letter, see `blockedBy`. `discarded`: see {@link Datum.discardOperation}. */
   code: string;
   message: string;
   diedAt: string;
@@ -2178,7 +2201,7 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
-  /** The server may have applied it: this tab or another one may have sent it before the user left its space, and no answer came. Absent if it was certainly not applied. */
+  /** The server may have applied it: this tab or another one may have sent it before the user left its space or the app discarded it, and no answer came. Absent if it was certainly not applied. */
   maybe?: boolean;
 }
 
@@ -2299,6 +2322,45 @@ export interface Metrics {
   readonly staleCommits: number;
   /** Events that slow readers lost. */
   readonly droppedEvents: number;
+}
+
+/** The result of {@link Datum.storageSize}. Sizes are in bytes. */
+export interface StorageSize {
+  /** The entities and the outbox. */
+  readonly bytes: number;
+  /** The browser's limit for this origin, if known. */
+  readonly quota?: number;
+  /** Whether the browser has promised not to evict the data. */
+  readonly persisted: boolean;
+  /** By entity type, all spaces together; `$space` and `$member` are those of shared spaces themselves. `tombstones` are deleted rows of which a trace is kept. */
+  readonly entities: { readonly [entity: string]: { readonly rows: number; readonly tombstones: number; readonly bytes: number; readonly segments: number } };
+  /** The log since its last checkpoint, and the segments beside it, in which many entities lie together. */
+  readonly log: {
+    readonly records: number;
+    readonly recordBytes: number;
+    readonly segments: number;
+    readonly segmentBytes: number;
+    /** Those of `segmentBytes` that belong to older versions of entities. The next checkpoint compacts segments that are mostly dead. */
+    readonly deadBytes: number;
+    /** Whether a checkpoint is due: it is written in an idle moment. */
+    readonly isDue: boolean;
+    /** When the next checkpoint is written, for people. */
+    readonly because: string;
+  };
+}
+
+/** A tab, see {@link Datum.tabs}. */
+export interface TabInfo {
+  /** Names it until it closes the user's data. */
+  readonly id: string;
+  readonly isThis: boolean;
+  /** It runs the automatic cycles of all tabs. */
+  readonly isLeader: boolean;
+  /** It runs a cycle of the user now. */
+  readonly isSyncing: boolean;
+  readonly isHidden: boolean;
+  /** When it opened the user's data, by its clock. */
+  readonly openedAt: string;
 }
 
 /** The result of {@link Datum.report}. A part that could not be read is an object with its `error`. */

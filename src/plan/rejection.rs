@@ -1,4 +1,5 @@
-//! Plans rejections: the operation and all operations that build on it become dead letters.
+//! Plans rejections and discards: the operation and all operations that build on it become dead
+//! letters.
 
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use crate::log::commit::{Commit, Event};
 use crate::log::facts::DeadLetter;
 use crate::model::config::merge_fields::Policies;
 use crate::model::entity::Key;
-use crate::model::error::Result;
+use crate::model::error::{Code, Error, Result};
 use crate::model::operation::{Coalesced, Operation, coalesce, join_links, joined_fields};
 use crate::model::table::Table;
 use crate::plan::membership::is_end;
@@ -29,11 +30,17 @@ pub struct Rules<'a> {
     pub policies: &'a dyn Fn(&str) -> Rc<Policies>,
 }
 
+/// The code of a dead letter that the app has made by a discard, and its message.
+pub const DISCARDED: &str = "discarded";
+pub const IS_DISCARDED: &str = "The app discarded it before the remote had decided it.";
+
 /// What is rejected without a verdict.
 #[derive(Clone, Copy, Debug)]
 pub enum Rejects<'a> {
     /// One operation.
     One(&'a Operation),
+    /// The operation with this id, which the app discards. The remote may have it.
+    Discarded(&'a str),
     /// What is pending in shared spaces, where the remote has none.
     Shared,
 }
@@ -61,6 +68,11 @@ impl Planner for RejectionPlanner<'_> {
         let mut dead = DeadLetterPlan::new(replica, self.now, self.rules, &|_| false);
         match self.what {
             Rejects::One(op) => dead.reject(op, self.code, self.message),
+            Rejects::Discarded(op_id) => {
+                let queued = replica.outbox().get(op_id).ok_or_else(not_pending)?;
+                dead.unanswered = true;
+                dead.reject(&queued.op, self.code, self.message);
+            }
             Rejects::Shared => dead.leave(&|_| true, self.code, self.message),
         }
         if !dead.missing.is_empty() {
@@ -79,10 +91,13 @@ impl Planner for RejectionPlanner<'_> {
             put(out, "now", &self.now);
             put_text(out, "code", self.code);
             put_text(out, "message", self.message);
+            if let Rejects::Discarded(op_id) = self.what {
+                put_text(out, "discarded", op_id);
+            }
         });
         let ops = match self.what {
             Rejects::One(op) => vec![op.clone()],
-            Rejects::Shared => Vec::new(),
+            Rejects::Discarded(_) | Rejects::Shared => Vec::new(),
         };
         Some(Described { ops, ..described })
     }
@@ -148,10 +163,13 @@ impl<'a> DeadLetterPlan<'a> {
         else {
             return;
         };
-        let because = format!(
-            "It depends on {} {}, which the remote refused ({code}): {message}",
-            op.entity, op.id
-        );
+        let entity = Table(&op.entity).entity();
+        let because = if code == DISCARDED {
+            format!("It depends on {entity} {}, which the app discarded.", op.id)
+        } else {
+            let id = &op.id;
+            format!("It depends on {entity} {id}, which the remote refused ({code}): {message}")
+        };
         let mut open = self.reject_entity(refused, code, message, None);
         while let Some(lost) = open.pop() {
             for dependent in self.replica.outbox().dependents(lost) {
@@ -250,10 +268,19 @@ impl<'a> DeadLetterPlan<'a> {
                 .iter()
                 .any(|letter| letter.op.op_id == **op_id)
         };
-        let conflicts = self
-            .gone
-            .iter()
-            .filter_map(|op_id| self.replica.outbox().get(op_id)?.blocked_by.clone());
+        let outbox = self.replica.outbox();
+        let conflicts = self.gone.iter().filter_map(|op_id| {
+            let queued = outbox.get(op_id)?;
+            let conflict = queued.blocked_by.clone()?;
+            // An operation before it may still wait for the decision.
+            let waits = |table: &str| {
+                outbox.chain(&Key::new(table, &queued.op.id)).any(|other| {
+                    other.blocked_by.as_ref() == Some(&conflict)
+                        && !self.gone.contains(&other.op.op_id)
+                })
+            };
+            (!queued.op.tables().any(waits)).then_some(conflict)
+        });
         let mut events: Vec<Event> = conflicts.map(|id| Event::Unpark { id }).collect();
         let dropped: Vec<String> = self
             .gone
@@ -271,4 +298,11 @@ impl<'a> DeadLetterPlan<'a> {
         }
         events
     }
+}
+
+fn not_pending() -> Error {
+    Error::new(
+        Code::NotFound,
+        "No operation of this id is pending: it has been settled, merged into another one, or discarded.",
+    )
 }

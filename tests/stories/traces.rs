@@ -41,6 +41,12 @@ pub(super) fn replays(tab: &Tab) -> TraceFile {
     file
 }
 
+/// Returns whether a file has a word: as it is, or in its records.
+pub(super) fn has(file: &str, word: &str) -> bool {
+    let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+    file.contains(word) || file.contains(&hex)
+}
+
 pub(super) fn planners(file: &TraceFile) -> Vec<String> {
     let mut names: Vec<String> = file
         .steps
@@ -134,6 +140,45 @@ fn a_refused_write_and_its_retry_replay() {
 }
 
 #[test]
+fn a_discarded_write_and_what_depends_on_it_replay() {
+    let world = World::new();
+    let config = r#"{"entities":{"projects":{},"tasks":{"relations":{"project":{"belongsTo":"projects","foreignKey":"project"}}}},"trace":true}"#;
+    let a = world.device("phone").with_config(config).open();
+    a.create_in("projects", r#"{"id":"p","title":"secret"}"#);
+    a.create(r#"{"id":"t","project":"p","title":"secret"}"#);
+    let op_id = a.pending_operations()[0]["opId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let letters = a.engine.dead_letters();
+    a.run(letters.discard_operation(&a.user, &op_id)).unwrap();
+    assert_eq!(a.dead_letters().len(), 2);
+    let file = replays(&a);
+    assert!(planners(&file).contains(&"rejection".to_owned()));
+    assert!(!has(&exported(&a), "secret"));
+}
+
+#[test]
+fn what_the_engine_says_of_dead_letters_stays_and_the_id_of_a_user_does_not() {
+    let config = Config::read(CheckedObject(&json!({})));
+    let mut masks = Masks::new(&config, [7; 16]);
+    for ours in [
+        "It depends on projects p, which the app discarded.",
+        "The app discarded it before the remote had decided it.",
+    ] {
+        assert_eq!(masks.message(ours), ours);
+    }
+    for end in [
+        "which the app discarded.",
+        "which the remote refused (notMember): No.",
+    ] {
+        let masked = masks.message(&format!("It depends on $member s/bob, {end}"));
+        assert!(!masked.contains("bob"), "{masked}");
+        assert!(masked.starts_with("It depends on $member s/"), "{masked}");
+    }
+}
+
+#[test]
 fn what_a_tab_knew_of_deliveries_counts_in_the_replay() {
     let world = World::new();
     let phone = world
@@ -223,9 +268,7 @@ fn nothing_personal_stands_in_the_file_and_two_files_have_no_mark_in_common() {
         "smith",
         "example",
     ] {
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        assert!(!one.contains(secret), "{secret} stands in the file");
-        assert!(!one.contains(&hex), "{secret} stands in its records");
+        assert!(!has(&one, secret), "{secret} stands in the file");
     }
     let title = |text: &str| {
         let at = text.find(r#""title":""#).unwrap();

@@ -3,7 +3,7 @@
 use datum_sync::plan::trace::Happened;
 use datum_sync::plan::trace::read::read;
 
-use super::traces::{planners, replays};
+use super::traces::{has, planners, replays};
 use crate::support::migrations::updated;
 use crate::support::spaces::{CLUB, TEAM, team};
 use crate::support::trace_report::replay;
@@ -30,6 +30,39 @@ fn rows_that_move_between_spaces_and_a_space_that_is_left_replay() {
     assert_eq!(a.buried().len(), 1);
     let file = replays(&a);
     assert_eq!(planners(&file), ["page", "verdicts", "write"]);
+}
+
+#[test]
+fn the_users_of_a_space_are_masked_in_rows_writes_letters_and_conflicts() {
+    let world = World::new();
+    let a = world.device("phone").with_config(CONFIG).open();
+    let space = a.run(a.engine.spaces().create("ann", "plans")).unwrap();
+    for user in ["bobsecret", "evesecret"] {
+        let role = datum_sync::model::space::Role::Writer;
+        a.run(a.engine.spaces().set_role("ann", &space, user, role))
+            .unwrap();
+    }
+    let leaks = || has(&a.run(a.engine.transfer().trace("ann")).unwrap(), "secret");
+    assert!(!leaks(), "writes");
+    assert!(a.sync().is_success);
+    assert!(!leaks(), "rows");
+    let role = datum_sync::model::space::Role::Reader;
+    let changed = a.engine.spaces();
+    a.run(changed.set_role("ann", &space, "bobsecret", role))
+        .unwrap();
+    let op_id = a.pending_operations()[0]["opId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let letters = a.engine.dead_letters();
+    a.run(letters.discard_operation("ann", &op_id)).unwrap();
+    assert!(!leaks(), "letters");
+    replays(&a);
+    let db = &a.run(a.engine.user("ann")).unwrap().db;
+    a.run(db.checkpoint()).unwrap();
+    a.sync();
+    assert!(!leaks(), "checkpoints");
+    replays(&a);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::model::entity::Key;
 use crate::model::error::{Code, Error, ErrorJson, Result};
 use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
+use crate::plan::rejection::DISCARDED;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
 use crate::state::outbox::Queued;
@@ -371,10 +372,15 @@ impl Look<'_> {
 }
 
 fn rejected(letter: &DeadLetter) -> WaitReason {
-    let because = format!(
-        "The remote has rejected it with `{}`: {} Change it and queue it again with `retryDeadLetter`, or remove it with `discardDeadLetter`.",
-        letter.code, letter.message,
-    );
+    let (code, message) = (&letter.code, &letter.message);
+    let because = match code == DISCARDED {
+        true => format!(
+            "{message} `retryDeadLetter` queues it again, `discardDeadLetter` removes it for good."
+        ),
+        false => format!(
+            "The remote has rejected it with `{code}`: {message} Change it and queue it again with `retryDeadLetter`, or remove it with `discardDeadLetter`."
+        ),
+    };
     let reason = WaitReason::new(Reason::DeadLetter, because);
     match &letter.blocked_by {
         Some(blocked_by) => reason.behind(blocked_by),

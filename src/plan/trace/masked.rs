@@ -11,6 +11,7 @@ use crate::log::segment::{INLINE_BYTES, checksum, slice};
 use crate::log::spaces::SpaceEvent;
 use crate::model::operation::{Link, Operation};
 use crate::model::space::MEMBER;
+use crate::model::table::Table;
 use crate::plan::trace::masks::Masks;
 use crate::plan::trace::{Described, TracedRecord};
 use crate::state::local_only::PREFIX;
@@ -24,8 +25,11 @@ const EXPLANATION: &str = "{}";
 /// What stands for a record that cannot be read, which changes nothing but the count of damage.
 const DAMAGED: &[u8] = b"damaged";
 
+/// The place of a row in a body, and whether it is about a member of a space.
+type RowPlace = (u32, u32, bool);
+
 /// The places of rows in bodies that lie beside their records.
-type BodyPlaces = SeqMap<Vec<(u32, u32)>>;
+type BodyPlaces = SeqMap<Vec<RowPlace>>;
 
 /// Returns a commit with its long bodies in it.
 #[must_use]
@@ -56,13 +60,9 @@ pub fn records(masks: &mut Masks, records: &[TracedRecord]) -> Vec<TracedRecord>
                 SegmentBody::Stored { .. } => body_id(traced.seq, index),
                 SegmentBody::Kept(id) => id,
             };
-            let spans = segment
-                .entries
-                .iter()
-                .map(|entry| (entry.offset, entry.len));
             match places.get_mut(id) {
-                Some(all) => all.extend(spans),
-                None => places.insert(id, spans.collect()),
+                Some(all) => all.extend(places_in(segment)),
+                None => places.insert(id, places_in(segment).collect()),
             }
         }
     }
@@ -124,13 +124,9 @@ pub fn commit(masks: &mut Masks, seq: Seq, commit: &Commit) -> Commit {
 
 fn segment(masks: &mut Masks, id: BodyId, segment: &SegmentWrite) -> SegmentWrite {
     let mut masked = segment.clone();
-    let spans = segment
-        .entries
-        .iter()
-        .map(|entry| (entry.offset, entry.len));
     match &segment.body {
         SegmentBody::New(bytes) => {
-            let bytes = blanked(masks, bytes, spans);
+            let bytes = blanked(masks, bytes, places_in(segment));
             if bytes.len() > INLINE_BYTES {
                 masks.note_sum(id, checksum(&bytes));
             }
@@ -149,12 +145,22 @@ fn segment(masks: &mut Masks, id: BodyId, segment: &SegmentWrite) -> SegmentWrit
     masked
 }
 
+fn places_in(segment: &SegmentWrite) -> impl Iterator<Item = RowPlace> {
+    let is_member = is_member(segment.entity.trim_start_matches(PREFIX));
+    let entries = segment.entries.iter();
+    entries.map(move |entry| (entry.offset, entry.len, is_member))
+}
+
+fn is_member(table: &str) -> bool {
+    Table(table).entity() == MEMBER
+}
+
 /// Returns bytes with their rows masked, and nothing else in them.
-fn blanked(masks: &mut Masks, bytes: &[u8], spans: impl Iterator<Item = (u32, u32)>) -> Rc<[u8]> {
+fn blanked(masks: &mut Masks, bytes: &[u8], places: impl Iterator<Item = RowPlace>) -> Rc<[u8]> {
     let mut blank = vec![b' '; bytes.len()];
-    for (offset, len) in spans {
+    for (offset, len, is_member) in places {
         let (from, masked) = match slice(bytes, offset, len) {
-            Some(text) => (offset as usize, masks.body(text)),
+            Some(text) => (offset as usize, body_text(masks, is_member, text)),
             None => continue,
         };
         let to = from.saturating_add(masked.len());
@@ -165,8 +171,16 @@ fn blanked(masks: &mut Masks, bytes: &[u8], spans: impl Iterator<Item = (u32, u3
     Rc::from(blank)
 }
 
-fn body(masks: &mut Masks, body: Option<&Rc<str>>) -> Option<Rc<str>> {
-    body.map(|body| Rc::from(masks.body(body)))
+/// Masks a body of a row of `table`.
+fn body(masks: &mut Masks, table: &str, body: Option<&Rc<str>>) -> Option<Rc<str>> {
+    body.map(|body| Rc::from(body_text(masks, is_member(table), body)))
+}
+
+fn body_text(masks: &mut Masks, of_member: bool, text: &str) -> String {
+    masks.of_member = of_member;
+    let masked = masks.body(text);
+    masks.of_member = false;
+    masked
 }
 
 /// Masks an operation.
@@ -179,7 +193,7 @@ pub fn operation(masks: &mut Masks, op: &Operation) -> Operation {
     let links = links.collect();
     Operation {
         id: masks.id(&op.entity, &op.id),
-        body: body(masks, op.body.as_ref()),
+        body: body(masks, &op.entity, op.body.as_ref()),
         earlier: masks.hashes(&op.earlier),
         links,
         ..op.clone()
@@ -190,7 +204,7 @@ fn letter(masks: &mut Masks, letter: &DeadLetter) -> DeadLetter {
     DeadLetter {
         op: operation(masks, &letter.op),
         message: masks.message(&letter.message),
-        base: body(masks, letter.base.as_ref()),
+        base: body(masks, &letter.op.entity, letter.base.as_ref()),
         ..letter.clone()
     }
 }
@@ -238,7 +252,7 @@ fn event(masks: &mut Masks, event: &Event) -> Event {
         Event::Park { conflict } => Event::Park {
             conflict: Parked {
                 entity_id: masks.id(&conflict.entity, &conflict.entity_id),
-                base: body(masks, conflict.base.as_ref()),
+                base: body(masks, &conflict.entity, conflict.base.as_ref()),
                 ..conflict.clone()
             },
         },
@@ -331,12 +345,7 @@ fn value(masks: &mut Masks, name: &str, text: &str, of_member: bool) -> String {
     };
     let said = scan::text(text);
     match (name, &said) {
-        ("data" | "row", _) => {
-            masks.of_member = of_member;
-            let masked = masks.body(text);
-            masks.of_member = false;
-            masked
-        }
+        ("data" | "row", _) => body_text(masks, of_member, text),
         ("scope" | "address", Some(said)) => as_text(masks.text(said)),
         ("message", Some(said)) => as_text(masks.message(said)),
         ("id", Some(said)) if of_member => as_text(masks.id(MEMBER, said)),

@@ -117,16 +117,30 @@ impl Masks {
     pub fn message(&mut self, message: &str) -> String {
         const BECAUSE: &str = "It depends on ";
         const REFUSED: &str = ", which the remote refused (";
-        if message.starts_with(BECAUSE)
-            && let Some((before, after)) = message.split_once(REFUSED)
-            && let Some((code, said)) = after.split_once("): ")
-        {
-            return [before, REFUSED, code, "): ", &self.message(said)].concat();
+        const DISCARDED: &str = ", which the app discarded.";
+        if let Some(names) = message.strip_prefix(BECAUSE) {
+            if let Some(names) = names.strip_suffix(DISCARDED) {
+                return [BECAUSE, &self.names(names), DISCARDED].concat();
+            }
+            if let Some((names, after)) = names.split_once(REFUSED)
+                && let Some((code, said)) = after.split_once("): ")
+            {
+                let (names, said) = (self.names(names), self.message(said));
+                return [BECAUSE, &names, REFUSED, code, "): ", &said].concat();
+            }
         }
         if OUR_MESSAGES.contains(&message) {
             return message.to_owned();
         }
         self.text(message)
+    }
+
+    /// Masks an entity's type and id with a space between them.
+    fn names(&mut self, names: &str) -> String {
+        match names.split_once(' ') {
+            Some((table, id)) => [table, " ", &self.id(table, id)].concat(),
+            None => names.to_owned(),
+        }
     }
 
     /// Masks the id of an entity, if it has that of a user.
@@ -248,7 +262,8 @@ impl Masks {
 }
 
 /// What the engine says itself in a dead letter.
-const OUR_MESSAGES: [&str; 4] = [
+const OUR_MESSAGES: [&str; 5] = [
+    crate::plan::rejection::IS_DISCARDED,
     crate::plan::membership::IS_LEFT,
     crate::plan::membership::IS_FORGOTTEN,
     crate::model::space::NO_SPACES,

@@ -84,7 +84,12 @@ pub fn replan(
         }
         "rejection" => {
             let (code, message) = (input.needed("code")?, input.needed("message")?);
-            let what = given.ops.first().map_or(Rejects::Shared, Rejects::One);
+            let discarded = input.text("discarded")?;
+            let what = match (&discarded, given.ops.first()) {
+                (Some(op_id), _) => Rejects::Discarded(op_id),
+                (None, Some(op)) => Rejects::One(op),
+                (None, None) => Rejects::Shared,
+            };
             run(
                 &mut RejectionPlanner {
                     what,

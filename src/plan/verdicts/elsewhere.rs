@@ -9,6 +9,7 @@ use crate::model::operation::{Operation, OperationKind};
 use crate::model::table::Table;
 use crate::plan::hand_over::{Delivery, HandedOver, hand_over};
 use crate::plan::membership::{NOT_MEMBER, awaits_creation, is_end};
+use crate::plan::rejection::DISCARDED;
 use crate::plan::row_planner::{RemoteRow, RowWritten, Tombstones};
 use crate::plan::verdicts::Settling;
 use crate::state::rows::Row;
@@ -148,11 +149,12 @@ impl Settling<'_> {
     }
 
     /// Takes back the letter of an operation that was applied after all, before the user left its
-    /// space. One that holds later edits too stays.
+    /// space or while the app discarded it. One that holds later edits too stays.
     pub(super) fn take_back(&mut self, op: &Operation, version: u64) {
         let letter = self.replica.dead_letters().get(&op.op_id);
         let Some(letter) = letter.filter(|letter| {
-            letter.maybe && letter.op.kind == op.kind && letter.op.body == op.body
+            let is_open = letter.maybe || letter.code == DISCARDED;
+            is_open && letter.op.kind == op.kind && letter.op.body == op.body
         }) else {
             return;
         };

@@ -152,14 +152,16 @@ impl<'a, 'm> MaskWalk<'a, 'm> {
     fn string(&mut self) -> Option<()> {
         let mut raw = self.raw_string()?;
         if self.is_kept {
-            let has_user = self.masks.of_member && self.path == "id";
-            let Some((space, user)) = raw.split_once('/').filter(|_| has_user) else {
+            if !self.masks.of_member || self.path != "id" {
                 self.out.push_str(raw);
                 return Some(());
-            };
-            self.out.push_str(space);
-            self.out.push('/');
-            raw = user;
+            }
+            // The user's id, alone or behind the space's.
+            if let Some((space, user)) = raw.split_once('/') {
+                self.out.push_str(space);
+                self.out.push('/');
+                raw = user;
+            }
         }
         // Each character of a word, and whether it stands as an escape.
         let (mut word, mut escapes) = (String::new(), Vec::new());
