@@ -18,7 +18,7 @@ for (const engine of engines()) {
   });
 
   test(`${engine}: the activity of a cycle can be followed, and costs a loop that is left nothing more`, async () => {
-    const seen = await pages.run(async ({ Datum, config, code }) => {
+    const seen = await pages.run(async ({ Datum, config, code, until }) => {
       const datum = await Datum.initialize(config());
       const { id } = await datum.manager("tasks").create({ title: "secret" });
       const told = [];
@@ -35,10 +35,8 @@ for (const engine of engines()) {
         return "left";
       })();
       // The loop begins once the engine's last part has come.
-      for (let n = 0; told.length === 0; n++) {
-        await datum.manager("tasks").patch(id, { note: n });
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      const patch = () => datum.manager("tasks").patch(id, { note: performance.now() });
+      await until("an activity", async () => (await patch(), told.length > 0));
       await datum.synchronize("ada");
       await ended;
       const of = (kind, name) => told.find((activity) => activity.kind === kind && activity.name === name && activity.outcome === "ok");
@@ -47,10 +45,11 @@ for (const engine of engines()) {
       const phase = of("phase", "push");
       const wrong = await code((async () => { for await (const _ of datum.watchActivity({ user: "ada" })); })());
       const rest = datum.watchActivity()[Symbol.asyncIterator]();
-      const next = rest.next();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      let isFollowing = false;
+      const next = rest.next().then(({ done }) => ((isFollowing = true), done));
+      await until("the second loop", async () => (await patch(), isFollowing));
       await datum.close();
-      const all = [(await next).done];
+      const all = [await next];
       while (!all.at(-1)) all.push((await rest.next()).done);
       return {
         loop: await loop,
@@ -99,7 +98,7 @@ for (const engine of engines()) {
   });
 
   test(`${engine}: the performance timeline shows what was done, is bounded, and stays empty unless asked`, async () => {
-    const seen = await pages.run(async ({ Datum, config }) => {
+    const seen = await pages.run(async ({ Datum, config, until }) => {
       const entries = () => performance.getEntriesByType("measure");
       const plain = await Datum.initialize(config());
       await plain.synchronize("ada");
@@ -108,17 +107,16 @@ for (const engine of engines()) {
       performance.measure("of the app", { start: 0, duration: 1 });
       const datum = await Datum.initialize(config({ name: "drawn", performanceTrack: true }));
       const tasks = datum.manager("tasks");
-      // Until the file of the track has come.
-      for (let n = 0; n < 200 && !entries().some(({ name }) => name.startsWith("drawn: commit")); n++) {
-        await tasks.create({ title: "early" });
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      const has = (name) => entries().some((entry) => entry.name === name);
+      await until("the file of the track", async () => (await tasks.create({ title: "early" }), has("drawn: commit append")));
+      // Activities are drawn in order: once a cycle is, all before its end are.
       await datum.synchronize("ada");
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until("the cycle", () => has("drawn: cycle pushThenPull"));
       const names = new Set(entries().map(({ name }) => name));
       const push = entries().find(({ name }) => name === "drawn: request push");
       for (let n = 0; n < 700; n++) await tasks.create({ title: "many" });
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await datum.synchronize("ada", { direction: "pullOnly" });
+      await until("the last cycle", () => has("drawn: cycle pullOnly"));
       const count = entries().length;
       await datum.close();
       return { without, names: [...names], detail: push.detail.devtools, duration: push.duration >= 0, count, kept: entries().some(({ name }) => name === "of the app") };
@@ -131,18 +129,33 @@ for (const engine of engines()) {
     assert.ok(seen.kept, "the app's own entries stay");
   });
 
-  test(`${engine}: without performance.measure everything else works`, async () => {
-    const seen = await pages.run(async ({ Datum, config }) => {
-      performance.measure = undefined;
-      const datum = await Datum.initialize(config({ performanceTrack: true }));
-      await datum.manager("tasks").create({ title: "milk" });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const { isSuccess } = await datum.synchronize("ada");
-      await datum.close();
-      return isSuccess;
+  for (const [what, isThere] of [["without performance.measure", false], ["with one that takes no options", true]]) {
+    test(`${engine}: ${what}, the track ends with its first entry, and everything else works`, async () => {
+      const seen = await pages.run(async ({ Datum, config, until }, isThere) => {
+        let asked = 0;
+        const measure = () => {
+          throw new TypeError("no options");
+        };
+        Object.defineProperty(performance, "measure", { configurable: true, get: () => (asked++, isThere ? measure : undefined) });
+        const errors = [];
+        for (const type of ["error", "unhandledrejection"]) window.addEventListener(type, (event) => errors.push(String(event.message ?? event.reason)));
+        const datum = await Datum.initialize(config({ performanceTrack: true }));
+        await until("an entry", async () => (await datum.manager("tasks").create({ title: "milk" }), asked > 0));
+        // A loop that begins later hears of the cycle's end after the track would have.
+        let isOver = false;
+        const follow = (async () => {
+          for await (const { kind, outcome } of datum.watchActivity()) if (kind === "cycle" && outcome === "ok") break;
+          isOver = true;
+        })();
+        await until("the end of a cycle", async () => (await datum.synchronize("ada"), isOver));
+        await follow;
+        const { isSuccess } = await datum.synchronize("ada");
+        await datum.close();
+        return { asked, errors, isSuccess };
+      }, isThere);
+      assert.deepEqual(seen, { asked: 1, errors: [], isSuccess: true });
     });
-    assert.equal(seen, true);
-  });
+  }
 
   test(`${engine}: the open instances are listed, and say what they are`, async () => {
     const seen = await pages.run(async ({ Datum, Manager, config }) => {
@@ -189,15 +202,12 @@ test("Chromium's trace has the track, and its console the name of an instance", 
   await cdp.send("Tracing.start", { traceConfig: { includedCategories: ["blink.user_timing", "devtools.timeline"] }, transferMode: "ReportEvents" });
   await cdp.send("Runtime.enable");
   const logged = new Promise((resolve) => cdp.on("Runtime.consoleAPICalled", resolve));
-  await evaluate(it.page, async ({ Datum, DatumError, config }) => {
+  await evaluate(it.page, async ({ Datum, DatumError, config, until }) => {
     const datum = await Datum.initialize(config({ name: "traced", performanceTrack: true }));
-    const drawn = () => performance.getEntriesByType("measure").length > 0;
-    for (let n = 0; n < 200 && !drawn(); n++) {
-      await datum.manager("tasks").create({ title: "milk" });
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const drawn = (part) => performance.getEntriesByType("measure").some(({ name }) => name.startsWith(`traced: ${part}`));
+    await until("an entry", async () => (await datum.manager("tasks").create({ title: "milk" }), drawn("commit")));
     await datum.synchronize("ada");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until("the cycle", () => drawn("cycle"));
     console.log(datum, datum.manager("tasks"), datum.spaces(), datum.statusForUser("ada"), new DatumError("rejected", "No."));
   });
   const { args } = await logged;

@@ -116,21 +116,77 @@ for (const engine of engines()) {
     assert.deepEqual(seen, [{ title: "far too long a title" }, true]);
   });
 
-  test(`${engine}: a create is discarded with its entity, after a question, and the server has neither`, async () => {
-    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until, panel }) => {
-      const { datum, tasks } = await open();
+  test(`${engine}: a write is discarded after a question, with what depends on it, and a retry brings both back`, async () => {
+    const seen = await pages.run(async ({ open, remote, show, shows, choose, press, all, until, detail }) => {
+      const { datum, tasks } = await open({ entities: { tasks: { relations: { parent: { belongsTo: "tasks", foreignKey: "parent" } } } } });
+      await tasks.create({ id: "row", title: "before" });
+      await datum.synchronize("ada");
+      await tasks.patch("row", { title: "after" });
       await tasks.create({ id: "draft", title: "x" });
+      await tasks.create({ id: "child", parent: "draft" });
       await show("outbox");
+      const discard = async (id) => {
+        await choose(id);
+        await until(id, () => detail().includes(`Entity${id}`));
+        await press("Discard …");
+        await until("the question", () => all("dialog")[0]?.open);
+        return all("dialog p")[0].textContent;
+      };
+      const question = await discard("row");
+      await press("Cancel");
+      await until("no question", () => !all("dialog")[0]?.open);
+      const kept = (await datum.pendingOperations("ada")).length;
+      await discard("row");
+      await press("Discard");
+      await shows("The write was discarded: a retry in Dead letters brings it back.");
+      const shown = (await tasks.read("row")).title;
+      await discard("draft");
+      await press("Discard");
+      await shows("The write was discarded, with 1 more");
+      await shows("Nothing waits");
+      const without = [(await tasks.readAll()).length, (await datum.deadLetters("ada")).map(({ code }) => code)];
+      await show("deadLetters");
       await choose("draft");
-      await press("Discard …");
+      await until("the words", () => detail().includes("It was discarded on this device.") && detail().includes("Entitydraft"));
+      await press("Retry with 1 behind it");
+      await until("both", async () => remote.all("ada", "tasks").length === 3);
+      await choose("row");
+      await until("the last", () => detail().includes("Entityrow"));
+      await press("Retry");
+      await shows("No dead letters");
+      return { question, kept, shown, without, titles: Object.fromEntries(remote.all("ada", "tasks").map(({ id, title }) => [id, title ?? null])) };
+    });
+    assert.match(seen.question, /^The patch of tasks row will not be sent, and the app shows what the server had\..*a retry brings them back\.$/);
+    assert.deepEqual({ ...seen, question: 0 }, {
+      question: 0, kept: 3, shown: "before", without: [1, ["discarded", "discarded", "blocked"]], titles: { row: "after", draft: "x", child: null },
+    });
+  });
+
+  test(`${engine}: the storage is shown by type with its log, and the focus is not lost with a button`, async () => {
+    const seen = await pages.run(async ({ open, show, shows, all, one, press, choose, until, text, element }) => {
+      const { datum, tasks } = await open({ entities: { tasks: {}, notes: {} } });
+      await tasks.createMany(Array.from({ length: 30 }, (_, n) => ({ id: `task-${n}`, title: "x".repeat(500) })));
+      await datum.synchronize("ada");
+      await tasks.delete("task-0");
+      await datum.synchronize("ada");
+      await show("storage");
+      await shows("The next checkpoint compacts it.");
+      const [row] = all("table tbody tr");
+      const cells = [...row.children].map((cell) => cell.textContent);
+      const { entities, log } = await datum.storageSize("ada");
+      await tasks.create({ id: "waits" });
+      await show("outbox");
+      await choose("waits");
+      const button = await until("the button", () => all(".detail button").find((it) => it.textContent === "Discard …"));
+      button.focus();
+      button.click();
       await until("the question", () => all("dialog")[0]?.open);
       await press("Discard");
-      await shows("The write was discarded");
-      await press("Send now");
       await shows("Nothing waits");
-      return [await tasks.read("draft"), remote.all("ada", "tasks").length];
+      await until("a focus", () => element().shadowRoot.activeElement?.id === "tab-outbox");
+      return { cells, tasks: entities.tasks, records: log.records > 0, shown: text().includes(String(log.records)) };
     });
-    assert.deepEqual(seen, [null, 0]);
+    assert.deepEqual([seen.cells.slice(0, 3), seen.tasks.rows, seen.tasks.tombstones, seen.records], [["tasks", "29", "1"], 29, 1, true]);
   });
 
   test(`${engine}: metadata is compared, fresh data is pulled, and clearing asks first`, async () => {

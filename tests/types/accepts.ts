@@ -4,7 +4,7 @@ import { migrations } from "datum-sync/migrations";
 import { handleBackgroundSync } from "datum-sync/service-worker";
 import type {
   Activity, ActivityName, AnyEntity, ConflictResolver, Converted, DatumConfig, DatumErrorCode, Entity, EntityConfig, HeaderSource, JsonFields, LogoutResult, MetadataComparison, Middleware, NextSyncExplanation, NextSyncReason,
-  OperationExplanation, Page, PendingOperation, WaitReasonName,
+  OperationExplanation, Page, PendingOperation, StorageSize, TabInfo, WaitReasonName,
   CascadeDeletePreview, PullPage, PullRequest, PushReply, PushRequest, PushVerdict, RemoteAdapter, SharedSpace, SpaceManager, SpaceRole, SyncMetadata, SyncResult, SyncStatus, UserSwitchResult, UserSwitchStrategy, With,
 } from "datum-sync";
 
@@ -233,6 +233,10 @@ export async function firstPage(signal: AbortSignal): Promise<void> {
   }
   const next: NextSyncExplanation = await datum.explainNextSync("ada");
   const { state, reasons }: OperationExplanation = await datum.explainOperation("op", { userId: "ada" });
+  const [letter] = await datum.discardOperation("op", { userId: "ada" });
+  const { entities, log, quota }: StorageSize = await datum.storageSize("ada");
+  const tabs: readonly TabInfo[] = await datum.tabs("ada");
+  console.log(letter?.code, entities["tasks"]?.tombstones, log.deadBytes, quota?.toFixed(), tabs.map(({ id, isLeader, openedAt }) => [id, isLeader, openedAt]));
   console.log(next.at, next.reason satisfies NextSyncReason, next.because, next.error?.status, state === "stopped", reasons.map(({ reason, until }) => [reason satisfies WaitReasonName, until]));
   console.log(Datum.instances.map(({ name, currentUserId }) => name + currentUserId));
 

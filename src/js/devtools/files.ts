@@ -5,12 +5,6 @@ import type { Datum } from "datum-sync";
 /** Returns the report as text. */
 export const reportText = async (datum: Datum<any>, userId: string): Promise<string> => JSON.stringify(await datum.report(userId), null, 2);
 
-/** Returns whether an instance keeps a trace. */
-export async function isTraced(datum: Datum<any>, userId: string): Promise<boolean> {
-  const { config } = await datum.report(userId);
-  return Boolean((config as { trace?: unknown } | null)?.trace);
-}
-
 /** Offers a file for download. */
 export function download(content: Blob | string, name: string): void {
   const blob = typeof content === "string" ? new Blob([content], { type: "application/json" }) : content;

@@ -18,7 +18,7 @@ export function headline(status: SyncStatus): Headline {
   if (status.status === "paused") return { tone: "warn", text: `Sync is paused.${waiting}` };
   if (health.status === "unauthorized") return { tone: "bad", text: `The server does not accept the sign-in.${waiting}` };
   if (!status.online || health.status === "offline") return { tone: "warn", text: `There is no network.${waiting}` };
-  if (letters > 0) return { tone: "bad", text: `${plural(letters, "write")} ${letters === 1 ? "was" : "were"} refused by the server.${waiting}` };
+  if (letters > 0) return { tone: "bad", text: `${plural(letters, "write")} ${letters === 1 ? "is a dead letter" : "are dead letters"}: refused by the server, or discarded.${waiting}` };
   if (conflicts > 0) return { tone: "warn", text: `${plural(conflicts, "conflict")} ${conflicts === 1 ? "waits" : "wait"} for a decision.${waiting}` };
   if (status.status === "failed") return { tone: "bad", text: `The last cycle failed.${waiting}` };
   if (status.status === "cancelled") return { tone: "warn", text: `The last cycle was stopped.${waiting}` };

@@ -33,7 +33,7 @@ function words(event: DatumEvent): Words | undefined {
     case "conflictResolved":
       return ["info", `A conflict was decided: ${event.conflict.entity} ${event.conflict.entityId}.`, { taken: event.taken, resolver: event.explanation.resolver }];
     case "deadLetter":
-      return ["warn", `The server has refused a write for good: ${event.deadLetter.message}`, { code: event.deadLetter.code, entity: event.deadLetter.entity, id: event.deadLetter.entityId }];
+      return ["warn", `A write is a dead letter: ${event.deadLetter.message}`, { code: event.deadLetter.code, entity: event.deadLetter.entity, id: event.deadLetter.entityId }];
     case "signedOut":
       return ["info", event.wiped ? "The user has signed out, and their data was removed." : "The user has signed out.", { source: event.source }];
     case "userSwitched":

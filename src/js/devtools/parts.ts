@@ -35,6 +35,15 @@ export const facts = (...list: readonly (readonly [string, Child] | false | unde
     ...list.flatMap((fact) => (fact ? [h("div", {}, h("dt", {}, fact[0]), h("dd", {}, fact[1]))] : [])),
   );
 
+/** Returns a table of texts. */
+export const table = (heads: readonly string[], rows: readonly (readonly string[])[]): View =>
+  h(
+    "table",
+    { class: "beside" },
+    h("thead", {}, h("tr", {}, ...heads.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, ...rows.map(([first, ...cells]) => h("tr", {}, h("th", { scope: "row" }, first), ...cells.map((cell) => h("td", { class: "mono", title: cell }, cell))))),
+  );
+
 /** Returns what is said where there is nothing to show. */
 export const empty = (title: string, text: string): View => h("div", { class: "empty" }, h("strong", {}, title), h("p", {}, text));
 

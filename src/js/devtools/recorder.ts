@@ -34,6 +34,7 @@ export class Recorder {
   otherTab: string | undefined;
   /** True once the instance has ended its feeds. */
   hasEnded = false;
+  #isTraced = Promise.resolve(false);
   readonly #userId: string;
   readonly #listeners = new Set<(event: DatumEvent | undefined) => void>();
 
@@ -58,7 +59,12 @@ export class Recorder {
     scope.follow(feed, (status) => this.#show(status), fail, end);
     scope.follow(datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
     scope.follow(datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
-    this.#recall(datum).catch(() => {});
+    this.#isTraced = this.#recall(datum).catch(() => false);
+  }
+
+  /** Resolves with whether the instance keeps a trace, as its config says. */
+  isTraced(): Promise<boolean> {
+    return this.#isTraced;
   }
 
   /** Takes an event in. */
@@ -86,10 +92,10 @@ export class Recorder {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** Begins with what the instance itself has kept of its log. */
-  async #recall(datum: Datum<any>): Promise<void> {
+  /** Begins with what the instance itself has kept of its log. Resolves with whether it keeps a trace. */
+  async #recall(datum: Datum<any>): Promise<boolean> {
     const { log, config } = await datum.report(this.#userId);
-    const entities = (config as { entities?: object } | null)?.entities;
+    const { entities, trace } = (config ?? {}) as { entities?: object; trace?: unknown };
     for (const type of Object.keys(entities ?? {})) this.types.add(type);
     const first = this.log.items[0]?.at;
     const earlier = log.filter(({ at }) => first === undefined || at < first);
@@ -97,6 +103,7 @@ export class Recorder {
     this.log.clear();
     for (const entry of [...earlier, ...since]) this.log.push(entry);
     this.#tell(undefined);
+    return Boolean(trace);
   }
 
   #note(event: DatumEvent): void {
@@ -104,7 +111,7 @@ export class Recorder {
     if (event.type === "dataChanged") this.#changed(event);
     else if (event.type === "conflictDetected") this.#keep(event.conflict, event.at, "changed on both sides");
     else if (event.type === "conflictResolved") this.#keep(event.conflict, event.at, `conflict decided: ${event.taken}`);
-    else if (event.type === "deadLetter") this.#keep(event.deadLetter, event.at, `refused by the server: ${event.deadLetter.message}`);
+    else if (event.type === "deadLetter") this.#keep(event.deadLetter, event.at, `its write is a dead letter: ${event.deadLetter.message}`);
   }
 
   #changed(event: Extract<DatumEvent, { type: "dataChanged" }>): void {

@@ -103,3 +103,25 @@ export class Reading {
     this.#isBusy = false;
   }
 }
+
+/** Who shows what is read. */
+interface Reader {
+  readonly recorder: { hear(listener: () => void): Stop };
+  fail(thrown: unknown): void;
+  invalidate(): void;
+}
+
+/** Reads now, and again whenever the recorder has heard something, until the scope ends. What was read is drawn. */
+export function keepReading(scope: Scope, reader: Reader, read: () => Promise<unknown>): Reading {
+  const reading = new Reading(scope, async () => {
+    try {
+      await read();
+    } catch (thrown) {
+      reader.fail(thrown);
+    }
+    reader.invalidate();
+  });
+  scope.add(reader.recorder.hear(() => reading.ask()));
+  reading.ask();
+  return reading;
+}

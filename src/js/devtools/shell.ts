@@ -3,7 +3,7 @@
 import type { Datum } from "datum-sync";
 import { Frame, h, own, patch, type Child, type View } from "./dom.js";
 import { failure } from "./format.js";
-import { copyText, download, fileName, isTraced, reportText } from "./files.js";
+import { copyText, download, fileName, reportText } from "./files.js";
 import { grip } from "./grip.js";
 import { button, empty, type Tone } from "./parts.js";
 import { Dialog } from "./question.js";
@@ -218,7 +218,10 @@ export class Shell {
     if (this.#scope === undefined) return;
     const keys = this.keys === undefined ? "" : ` (${this.keys})`;
     const launcher = h("button", { type: "button", class: "launcher", title: `Open the sync panel${keys}`, "aria-label": `Open the sync panel${keys}`, onclick: () => this.toggle(true) }, "Sync");
+    const hadFocus = this.#root.activeElement !== null;
     patch(this.#body, isOpen ? [this.#dock()] : this.hasLauncher ? [launcher] : []);
+    // What had the focus is gone with what it belonged to: keys would begin at the page's first element.
+    if (hadFocus && this.#root.activeElement === null && isOpen) this.#root.querySelector<HTMLElement>('[role="tab"][tabindex="0"]')?.focus();
   }
 
   #dock(): View {
@@ -272,9 +275,9 @@ export class Shell {
   #files(): void {
     const session = this.#session;
     if (session === undefined) return;
-    const { datum, userId } = session;
+    const { datum, userId, recorder } = session;
     this.act(async () => {
-      const hasTrace = await isTraced(datum, userId);
+      const hasTrace = await recorder.isTraced();
       const answers = [{ words: "Copy the report" }, { words: "Download the report", kind: "primary" as const }, ...(hasTrace ? [{ words: "Download the trace" }] : [])];
       const ofReport = "The report has no entities, no tokens and no headers: it has the state of the sync, the pending writes without their contents, and the last entries of the log.";
       const ofTrace = hasTrace ? " The trace has every commit: values of fields are masked, and ids, names, times, foreign keys and summed fields are not." : "";

@@ -41,6 +41,7 @@ dd .mono { font-weight: 400; }
 
 .note { flex: none; display: flex; flex-wrap: wrap; align-items: center; gap: 6px 12px; padding: 7px 10px; border-radius: 6px; border-inline-start: 3px solid var(--edge); background: var(--hover); }
 .note > p { flex: 1 1 20em; overflow-wrap: anywhere; }
+.note > .actions { flex: 0 1 auto; }
 .note.good { border-color: var(--good); background: var(--good-tint); }
 .note.info { border-color: var(--info); background: var(--info-tint); }
 .note.warn { border-color: var(--warn); background: var(--warn-tint); }

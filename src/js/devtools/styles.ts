@@ -4,8 +4,9 @@ import { LISTS } from "./styles-lists.js";
 
 const FRAME = `
 :host {
-  all: initial;
-  color-scheme: light dark;
+  /* Important, so that no rule of the page for all elements, or for all in the body, moves or hides it. */
+  all: initial !important;
+  color-scheme: light dark !important;
   --ground: light-dark(#ffffff, #17191c);
   --raised: light-dark(#f7f7f5, #1e2125);
   --hover: light-dark(#f0f0ed, #262a2f);
@@ -26,11 +27,11 @@ const FRAME = `
   --bad-tint: light-dark(#fdeceb, #401c19);
   --mono: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
-:host([theme="light"]) { color-scheme: light; }
-:host([theme="dark"]) { color-scheme: dark; }
-:host([hidden]) { display: none; }
+:host([theme="light"]) { color-scheme: light !important; }
+:host([theme="dark"]) { color-scheme: dark !important; }
+:host([hidden]) { display: none !important; }
 *, *::before, *::after { box-sizing: border-box; }
-.body { font: 12.5px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; color: var(--ink); font-variant-numeric: tabular-nums; text-align: start; }
+.body { font: 12.5px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; color: var(--ink); font-variant-numeric: tabular-nums; text-align: start; direction: ltr; }
 h2, h3, p, dl, dd, ol, ul, pre { margin: 0; padding: 0; }
 h2 { font-size: 15px; }
 h3 { margin-block-start: 4px; font-size: 12.5px; font-weight: 650; overflow-wrap: anywhere; }
@@ -97,7 +98,7 @@ dialog[open] { display: grid; gap: 12px; }
 dialog::backdrop { background: rgb(0 0 0 / 35%); }
 dialog .bar { justify-content: flex-end; }
 
-@media print { :host { display: none; } }
+@media print { :host { display: none !important; } }
 @media (forced-colors: active) {
   .tab[aria-selected="true"], .row[aria-selected="true"] { outline: 2px solid Highlight; outline-offset: -2px; }
 }

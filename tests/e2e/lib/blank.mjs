@@ -5,7 +5,7 @@ import { installPackage } from "./package.mjs";
 import { openEngine } from "./pages.mjs";
 import { serveFolder } from "./static.mjs";
 
-// `config(more)` makes a config; `sent` has the requests, each with the headers that it carried.
+// `config(more)` makes a config; `until` waits for a condition; `sent` has the requests, each with the headers that it carried.
 const SETUP = `
 export const sent = [];
 const reply = { pull: { changes: [], cursor: "1", more: false }, metadata: {}, health: {} };
@@ -20,6 +20,14 @@ export const config = (more = {}) => ({
   name: "app", entities: { tasks: {} }, initialUserId: "ada", flushOnLeave: false, ...more,
   remote: { url: "https://api.test", headers: () => ({ Authorization: "ada" }), fetch, ...more.remote },
 });
+/** Resolves once a condition holds; \`what\` says what is waited for. */
+export async function until(what, condition) {
+  const end = performance.now() + 25_000;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error("not within 25 s: " + what);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
 export const code = (promise) => Promise.resolve(promise).then((value) => ({ value }), ({ code, message }) => ({ code, message }));
 `;
 

@@ -8,7 +8,7 @@ import { decided } from "../explained.js";
 import { clock, plural, preview, shortId } from "../format.js";
 import { VirtualList } from "../list.js";
 import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
+import { keepReading, type Scope } from "../scope.js";
 import { fieldsOf, merged, story, usualSide, type FieldSides, type Side } from "../sides.js";
 
 /** A value of up to this many characters is shown in its cell. */
@@ -40,18 +40,11 @@ export class ConflictsPanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const reading = new Reading(scope, async () => {
-      try {
-        this.#conflicts = await this.#context.datum.conflicts(this.#context.userId);
-        if (this.#chosen === undefined && this.#conflicts[0] !== undefined) this.select(this.#conflicts[0].id);
-        else await this.#explain();
-      } catch (thrown) {
-        this.#context.fail(thrown);
-      }
-      this.#context.invalidate();
+    keepReading(scope, this.#context, async () => {
+      this.#conflicts = await this.#context.datum.conflicts(this.#context.userId);
+      if (this.#chosen === undefined && this.#conflicts[0] !== undefined) this.select(this.#conflicts[0].id);
+      else await this.#explain();
     });
-    scope.add(this.#context.recorder.hear(() => reading.ask()));
-    reading.ask();
   }
 
   select(selection: string): void {

@@ -1,4 +1,4 @@
-/** The writes that the server has refused for good: to be edited, retried or discarded. */
+/** The writes that the server has refused for good, and those that were discarded here: to be edited, retried or deleted. */
 
 import type { DeadLetter } from "datum-sync";
 import type { Context, Panel } from "../context.js";
@@ -8,8 +8,11 @@ import { bytes, clock, ENGINE_FIELDS, plural, shortId } from "../format.js";
 import { VirtualList } from "../list.js";
 import { runCycle } from "../mending.js";
 import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
+import { keepReading, type Scope } from "../scope.js";
 import { isSame } from "../sides.js";
+
+/** The code of a write that was discarded here. */
+const DISCARDED = "discarded";
 
 export class DeadLettersPanel implements Panel {
   readonly #context: Context;
@@ -25,7 +28,7 @@ export class DeadLettersPanel implements Panel {
     this.#list = new VirtualList({
       label: "Dead letters",
       columns: "letter-row",
-      heads: ["Code", "Write", "Type", "Id", "Refused", "The server's words"],
+      heads: ["Code", "Write", "Type", "Id", "Since", "Why"],
       row: (index) => {
         const letter = this.#letters?.[index];
         return letter && [pill(letter.code, "bad"), mono(letter.kind), mono(letter.entity), mono(shortId(letter.entityId), letter.entityId), mono(clock(letter.diedAt)), h("span", { title: letter.message }, letter.message)];
@@ -35,17 +38,10 @@ export class DeadLettersPanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const reading = new Reading(scope, async () => {
-      try {
-        this.#letters = await this.#context.datum.deadLetters(this.#context.userId);
-        this.#chosen ??= this.#letters[0]?.id;
-      } catch (thrown) {
-        this.#context.fail(thrown);
-      }
-      this.#context.invalidate();
+    keepReading(scope, this.#context, async () => {
+      this.#letters = await this.#context.datum.deadLetters(this.#context.userId);
+      this.#chosen ??= this.#letters[0]?.id;
     });
-    scope.add(this.#context.recorder.hear(() => reading.ask()));
-    reading.ask();
   }
 
   select(selection: string): void {
@@ -57,7 +53,7 @@ export class DeadLettersPanel implements Panel {
   view(): readonly Child[] {
     const letters = this.#letters;
     if (letters === undefined) return [empty("Reading the dead letters …", "")];
-    if (letters.length === 0) return [empty("No dead letters", "A write that the server refuses for good is kept here, so that nothing is lost silently.")];
+    if (letters.length === 0) return [empty("No dead letters", "A write that the server refuses for good, or that is discarded here, is kept, so that nothing is lost silently.")];
     const index = letters.findIndex(({ id }) => id === this.#chosen);
     this.#list.show(letters.length, index);
     return [bar(pill(plural(letters.length, "dead letter"), "bad")), split(own(this.#list.element), this.#detail(letters[index], letters), "The selected dead letter")];
@@ -70,8 +66,8 @@ export class DeadLettersPanel implements Panel {
     const editing = this.#editing;
     return [
       heading(`${letter.kind} ${letter.entity}`),
-      note("bad", `The server refused it: ${letter.message} (${letter.code})`),
-      cause !== undefined && note("warn", "It depends on another write that was refused. Retry that one: this one goes along.", button("Show what it depends on", () => this.select(cause.id), { kind: "primary" })),
+      letter.code === DISCARDED ? note("warn", "It was discarded on this device. Retry queues it again, on the entity as it is now.") : note("bad", `The server refused it: ${letter.message} (${letter.code})`),
+      cause !== undefined && note("warn", "It depends on another write that was refused or discarded. Retry that one: this one goes along.", button("Show what it depends on", () => this.select(cause.id), { kind: "primary" })),
       letter.maybe === true && note("warn", "The server may have applied it nevertheless: the answer got lost."),
       bar(
         button(behind > 0 ? `Retry with ${behind} behind it` : "Retry", () => this.#retry(letter), { kind: "primary", title: "Queues it again, and runs a cycle." }),
@@ -84,7 +80,7 @@ export class DeadLettersPanel implements Panel {
         letter.spaceId !== undefined && ["Space", mono(letter.spaceId)],
         ["Operation", mono(letter.opId)],
         ["Queued", clock(letter.queuedAt)],
-        ["Refused", clock(letter.diedAt)],
+        ["Since", clock(letter.diedAt)],
         ["Size", bytes(letter.bytes)],
         ["Still shown by the app", letter.kept ? "yes" : "no"],
       ),

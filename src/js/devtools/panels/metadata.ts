@@ -6,7 +6,7 @@ import { h, type Child, type View } from "../dom.js";
 import { clock, duration, number, preview } from "../format.js";
 import { runCycle } from "../mending.js";
 import { bar, button, empty, heading, mono, note, Shown, type Tone } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
+import { keepReading, type Scope } from "../scope.js";
 
 const TONES: Record<MetadataComparison, Tone> = { inSync: "good", remoteNewer: "info", localNewer: "info", diverged: "bad", neverSynced: "warn", unknown: "quiet" };
 const WORDS: Record<MetadataComparison, string> = { inSync: "In sync", remoteNewer: "The server has more", localNewer: "This device has more", diverged: "Both differ", neverSynced: "Never synced", unknown: "Not known" };
@@ -31,16 +31,7 @@ export class MetadataPanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const reading = new Reading(scope, async () => {
-      try {
-        this.#local = await this.#context.datum.getSyncMetadata(this.#context.userId);
-      } catch (thrown) {
-        this.#context.fail(thrown);
-      }
-      this.#context.invalidate();
-    });
-    scope.add(this.#context.recorder.hear(() => reading.ask()));
-    reading.ask();
+    keepReading(scope, this.#context, async () => (this.#local = await this.#context.datum.getSyncMetadata(this.#context.userId)));
   }
 
   view(): readonly Child[] {

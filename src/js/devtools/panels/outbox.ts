@@ -6,7 +6,7 @@ import { own, type Child } from "../dom.js";
 import { bytes, clock, failure, plural, shortId } from "../format.js";
 import { VirtualList } from "../list.js";
 import { bar, button, empty, facts, heading, mono, note, pill, split, type Tone } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
+import { keepReading, type Scope } from "../scope.js";
 import { remedyButtons, runCycle } from "../mending.js";
 import { shortWhy, toneOf } from "../why.js";
 
@@ -32,25 +32,16 @@ export class OutboxPanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const reading = new Reading(scope, () => this.#read());
-    scope.add(this.#context.recorder.hear(() => reading.ask()));
-    reading.ask();
+    keepReading(scope, this.#context, async () => {
+      this.#operations = await this.#context.datum.pendingOperations(this.#context.userId);
+      await this.#explain();
+    });
   }
 
   select(selection: string): void {
     this.#chosen = selection;
     this.#context.invalidate();
     this.#explain().catch(this.#context.fail);
-  }
-
-  async #read(): Promise<void> {
-    try {
-      this.#operations = await this.#context.datum.pendingOperations(this.#context.userId);
-      await this.#explain();
-    } catch (thrown) {
-      this.#context.fail(thrown);
-    }
-    this.#context.invalidate();
   }
 
   /** Asks why the chosen operation waits. */
@@ -116,19 +107,19 @@ export class OutboxPanel implements Panel {
         // A type that the config does not name has no manager.
         this.#context.recorder.types.has(operation.entity) && button("Show the entity", () => this.#context.open("entities", JSON.stringify([operation.entity, operation.entityId, operation.spaceId]))),
         blocking !== undefined && button("Show what blocks it", () => this.select(blocking.opId)),
-        operation.kind === "create" && button("Discard …", () => this.#discard(operation), { kind: "danger", title: "Deletes the entity, so that the server never has it." }),
+        button("Discard …", () => this.#discard(operation), { kind: "danger", title: "Takes it out of the outbox, after a question. It is kept as a dead letter." }),
       ),
     ];
   }
 
-  /** A create goes with its entity. It may have been sent by an earlier page, so a delete follows it: the server has neither in the end. */
-  #discard({ entity, entityId, spaceId }: PendingOperation): void {
+  #discard({ opId, kind, entity, entityId, state, attempts }: PendingOperation): void {
     this.#context.act(async () => {
-      const text = `The ${entity} ${entityId} is deleted on this device. A delete is queued in place of the create, in case the server has it already. This cannot be undone.`;
+      const sent = state === "inFlight" || attempts > 0 ? " It was sent before, so the server may apply it nevertheless." : "";
+      const text = `The ${kind} of ${entity} ${entityId} will not be sent, and the app shows what the server had. Later writes of it, and writes that depend on it, go along.${sent} All of them are kept in Dead letters: a retry brings them back.`;
       if (!(await this.#context.ask({ title: "Discard this write?", text, yes: "Discard", isGrave: true }))) return;
       const { datum, userId } = this.#context;
-      await datum.manager(entity).delete(entityId, { userId, cascade: false, behavior: "hardDelete", spaceId: spaceId ?? null });
-      return "The write was discarded.";
+      const { length } = await datum.discardOperation(opId, { userId });
+      return `${length > 1 ? `The write was discarded, with ${length - 1} more` : "The write was discarded"}: a retry in Dead letters brings it back.`;
     });
   }
 }

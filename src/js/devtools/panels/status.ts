@@ -9,7 +9,7 @@ import { headline, LOCAL, REMOTE, STATE_TONES } from "../headline.js";
 import { VirtualList } from "../list.js";
 import { nextCycle, runCycle } from "../mending.js";
 import { bar, button, empty, facts, heading, mono, note, pill, split, type Tone } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
+import { keepReading, type Scope } from "../scope.js";
 import { toneOf } from "../why.js";
 
 const TONES: Record<Outcome, Tone> = { running: "info", ok: "good", partly: "warn", failed: "bad", cancelled: "warn" };
@@ -34,22 +34,10 @@ export class StatusPanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const { datum, userId, recorder } = this.#context;
-    const reading = new Reading(scope, async () => {
-      try {
-        [this.#next, this.#last] = await Promise.all([datum.explainNextSync(userId), datum.getLastSyncResult(userId)]);
-      } catch (thrown) {
-        this.#context.fail(thrown);
-      }
-      this.#context.invalidate();
+    const { datum, userId } = this.#context;
+    keepReading(scope, this.#context, async () => {
+      [this.#next, this.#last] = await Promise.all([datum.explainNextSync(userId), datum.getLastSyncResult(userId)]);
     });
-    scope.add(
-      recorder.hear(() => {
-        reading.ask();
-        this.#context.invalidate();
-      }),
-    );
-    reading.ask();
   }
 
   select(selection: string): void {

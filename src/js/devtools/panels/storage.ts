@@ -1,25 +1,19 @@
 /** How much is stored here, whether it is safe there, and what the instance has counted. */
 
-import type { Metrics } from "datum-sync";
+import type { Metrics, StorageSize } from "datum-sync";
 import type { Context, Panel } from "../context.js";
 import { h, type Child } from "../dom.js";
 import { bytes, number } from "../format.js";
 import { LOCAL } from "../headline.js";
-import { bar, button, empty, facts, heading, note, pill } from "../parts.js";
-import { Reading, type Scope } from "../scope.js";
-
-interface Size {
-  readonly bytes: number;
-  readonly quota?: number;
-  readonly persisted: boolean;
-}
+import { bar, button, empty, facts, heading, note, pill, table } from "../parts.js";
+import { keepReading, type Scope } from "../scope.js";
 
 /** From this share of the quota on, it is said that it is nearly used up. */
 const NEARLY = 0.8;
 
 export class StoragePanel implements Panel {
   readonly #context: Context;
-  #size: Size | undefined;
+  #size: StorageSize | undefined;
   #users: readonly string[] = [];
   #metrics: Metrics | undefined;
 
@@ -28,18 +22,11 @@ export class StoragePanel implements Panel {
   }
 
   start(scope: Scope): void {
-    const { datum, userId, recorder } = this.#context;
-    const reading = new Reading(scope, async () => {
-      try {
-        [this.#size, this.#users] = await Promise.all([datum.storageSize(userId), datum.userIds()]);
-        this.#metrics = datum.metrics;
-      } catch (thrown) {
-        this.#context.fail(thrown);
-      }
-      this.#context.invalidate();
+    const { datum, userId } = this.#context;
+    keepReading(scope, this.#context, async () => {
+      [this.#size, this.#users] = await Promise.all([datum.storageSize(userId), datum.userIds()]);
+      this.#metrics = datum.metrics;
     });
-    scope.add(recorder.hear(() => reading.ask()));
-    reading.ask();
   }
 
   view(): readonly Child[] {
@@ -60,6 +47,9 @@ export class StoragePanel implements Panel {
         ["Storage", recorder.status ? LOCAL[recorder.status.health.local] : "–"],
       ),
       h("meter", { min: 0, max: 1, high: NEARLY, value: share ?? 0, "aria-label": "Used share of the quota" }),
+      heading("By entity type"),
+      table(["Type", "Rows", "Deleted, with a trace", "Segments", "Bytes"], Object.entries(size.entities).map(([type, it]) => [type, number(it.rows), number(it.tombstones), number(it.segments), bytes(it.bytes)])),
+      ...logOf(size.log),
       heading("Users with data on this device"),
       bar(...this.#users.map((user) => pill(user, user === this.#context.userId ? "info" : "quiet"))),
       heading("Since this instance was opened"),
@@ -79,4 +69,20 @@ export class StoragePanel implements Panel {
       ),
     ];
   }
+}
+
+/** Shows the log and its segments, and when it is compacted. */
+function logOf(log: StorageSize["log"]): readonly Child[] {
+  const dead = log.segmentBytes === 0 ? "" : ` (${Math.round((log.deadBytes / log.segmentBytes) * 100)} %)`;
+  return [
+    heading("The log"),
+    facts(
+      ["Records since the last checkpoint", number(log.records)],
+      ["their size", bytes(log.recordBytes)],
+      ["Segments", number(log.segments)],
+      ["their size", bytes(log.segmentBytes)],
+      ["of that dead", `${bytes(log.deadBytes)}${dead}`],
+    ),
+    note(log.isDue ? "info" : "quiet", `The next checkpoint compacts it. ${log.because}`),
+  ];
 }
