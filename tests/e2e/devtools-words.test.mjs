@@ -76,9 +76,12 @@ test("lists forget their oldest entries", () => {
   for (let n = 0; n < 100; n++) ring.push(n);
   assert.deepEqual(ring.newest(), [99, 98, 97]);
   assert.ok(ring.items.length < 6);
-  const histories = new it.Histories(2, 2);
-  for (const [key, value] of [["a", 1], ["b", 2], ["a", 3], ["c", 4]]) histories.push(key, value);
-  assert.deepEqual([histories.newest("a"), histories.newest("b"), histories.newest("c"), histories.size], [[3, 1], [], [4], 2]);
+  const histories = new it.Histories(5, 2);
+  for (const [ids, value] of [[["a", "b"], 1], [["b"], 2], [["a", "c"], 3], [[], 4], [["a"], 5]]) histories.push("tasks", ids, value);
+  assert.deepEqual(["a", "b", "c", "d"].map((id) => histories.newest("tasks", id)), [[5, 3], [2], [3], []], "the oldest went, and no more than two of one are told");
+  assert.deepEqual([histories.newest("notes", "a"), histories.size], [[], 4]);
+  histories.push("notes", Array.from({ length: 100 }, (_, n) => `note-${n}`), 6);
+  assert.deepEqual([histories.newest("notes", "note-99"), histories.newest("notes", "note-94"), histories.newest("tasks", "a"), histories.size], [[6], [], [], 5]);
 });
 
 test("what is typed becomes a query, or says what is wrong", () => {

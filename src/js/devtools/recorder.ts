@@ -7,9 +7,9 @@ import type { Scope, Stop } from "./scope.js";
 import { Timeline } from "./timeline.js";
 
 const LOG = 1_000;
-/** Entities that have a history, and how long it is. */
-const ENTITIES = 2_000;
-const CHANGES = 20;
+/** How many changes of entities are kept, and how many of one are shown. */
+const CHANGES = 20_000;
+const SHOWN = 20;
 
 /** Something that happened to an entity. */
 export interface Change {
@@ -17,8 +17,8 @@ export interface Change {
   readonly what: string;
 }
 
-/** Names an entity among those of all types and spaces. */
-export const keyOf = (entity: string, id: string, spaceId?: string | null): string => JSON.stringify([entity, spaceId ?? null, id]);
+/** Names where entities are, among all types and spaces. */
+const placeOf = (entity: string, spaceId?: string | null): string => JSON.stringify([entity, spaceId ?? null]);
 
 const SOURCES = { local: "written here", remote: "pulled from the server", otherTab: "written in another tab" };
 
@@ -27,7 +27,7 @@ export class Recorder {
   status: SyncStatus | undefined;
   readonly log = new Ring<LogEntry>(LOG);
   readonly timeline = new Timeline();
-  readonly changes = new Histories<Change>(ENTITIES, CHANGES);
+  readonly #changes = new Histories<Change>(CHANGES, SHOWN);
   /** The entity types that events have named. */
   readonly types = new Set<string>();
   /** What another tab has last written, as far as this tab has heard of it. */
@@ -60,6 +60,11 @@ export class Recorder {
     scope.follow(datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
     scope.follow(datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
     this.#isTraced = this.#recall(datum).catch(() => false);
+  }
+
+  /** What has happened to an entity, the latest first. */
+  historyOf(entity: string, id: string, spaceId?: string | null): readonly Change[] {
+    return this.#changes.newest(placeOf(entity, spaceId), id);
   }
 
   /** Resolves with whether the instance keeps a trace, as its config says. */
@@ -123,13 +128,12 @@ export class Recorder {
       [event.deleted, "deleted"],
     ] as const;
     for (const [ids, what] of parts) {
-      const change = { at: event.at, what: `${what}, ${SOURCES[event.source]}` };
-      for (const id of ids) this.changes.push(keyOf(event.entity, id, event.spaceId), change);
+      this.#changes.push(placeOf(event.entity, event.spaceId), ids, { at: event.at, what: `${what}, ${SOURCES[event.source]}` });
     }
   }
 
   #keep({ entity, entityId, spaceId }: { entity: string; entityId: string; spaceId?: string }, at: string, what: string): void {
-    this.changes.push(keyOf(entity, entityId, spaceId), { at, what });
+    this.#changes.push(placeOf(entity, spaceId), [entityId], { at, what });
   }
 }
 

@@ -49,35 +49,47 @@ export class Ring<T> {
   }
 }
 
-/** Rings by key. The key that was written to longest ago goes first. */
+/** What is kept of one thing that has happened to some of a place's ids. */
+interface Told<T> {
+  readonly place: string;
+  readonly ids: readonly string[];
+  readonly item: T;
+}
+
+/**
+ * What has happened to ids, as it was told: of many at once, they are only looked through when somebody asks about one. At most so many ids are kept, the
+ * oldest go first.
+ */
 export class Histories<T> {
-  readonly #keys: number;
+  readonly #most: number;
   readonly #each: number;
-  #rings = new Map<string, Ring<T>>();
+  #told: Told<T>[] = [];
+  #size = 0;
 
-  constructor(keys: number, each: number) {
-    [this.#keys, this.#each] = [keys, each];
+  constructor(most: number, each: number) {
+    [this.#most, this.#each] = [most, each];
   }
 
-  push(key: string, item: T): void {
-    const ring = this.#rings.get(key) ?? new Ring<T>(this.#each);
-    ring.push(item);
-    // A map keeps the order in which its keys were set.
-    this.#rings.delete(key);
-    this.#rings.set(key, ring);
-    if (this.#rings.size > this.#keys) {
-      for (const oldest of this.#rings.keys()) {
-        this.#rings.delete(oldest);
-        break;
-      }
+  push(place: string, ids: readonly string[], item: T): void {
+    if (ids.length === 0) return;
+    const kept = ids.length > this.#most ? ids.slice(-this.#most) : ids;
+    this.#told.push({ place, ids: kept, item });
+    this.#size += kept.length;
+    while (this.#size > this.#most) this.#size -= this.#told.shift()?.ids.length ?? 0;
+  }
+
+  /** The latest of an id, the newest first. */
+  newest(place: string, id: string): T[] {
+    const found: T[] = [];
+    for (let index = this.#told.length - 1; index >= 0 && found.length < this.#each; index--) {
+      const told = this.#told[index] as Told<T>;
+      if (told.place === place && told.ids.includes(id)) found.push(told.item);
     }
+    return found;
   }
 
-  newest(key: string): T[] {
-    return this.#rings.get(key)?.newest() ?? [];
-  }
-
+  /** How many ids are kept. */
   get size(): number {
-    return this.#rings.size;
+    return this.#size;
   }
 }

@@ -26,8 +26,8 @@ export class Scope {
     return child;
   }
 
-  /** Follows a feed until its end or that of this. Nothing comes once this has ended. */
-  follow<T>(feed: AsyncIterable<T>, each: (value: T) => void, failed: (thrown: unknown) => void, ended: () => void = () => {}): void {
+  /** Follows a feed until its end or that of this. Nothing comes once this has ended. With `restMs`, so long passes before the next value is asked for. */
+  follow<T>(feed: AsyncIterable<T>, each: (value: T) => void, failed: (thrown: unknown) => void, ended: () => void = () => {}, restMs = 0): void {
     if (this.#isOver) return;
     const loop = feed[Symbol.asyncIterator]();
     this.add(() => void Promise.resolve(loop.return?.()).catch(() => {}));
@@ -37,11 +37,35 @@ export class Scope {
         if (this.#isOver) return;
         if (step.done) return ended();
         each(step.value);
+        if (restMs > 0) await this.#rest(restMs);
       }
     };
     run().catch((thrown: unknown) => {
       if (!this.#isOver) failed(thrown);
     });
+  }
+
+  /** Resolves after a time, or once this has ended. */
+  #rest(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const rest = this.child();
+      const timer = setTimeout(() => rest.end(), ms);
+      rest.add(() => (clearTimeout(timer), resolve()));
+    });
+  }
+
+  /** Returns a function that calls `work` after `ms` milliseconds, once for all calls until then, and never after the end. */
+  paced(ms: number, work: () => void): () => void {
+    let isAsked = false;
+    const run = async () => {
+      isAsked = true;
+      await this.#rest(ms);
+      isAsked = false;
+      if (!this.#isOver) work();
+    };
+    return () => {
+      if (!isAsked) void run();
+    };
   }
 
   /** Listens until the end. */

@@ -27,6 +27,9 @@ const MAKE: Record<PanelName, new (context: Context) => Panel> = {
   log: LogPanel,
 };
 
+/** How long passes between two drawings of what the instance tells, in milliseconds: a pull tells of hundreds of things. */
+const DRAW_MS = 100;
+
 /** What a session needs of the element. */
 export interface Frame {
   invalidate(): void;
@@ -68,7 +71,7 @@ export class Session {
 
   /** Begins to record. Throws if the instance is closed. */
   start(): void {
-    this.#scope.add(this.recorder.hear(() => this.#context.invalidate()));
+    this.#scope.add(this.recorder.hear(this.#scope.paced(DRAW_MS, () => this.#context.invalidate())));
     this.recorder.start(this.datum, this.#scope, (thrown) => this.#context.fail(thrown));
   }
 

@@ -14,6 +14,8 @@ type Row = AnyEntity & { readonly $syncState: EntitySyncState };
 
 /** How many entities are read at once. The window moves by half of it. */
 const WINDOW = 80;
+/** How long passes between two results of a query that is followed, in milliseconds. */
+const REST_MS = 250;
 /** How long after the last key a search begins, in milliseconds. */
 const TYPED_MS = 200;
 
@@ -102,6 +104,8 @@ export class EntitiesPanel implements Panel {
         this.#context.invalidate();
       },
       (thrown) => this.#refuse(thrown),
+      undefined,
+      REST_MS,
     );
     this.#read(0);
   }
@@ -134,6 +138,8 @@ export class EntitiesPanel implements Panel {
         this.#context.invalidate();
       },
       (thrown) => this.#refuse(thrown),
+      undefined,
+      REST_MS,
     );
     this.#wanted = { first, id: type };
   }

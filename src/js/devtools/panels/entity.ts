@@ -6,7 +6,6 @@ import { h, type Child, type View } from "../dom.js";
 import { decided } from "../explained.js";
 import { clock, ENGINE_FIELDS, number } from "../format.js";
 import { bar, button, empty, facts, heading, mono, note, pill, Shown, type Tone } from "../parts.js";
-import { keyOf } from "../recorder.js";
 import { Reading, type Scope } from "../scope.js";
 
 /** The colours of an entity's states. */
@@ -88,7 +87,7 @@ export class EntityDetail {
   view(): readonly Child[] {
     const [place, entity] = [this.#place, this.#entity];
     if (place === undefined) return [empty("Select an entity", "Its fields, its state and what has happened to it are shown here.")];
-    const history = this.#context.recorder.changes.newest(keyOf(place.type, place.id, place.spaceId));
+    const history = this.#context.recorder.historyOf(place.type, place.id, place.spaceId);
     return [
       heading(`${place.type} ${place.id}`),
       entity === undefined && note("quiet", "Reading …"),

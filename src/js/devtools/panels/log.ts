@@ -7,7 +7,6 @@ import { clock, plural, preview } from "../format.js";
 import { VirtualList } from "../list.js";
 import { contains, LEVELS, line } from "../log-words.js";
 import { bar, button, empty, facts, heading, mono, pill, Shown, split, type Tone } from "../parts.js";
-import type { Scope } from "../scope.js";
 
 const TONES: Record<LogEntry["level"], Tone> = { trace: "quiet", debug: "quiet", info: "info", warn: "warn", error: "bad" };
 
@@ -35,8 +34,7 @@ export class LogPanel implements Panel {
     });
   }
 
-  start(scope: Scope): void {
-    scope.add(this.#context.recorder.hear(() => this.#context.invalidate()));
+  start(): void {
     this.#context.invalidate();
   }
 

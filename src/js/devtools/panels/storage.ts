@@ -78,10 +78,10 @@ function logOf(log: StorageSize["log"]): readonly Child[] {
     heading("The log"),
     facts(
       ["Records since the last checkpoint", number(log.records)],
-      ["their size", bytes(log.recordBytes)],
-      ["Segments", number(log.segments)],
-      ["their size", bytes(log.segmentBytes)],
-      ["of that dead", `${bytes(log.deadBytes)}${dead}`],
+      ["Size of the records", bytes(log.recordBytes)],
+      ["Segments beside them", number(log.segments)],
+      ["Size of the segments", bytes(log.segmentBytes)],
+      ["Dead in them", `${bytes(log.deadBytes)}${dead}`],
     ),
     note(log.isDue ? "info" : "quiet", `The next checkpoint compacts it. ${log.because}`),
   ];
