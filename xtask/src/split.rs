@@ -17,6 +17,7 @@ mod outline;
 mod part;
 mod plan;
 mod program;
+mod uses;
 
 use crate::failure::{Because, Result};
 

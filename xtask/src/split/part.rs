@@ -6,15 +6,15 @@ use wasm_encoder::{
     CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
     ExportSection, Function, FunctionSection, GlobalSection, ImportSection, Instruction,
     MemorySection, Module, StartSection, TableSection, TypeSection,
-    reencode::{Error, Reencode},
+    reencode::{Error, Reencode, utils},
 };
-use wasmparser::{ExternalKind, FunctionBody, Operator};
+use wasmparser::{ExternalKind, FunctionBody, MemArg, Operator};
 
 use crate::failure::{Because, Failure, Result};
 
 use super::{
     data::Segments,
-    plan::{FUNCTIONS, LOADER, Plan, is_function},
+    plan::{FUNCTIONS, LOADER, Plan, Taken, is_function},
     program::Program,
 };
 
@@ -87,11 +87,11 @@ type Written<T> = std::result::Result<T, Error<Failure>>;
 
 impl<'a> Writer<'a> {
     fn new(program: &'a Program<'a>, plan: &'a Plan, part: usize) -> Self {
-        let imported = plan.imports(part);
-        let borrowed = (0..part).flat_map(|lender| borrowed(plan, lender, part));
+        let taken = plan.taken(program, part);
         let mut next = 0..;
-        let mut functions: BTreeMap<u32, u32> = imported
-            .chain(borrowed.map(|(_, function)| function))
+        let mut functions: BTreeMap<u32, u32> = taken
+            .iter()
+            .map(|taken| taken.function)
             .zip(&mut next)
             .collect();
         let loader = next.next().unwrap_or_default();
@@ -182,21 +182,20 @@ impl<'a> Writer<'a> {
 
     fn imports(&mut self) -> Written<ImportSection> {
         let mut section = ImportSection::new();
-        for function in self.plan.imports(self.part) {
-            let import = self.program.imports.get(function as usize);
-            let import = import.ok_or_else(|| missing("import", function))?;
+        for Taken { function, from } in self.plan.taken(self.program, self.part) {
             let kind = self
                 .type_of(function)
                 .and_then(|kind| self.type_index(kind))?;
-            section.import(import.module, import.name, EntityType::Function(kind));
-        }
-        for lender in 0..self.part {
-            for (name, function) in borrowed(self.plan, lender, self.part) {
-                let kind = self
-                    .type_of(function)
-                    .and_then(|kind| self.type_index(kind))?;
-                let (from, name) = (lender.to_string(), name.to_string());
-                section.import(&from, &name, EntityType::Function(kind));
+            let kind = EntityType::Function(kind);
+            match from {
+                Some((lender, name)) => {
+                    section.import(&lender.to_string(), &name.to_string(), kind);
+                }
+                None => {
+                    let import = self.program.imports.get(function as usize);
+                    let import = import.ok_or_else(|| missing("import", function))?;
+                    section.import(import.module, import.name, kind);
+                }
             }
         }
         let takes_part = self.load_type();
@@ -278,7 +277,12 @@ impl<'a> Writer<'a> {
                 section.export(&format!("{index}t"), ExportKind::Table, index);
             }
         }
-        for (name, function) in self.plan.lent(self.part).into_iter().enumerate() {
+        for (name, function) in self
+            .plan
+            .lent(self.program, self.part)
+            .into_iter()
+            .enumerate()
+        {
             let index = self.function_index(function)?;
             section.export(&name.to_string(), ExportKind::Func, index);
         }
@@ -357,14 +361,6 @@ impl<'a> Writer<'a> {
 /// Stands for the type of the loader where the module has no such type.
 const LOAD_TYPE: u32 = u32::MAX;
 
-/// Returns the functions that `borrower` takes from `lender`, with their names.
-fn borrowed(plan: &Plan, lender: usize, borrower: usize) -> impl Iterator<Item = (usize, u32)> {
-    plan.lent(lender)
-        .into_iter()
-        .enumerate()
-        .filter(move |(_, function)| plan.is_borrowed(*function, borrower))
-}
-
 fn missing(what: &str, index: u32) -> Error<Failure> {
     Error::UserError(Failure::new(format!("{what} {index} is not there")))
 }
@@ -385,6 +381,17 @@ impl Reencode for Writer<'_> {
     fn table_index(&mut self, table: u32) -> Written<u32> {
         let index = self.tables.get(&table).copied();
         index.ok_or_else(|| missing("table", table))
+    }
+
+    /// The alignment is a hint, and engines heed at most whether it is less than the instruction's own: so there are two of
+    /// each, which compresses better.
+    fn mem_arg(&mut self, given: MemArg) -> Written<wasm_encoder::MemArg> {
+        let align = if given.align < given.max_align {
+            0
+        } else {
+            given.align
+        };
+        utils::mem_arg(self, MemArg { align, ..given })
     }
 
     fn type_index(&mut self, index: u32) -> Written<u32> {

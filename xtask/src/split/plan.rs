@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::{
-    ConstExpr, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator,
-};
+use wasmparser::{ConstExpr, Element, ElementItems, ElementKind, ExternalKind, Operator};
 
 use crate::failure::{Because, Failure, Result};
 
-use super::{Pinned, order, program::Program};
+use super::{Pinned, order, program::Program, uses::Uses};
 
 /// The import by which a stub asks for its part. It takes the part's number, and returns when that part
 /// and all before it are there. Its module has the build's name, so that parts of different builds
@@ -36,14 +34,6 @@ pub struct Plan {
     places: BTreeMap<u32, u32>,
     /// The number of places in the table of the first part.
     pub table_size: u64,
-}
-
-/// What the code of a part names.
-#[derive(Default)]
-struct Uses {
-    functions: BTreeSet<u32>,
-    globals: BTreeSet<u32>,
-    tables: BTreeSet<u32>,
 }
 
 impl Plan {
@@ -81,7 +71,9 @@ impl Plan {
         let imports = outside(program).chain(plan.places.values().copied());
         let imports = imports.filter(|function| (*function as usize) < imported);
         if let Some(first) = plan.uses.first_mut() {
-            first.functions.extend(imports);
+            first
+                .functions
+                .extend(imports.map(|function| (function, 0)));
         }
         for (body, part) in program.bodies.iter().zip(&plan.part_of) {
             let uses = plan.uses.get_mut(*part).because("a part")?;
@@ -116,7 +108,7 @@ impl Plan {
             };
             let mut uses = Uses::default();
             uses.note(body)?;
-            for function in uses.functions {
+            for function in uses.functions.into_keys() {
                 earliest.entry(function).or_insert(*part);
             }
         }
@@ -144,7 +136,7 @@ impl Plan {
             .map(|function| (function, 0))
             .collect();
         for (part, uses) in self.uses.iter().enumerate() {
-            callers.extend(uses.functions.iter().map(|function| (*function, part)));
+            callers.extend(uses.functions.keys().map(|function| (*function, part)));
         }
         for (function, caller) in callers {
             if caller < self.part(function) {
@@ -222,29 +214,67 @@ impl Plan {
         stubs
     }
 
-    /// Returns the imported functions that a part calls.
-    pub fn imports(&self, part: usize) -> impl Iterator<Item = u32> {
+    /// Returns the functions that a part takes from JavaScript and from earlier parts, in their order there. Those that it
+    /// names most often come first: the numbers of the first 128 functions are a byte shorter.
+    pub fn taken(&self, program: &Program<'_>, part: usize) -> Vec<Taken> {
+        let given = self.given(part).map(|function| Taken {
+            function,
+            from: None,
+        });
+        let lent = (0..part).flat_map(|lender| {
+            let lent = self.lent(program, lender).into_iter().enumerate();
+            lent.map(move |(name, function)| Taken {
+                function,
+                from: Some((lender, name)),
+            })
+        });
+        let mut taken: Vec<Taken> = given
+            .chain(lent.filter(|taken| self.count(part, taken.function) > 0))
+            .collect();
+        let mut counts: Vec<usize> = taken
+            .iter()
+            .map(|taken| self.count(part, taken.function))
+            .collect();
+        counts.sort_unstable();
+        let short = counts.len().checked_sub(SHORT);
+        let least = short.and_then(|at| counts.get(at).copied());
+        taken.sort_by_key(|taken| {
+            least.is_some_and(|least| self.count(part, taken.function) <= least)
+        });
+        taken
+    }
+
+    /// Returns the functions of JavaScript that a part calls.
+    fn given(&self, part: usize) -> impl Iterator<Item = u32> {
         let uses = self.uses.get(part);
         uses.into_iter()
-            .flat_map(|uses| &uses.functions)
+            .flat_map(|uses| uses.functions.keys())
             .copied()
-            .filter(|function| (*function as usize) < self.imported)
+            .filter(|function| self.is_imported(*function))
     }
 
-    /// Returns the functions that later parts take from a part. Their names are their places here.
-    pub fn lent(&self, part: usize) -> BTreeSet<u32> {
+    /// Returns how many places in a part name a function.
+    fn count(&self, part: usize, function: u32) -> usize {
+        let uses = self.uses.get(part);
+        uses.and_then(|uses| uses.functions.get(&function))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Returns the functions that later parts take from a part. Their names are their places here: those of one type
+    /// side by side, and then as they stand in the part.
+    pub fn lent(&self, program: &Program<'_>, part: usize) -> Vec<u32> {
         let later = self.uses.iter().skip(part + 1);
-        later
-            .flat_map(|uses| &uses.functions)
+        let named: BTreeSet<u32> = later
+            .flat_map(|uses| uses.functions.keys())
             .copied()
-            .filter(|function| self.part(*function) == part && !self.is_imported(*function))
-            .collect()
-    }
-
-    /// Returns the functions that `borrower` takes from `part`.
-    pub fn is_borrowed(&self, function: u32, borrower: usize) -> bool {
-        let uses = self.uses.get(borrower);
-        uses.is_some_and(|uses| uses.functions.contains(&function))
+            .collect();
+        let mut lent: Vec<u32> = self
+            .own(part)
+            .filter(|function| named.contains(function))
+            .collect();
+        lent.sort_by_key(|function| program.function_types.get(*function as usize));
+        lent
     }
 
     fn is_imported(&self, function: u32) -> bool {
@@ -310,49 +340,16 @@ impl Plan {
     }
 }
 
-impl Uses {
-    fn note(&mut self, body: &FunctionBody<'_>) -> Result<()> {
-        let reading = "reading the module's code";
-        let mut reader = body.get_operators_reader().because(reading)?;
-        while !reader.eof() {
-            let operator = reader.read().because(reading)?;
-            match operator {
-                Operator::Call { function_index } => drop(self.functions.insert(function_index)),
-                Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index } => {
-                    self.globals.insert(global_index);
-                }
-                Operator::CallIndirect { table_index, .. } => drop(self.tables.insert(table_index)),
-                Operator::TableGet { table }
-                | Operator::TableSet { table }
-                | Operator::TableGrow { table }
-                | Operator::TableSize { table }
-                | Operator::TableFill { table }
-                    if table != FUNCTIONS =>
-                {
-                    self.tables.insert(table);
-                }
-                // A stub is another function, and the table's size is not what it was.
-                Operator::RefFunc { .. }
-                | Operator::ReturnCall { .. }
-                | Operator::TableGet { .. }
-                | Operator::TableSet { .. }
-                | Operator::TableGrow { .. }
-                | Operator::TableSize { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableCopy { .. }
-                | Operator::TableInit { .. }
-                | Operator::ElemDrop { .. }
-                | Operator::MemoryInit { .. }
-                | Operator::DataDrop { .. } => {
-                    let what = format!("an instruction that cannot be split: {operator:?}");
-                    return Err(Failure::new(what));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
+/// A function that a part takes.
+pub struct Taken {
+    pub function: u32,
+    /// The part that has it, and its name there; none if it is JavaScript's.
+    pub from: Option<(usize, usize)>,
 }
+
+/// How many of the functions that a part takes come first, by how often it names them. With more of them, the others'
+/// names would be in disorder, which weighs as much.
+const SHORT: usize = 60;
 
 /// Returns the functions that the module exports.
 fn outside(program: &Program<'_>) -> impl Iterator<Item = u32> {

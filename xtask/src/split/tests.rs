@@ -5,6 +5,7 @@ use wasm_encoder::{
     ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
     MemorySection, MemoryType, Module, RefType, TableSection, TableType, TypeSection, ValType,
 };
+use wasmparser::{Operator, Parser, Payload};
 
 use super::*;
 
@@ -111,6 +112,11 @@ fn whole() -> Vec<u8> {
                 align: 2,
                 memory_index: 0,
             });
+        code.i32_add().i32_const(7).i32_load(wasm_encoder::MemArg {
+            offset: 1,
+            align: 1,
+            memory_index: 0,
+        });
         code.i32_add();
     });
     body(&|code| {
@@ -209,6 +215,96 @@ fn a_small_function_is_where_it_is_called_first() {
     };
     assert_eq!(loads(0)[0], 2);
     assert_eq!(loads(100)[0], 1);
+}
+
+/// Returns the instructions of a module's functions.
+fn instructions(module: &[u8]) -> Vec<Operator<'_>> {
+    let bodies = Parser::new(0).parse_all(module).filter_map(|payload| {
+        let Payload::CodeSectionEntry(body) = payload.unwrap() else {
+            return None;
+        };
+        Some(body)
+    });
+    bodies
+        .flat_map(|body| body.get_operators_reader().unwrap())
+        .map(|operator| operator.unwrap())
+        .collect()
+}
+
+#[test]
+fn an_alignment_is_that_of_the_instruction_or_none() {
+    let alignments = |module: &[u8]| -> Vec<u8> {
+        let of = |operator| match operator {
+            Operator::I32Load { memarg } => Some(memarg.align),
+            _ => None,
+        };
+        instructions(module).into_iter().filter_map(of).collect()
+    };
+    let module = whole();
+    assert_eq!(alignments(&module), [2, 1]);
+    let parts = divide(&module, &[0; 6], &NONE, &Objects::default(), "parts", 0).unwrap();
+    assert_eq!(alignments(&parts.modules[0]), [2, 0]);
+}
+
+#[test]
+fn what_a_part_names_often_has_the_shortest_numbers() {
+    let module = calling_many();
+    let expected = run(std::slice::from_ref(&module));
+    // `run` is the later part.
+    let profile: Vec<usize> = (0..=MANY).map(|own| usize::from(own == MANY)).collect();
+    let parts = divide(&module, &profile, &NONE, &Objects::default(), "parts", 0).unwrap();
+    assert_eq!(run(&parts.modules)["results"], expected["results"]);
+    let mut named = [0; MANY + 1];
+    for operator in instructions(&parts.modules[1]) {
+        if let Operator::Call { function_index } = operator {
+            named[function_index as usize] += 1;
+        }
+    }
+    assert_eq!(named[..3], [3, 3, 3]);
+    assert!(named[3..].iter().all(|count| *count < 3), "{named:?}");
+}
+
+/// The number of functions that `run` calls.
+const MANY: usize = 100;
+
+/// A module whose `run` calls many functions, every 40th one three times. Each multiplies, and adds a number of its own.
+fn calling_many() -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32], [ValType::I32]);
+    let mut functions = FunctionSection::new();
+    let mut code = CodeSection::new();
+    for own in 0..=MANY {
+        functions.function(0);
+        let mut function = Function::new([]);
+        let mut body = function.instructions();
+        body.local_get(0);
+        if own < MANY {
+            body.i32_const(3).i32_mul().i32_const(own as i32).i32_add();
+        } else {
+            for called in 0..MANY {
+                for _ in 0..if called % 40 == 0 { 3 } else { 1 } {
+                    body.call(called as u32);
+                }
+            }
+        }
+        body.end();
+        code.function(&function);
+    }
+    let mut tables = TableSection::new();
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: 1,
+        maximum: Some(1),
+        shared: false,
+    });
+    let mut exports = ExportSection::new();
+    exports.export("run", ExportKind::Func, MANY as u32);
+    exports.export("other", ExportKind::Func, 0);
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&tables);
+    module.section(&exports).section(&code);
+    module.finish()
 }
 
 #[test]
