@@ -156,11 +156,10 @@ impl<S: Store, H: Host> Database<S, H> {
     }
 
     /// Builds the row index some rows at a time, so that a page stays usable. A reader that comes
-    /// meanwhile builds the rest of it at once.
+    /// meanwhile builds the rest of it at once, and so does a page that has not loaded the code for
+    /// steps yet: a first paint does not wait for it.
     pub(super) async fn materialize(&self) {
-        if self.update(|replica| replica.materialize_some(INDEXED_ROWS))
-            && self.host.load_all().await.is_ok()
-        {
+        if self.update(|replica| replica.materialize_some(INDEXED_ROWS)) && self.host.has_all() {
             steps::index(self).await;
         }
     }

@@ -39,6 +39,11 @@ pub trait Host {
         Ok(())
     }
 
+    /// Returns true if there is nothing left to load: code of any part runs at once.
+    fn has_all(&self) -> bool {
+        true
+    }
+
     /// Returns true if the browser believes that there is a network.
     fn is_online(&self) -> bool;
 

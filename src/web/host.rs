@@ -15,7 +15,7 @@ use crate::web::interop::{EventListener, await_value, member};
 use crate::web::leader::LeaderElection;
 use crate::web::locks::LockGuard;
 use crate::web::page::Presence;
-use crate::web::parts::whole;
+use crate::web::parts::{is_whole, whole};
 use crate::web::shared_lock::SharedLock;
 use crate::web::thrown::error_of;
 use crate::web::timer::{breathe, sleep};
@@ -132,6 +132,10 @@ impl Host for WebHost {
         whole()
             .await
             .map_err(|thrown| error_of(&thrown, Code::Network))
+    }
+
+    fn has_all(&self) -> bool {
+        is_whole()
     }
 
     fn is_online(&self) -> bool {

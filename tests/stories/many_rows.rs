@@ -198,3 +198,22 @@ fn very_many_pending_operations_are_migrated_and_compacted_in_steps() {
     assert_eq!(fresh.pending_operations().len(), 25_000);
     assert_eq!(fresh.read("task-000042").unwrap()["title"], "task 42");
 }
+
+#[test]
+fn reads_and_writes_of_many_rows_do_not_wait_for_a_part_of_the_engine() {
+    let world = World::new();
+    let phone = device(&world);
+    let tab = phone.unopened(Resolvers::default());
+    sign_in(&tab);
+    tab.engine.host().stalls_part.set(true);
+
+    assert_eq!(tab.titles().len(), 25_000);
+    let drafts = (0..12_000).map(|n| Write::Create {
+        draft: format!(r#"{{"title":"late {n}"}}"#),
+    });
+    let write = tab.engine.entities();
+    tab.run(write.write("ann", "tasks", drafts.collect()))
+        .unwrap();
+
+    assert_eq!(tab.titles().len(), 37_000);
+}

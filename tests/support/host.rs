@@ -123,6 +123,10 @@ impl Host for TestHost {
         yield_now().await;
     }
 
+    fn has_all(&self) -> bool {
+        !self.lacks_part.get() && !self.stalls_part.get()
+    }
+
     async fn load_all(&self) -> Result<()> {
         self.loads.set(self.loads.get() + 1);
         if self.stalls_part.get() {

@@ -151,10 +151,10 @@ impl<S: Store, H: Host> Database<S, H> {
             });
         }
         let mut encoder = Encoder::new(seq, commit);
-        if encoder.step(commit) && self.host.load_all().await.is_ok() {
+        if encoder.step(commit) && self.host.has_all() {
             steps::encode(&*self.host, &mut encoder, commit).await;
         }
-        // At once, if the code for steps cannot be had.
+        // At once, if the code for steps is still to come.
         while encoder.step(commit) {}
         let Encoded {
             record,
