@@ -1,7 +1,7 @@
 //! The remote over `fetch`: statuses, broken replies and failed requests become coded errors.
 
 use crate::support::browser::page::page as browser_page;
-use crate::support::browser::remote::{PAGE, http, js, page, pull, push};
+use crate::support::browser::remote::{PAGE, holds, http, js, page, pull, push};
 use datum_sync::model::error::Code;
 use datum_sync::model::protocol::parse_page;
 use datum_sync::ports::remote::{Pulled, Pushed, Remote};
@@ -213,6 +213,16 @@ async fn a_login_page_and_a_truncated_reply_did_not_come_from_the_remote() {
         parse_page(&page(pull(&cut).await)).unwrap_err().code(),
         Code::Network
     );
+}
+
+#[wasm_bindgen_test]
+async fn an_answer_without_an_end_is_cut_off_and_may_be_asked_for_with_fewer_rows() {
+    js("globalThis.poured = 0");
+    let fetch = "const mebibyte = new Uint8Array(1 << 20); return new Response(new ReadableStream({ pull(out) { poured++; out.enqueue(mebibyte) } }))";
+    let error = pull(&http(fetch, "")).await.unwrap_err();
+    assert_eq!((error.code(), error.status()), (Code::Protocol, Some(413)));
+    assert!(!error.is_retryable());
+    holds("poured < 80 && seen[0].signal.aborted");
 }
 
 #[wasm_bindgen_test]

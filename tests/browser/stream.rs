@@ -119,16 +119,18 @@ async fn a_bye_ends_it_and_an_expired_token_is_renewed_before_the_next() {
 
 #[wasm_bindgen_test]
 async fn a_refused_token_is_renewed_once_and_then_it_is_unauthorized() {
-    js("(globalThis.asked = [], globalThis.token = 'old')");
+    js("(globalThis.asked = [], globalThis.token = 'old', globalThis.cancelled = 0)");
     let headers = "headers: (reason) => { asked.push(reason); if (reason === 'unauthorized') token = 'new'; return { Authorization: token } }";
     let fetch = format!(
-        "if (init.headers.Authorization !== 'new') return new Response('{{}}', {{ status: 401 }}); {}",
+        "if (init.headers.Authorization !== 'new') return new Response(new ReadableStream({{ cancel() {{ cancelled++ }} }}), {{ status: 401 }}); {}",
         streaming(OPEN, "open")
     );
     let remote = http(&fetch, headers);
     let (ended, hints) = listen(&remote, 50).await;
     assert!(ended.is_none() && hints == 1);
     holds("seen.length === 2 && asked.join() === 'request,unauthorized'");
+    // Nobody reads the refusal: it would hold its connection until it is collected.
+    holds("cancelled === 1");
 
     let remote = http(
         "return new Response('{\"code\":\"tokenExpired\"}', { status: 401 })",

@@ -18,10 +18,11 @@ const datum = await openApp(page.remote, userId, INTERVAL);
 const tasks = datum.manager("tasks");
 
 void page.attempt(() => followTasks(datum, (all) => showTasks(list, all)));
+const feed = datum.statusForUser(userId);
 void page.attempt(async () => {
   // The feed has more snapshots than finished cycles: each cycle is counted once.
   const ended = new Set<string>();
-  for await (const { status, lastCompletedAt, syncedCount, errors } of datum.statusForUser(userId)) {
+  for await (const { status, lastCompletedAt, syncedCount, errors } of feed) {
     if (lastCompletedAt === undefined || ended.has(lastCompletedAt) || status === "syncing") continue;
     ended.add(lastCompletedAt);
     setText(find(document, "[data-testid=cycles]"), String(ended.size));
@@ -29,11 +30,13 @@ void page.attempt(async () => {
     else if (syncedCount > 0) page.print(`Synced automatically: ${count(syncedCount, "item")}`, "good");
   }
 });
-setInterval(() => {
+/** When the next cycle begins. One that runs may send what is written now, whatever is scheduled. */
+function whenNext(): string {
+  if (feed.current.status === "syncing") return "now";
   const next = nextSync(datum, userId);
-  const seconds = next === null ? null : Math.max(0, Math.ceil((Date.parse(next) - Date.now()) / 1000));
-  setText(find(document, "[data-testid=next]"), seconds === null ? "not scheduled" : `in ${seconds} s`);
-}, 250);
+  return next === null ? "not scheduled" : `in ${Math.max(0, Math.ceil((Date.parse(next) - Date.now()) / 1000))} s`;
+}
+setInterval(() => setText(find(document, "[data-testid=next]"), whenNext()), 250);
 
 auto.addEventListener("change", () => {
   setAutoSync(datum, userId, auto.checked, INTERVAL);
