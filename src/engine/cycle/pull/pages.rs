@@ -25,8 +25,8 @@ const ROWS_AT_ONCE: usize = 128;
 /// How long reading continues before yielding to the browser, in milliseconds: half of a frame.
 const AT_ONCE_MS: u64 = 8;
 
-/// How many pages in a row may have no rows.
-const MOST_EMPTY_PAGES: u32 = 1_000;
+/// How many rows may be asked for in vain, page after page: a scope may match nothing in a long stretch.
+const MOST_IN_VAIN: usize = 4_000_000;
 
 type Fetch<'f> = LocalBoxFuture<'f, Result<Option<PageBytes>>>;
 
@@ -83,7 +83,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
         let mut pulled = 0_u64;
         let mut limit = cycle.settings.batch_size;
         let mut next = self.fetch(cursor.clone(), limit).await?;
-        let (mut cut, mut empty, size) = (0_u32, 0_u32, cycle.page_size.known());
+        let (mut cut, mut in_vain, size) = (0_u32, 0_usize, cycle.page_size.known());
         loop {
             let Some(answer) = next else {
                 return Ok(RunEnd::StartAgain);
@@ -131,15 +131,15 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
                 }
                 self.enter_epoch(left, epoch, &page).await?;
             }
-            empty = match page.changes.is_empty() {
-                true => empty.saturating_add(1),
+            in_vain = match page.changes.is_empty() {
+                true => in_vain.saturating_add(answer.limit),
                 false => 0,
             };
             let repeats = page.more && seen.insert(&page.cursor, ()).is_some();
-            if repeats || empty > MOST_EMPTY_PAGES {
+            if repeats || in_vain > MOST_IN_VAIN {
                 return Err(Error::new(
                     Code::Protocol,
-                    "The remote says that there is more, but repeats a cursor or sends 1,000 pages without rows; each page must move on.",
+                    "The remote says that there is more, but repeats a cursor or sends no rows for ever; each page must move on.",
                 ));
             }
             cycle.show(Phase::Applying, 0.0);
