@@ -417,6 +417,7 @@ fn totals(rows: &[Row]) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Because as _;
 
     fn ended(good: bool, passed: u64, failed: u64) -> Row {
         Row {
@@ -430,6 +431,46 @@ mod tests {
             took: std::time::Duration::ZERO,
             problem: None,
         }
+    }
+
+    #[test]
+    fn two_steps_run_at_once_and_a_panic_of_one_is_its_failure() {
+        let context = Context::new(false).unwrap();
+        let mut report = Report {
+            context: &context,
+            rows: Vec::new(),
+            started: Instant::now(),
+        };
+        let (said, heard) = std::sync::mpsc::channel();
+        let good = || Ok((true, Tally::default()));
+        report.together(
+            "hears",
+            move || {
+                let limit = std::time::Duration::from_secs(60);
+                heard.recv_timeout(limit).because("hearing the other")?;
+                good()
+            },
+            "says",
+            move || {
+                said.send(()).because("saying")?;
+                good()
+            },
+        );
+        report.together("goes on", good, "breaks", || panic!("a fault of ours"));
+        let ended: Vec<_> = report
+            .rows
+            .iter()
+            .map(|row| (&*row.name, row.good))
+            .collect();
+        assert_eq!(
+            ended,
+            [
+                ("hears", true),
+                ("says", true),
+                ("goes on", true),
+                ("breaks", false)
+            ]
+        );
     }
 
     #[test]
