@@ -31,6 +31,7 @@ mod parts;
 mod process;
 mod python;
 mod replay;
+mod report;
 mod server;
 mod server_module;
 mod shorten_glue;
