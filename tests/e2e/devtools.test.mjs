@@ -111,6 +111,7 @@ for (const engine of engines()) {
     });
     assert.equal(seen.pulled, 10_000);
     assert.ok(seen.draws <= seen.frames + 1 || !seen.hasFrames, JSON.stringify(seen));
+    assert.ok(seen.draws <= seen.ms / 100 + 3, JSON.stringify(seen));
     assert.ok(seen.reads <= seen.ms / 250 + 1, JSON.stringify(seen));
   });
 
