@@ -114,4 +114,6 @@ fn indices(value: &Value) -> Option<BTreeSet<usize>> {
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod location_tests;
+#[cfg(test)]
 mod tests;

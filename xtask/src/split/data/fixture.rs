@@ -126,7 +126,7 @@ fn code(slip: i32) -> (Vec<u8>, Vec<u8>) {
 
 const CODE_SECTION: u32 = 6;
 
-fn relocations(section: u32, count: u32, list: &[u8]) -> Vec<u8> {
+pub fn relocations(section: u32, count: u32, list: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     section.encode(&mut text);
     count.encode(&mut text);

@@ -1,5 +1,8 @@
 //! What the linker says of the objects in memory, and of the addresses in code and data.
 
+mod distances;
+mod locations;
+
 use std::ops::Range;
 
 use wasm_encoder::{Module, RawSection};
@@ -15,13 +18,6 @@ use super::Object;
 /// The names of the sections that the linker keeps constants in, as they begin.
 const CONSTANTS: &str = ".rodata";
 
-/// A distance is a multiple of this, so that no alignment changes.
-const STEP: u32 = 256;
-/// A distance is at most this many steps longer than that of the object before it.
-const STEPS: u32 = 1023;
-/// The end of the memory that addresses may be moved to: a number beyond it would be negative.
-const END: u32 = 1 << 30;
-
 /// A linked module, without what the linker says of it.
 pub struct Linked {
     pub plain: Vec<u8>,
@@ -35,14 +31,22 @@ pub struct Linked {
 /// Reads a module that was linked with `--emit-relocs`.
 pub fn read(module: &[u8]) -> Result<Linked> {
     let sections = Sections::read(module)?;
-    let symbols = sections.symbols()?;
+    let mut symbols = sections.symbols()?;
     let mut objects = sections.objects(&symbols)?;
-    sections.note_names(module, &symbols, &mut objects)?;
-    let distances = distances(&objects)?;
-    let mut moved = module.to_vec();
+    let mut module = module.to_vec();
+    let unnamed = locations::share(&sections, &mut module, &mut symbols)?;
+    sections.note_names(&module, &symbols, &mut objects)?;
+    let distances = distances::of(&objects)?;
+    let mut moved = module.clone();
     sections.move_addresses(&mut moved, &symbols, &objects, &distances)?;
+    for place in unnamed {
+        for module in [&mut module, &mut moved] {
+            let bytes = module.get_mut(place.clone());
+            bytes.because("bytes beyond the module")?.fill(0);
+        }
+    }
     Ok(Linked {
-        plain: without_relocations(module)?,
+        plain: without_relocations(&module)?,
         moved: without_relocations(&moved)?,
         objects,
         distances,
@@ -300,6 +304,20 @@ impl<'a> Sections<'a> {
         }
     }
 
+    /// Returns the bytes of a constant.
+    fn bytes(&self, symbol: &Symbol) -> Option<&'a [u8]> {
+        let segment = self.segments.get(symbol.segment)?;
+        let at = |address: u32| (address - segment.address) as usize;
+        let bytes = segment.bytes.get(at(symbol.start)..at(symbol.end));
+        bytes.filter(|_| segment.is_constant)
+    }
+
+    /// Returns where a symbol's bytes begin in the file.
+    fn place(&self, symbol: &Symbol) -> Option<usize> {
+        let segment = self.segments.get(symbol.segment)?;
+        Some(segment.place + (symbol.start - segment.address) as usize)
+    }
+
     /// Returns the address of a byte in the file.
     fn address(&self, place: usize) -> Option<u32> {
         self.segments.iter().find_map(|segment| {
@@ -386,25 +404,6 @@ pub fn containing(objects: &[Object], address: u32) -> Option<usize> {
     let index = objects.partition_point(|object| object.range.end <= address);
     let object = objects.get(index)?;
     object.range.contains(&address).then_some(index)
-}
-
-/// Returns a distance for each object, longer from one to the next.
-fn distances(objects: &[Object]) -> Result<Vec<u32>> {
-    let mut random: u64 = 1;
-    let mut distance = 0;
-    let mut distances = Vec::new();
-    for object in objects {
-        // Not the same step each time: the difference of two distances is not a third one.
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        distance += STEP * (1 + (random >> 33) as u32 % STEPS);
-        if object.range.end + distance > END {
-            return Err(Failure::new("too many objects to tell them apart"));
-        }
-        distances.push(distance);
-    }
-    Ok(distances)
 }
 
 /// The linker writes addresses in code with all bytes that a number may have.
