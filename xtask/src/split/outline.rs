@@ -26,8 +26,9 @@ use self::{
 };
 use super::program::Program;
 
-/// How many bytes a region has to save where it was: below that, its own code weighs more in all.
-const WORTH: usize = 80;
+/// How many bytes a region has to save where it was. Its own code weighs more in all, so a lower limit makes the first
+/// parts smaller and the sum of all larger; and a function of at most [`super::SMALL`] bytes stays where it is called.
+const WORTH: usize = 64;
 
 /// A module whose functions are divided, and the first stage in which each of them runs.
 pub struct Outlined {
