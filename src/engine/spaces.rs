@@ -18,6 +18,7 @@ use crate::ports::remote::Remote;
 use crate::ports::store::Store;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
+use crate::util::collections::sort::sort;
 use crate::util::json::scan;
 use crate::util::json::write::{Items, push_field, put_text};
 use crate::util::local_sync::Notify;
@@ -122,7 +123,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> SharedSpaces<'_, B, R, H> {
             && !members.iter().any(|(member, _)| member == user_id)
         {
             members.push((user_id.to_owned(), role.name().to_owned()));
-            members.sort();
+            sort(&mut members);
         }
         let mut items = Items::new(members.len().saturating_mul(64));
         for (member, role) in &members {

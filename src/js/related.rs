@@ -12,6 +12,7 @@ use crate::js::middleware::decoded_many;
 use crate::model::error::Result;
 use crate::plan::row_planner::name;
 use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::collections::sort::{sort, sort_by_text};
 use crate::util::json::write::Items;
 
 #[wasm_bindgen(module = "/src/js/live.js")]
@@ -96,8 +97,8 @@ impl Assembler {
                 });
             }
             // In order of name, as the shape of another node may have them in another order.
-            links.sort_unstable_by_key(|link| link.name);
-            relations.sort_unstable();
+            sort_by_text(&mut links, |link| link.name);
+            sort(&mut relations);
             let shape = place_of(
                 &mut shapes,
                 Shape {

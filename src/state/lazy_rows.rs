@@ -11,6 +11,7 @@ use crate::log::address::{BodyId, Seq};
 use crate::log::directory::{Directory, Line};
 use crate::model::entity::Key;
 use crate::model::operation::Operation;
+use crate::util::collections::sort::sort_by_text;
 
 /// How many rows may be scanned in lookups, for each row that is deferred, before building the
 /// index is cheaper.
@@ -181,7 +182,7 @@ impl LazyRows {
                 _ => {}
             }
         }
-        found.sort_unstable_by_key(|((first, _), ..)| first);
+        sort_by_text(&mut found, |((first, _), ..)| first);
         let mut end: Option<&str> = None;
         for ((first, last), ..) in &found {
             if end.is_some_and(|end| end >= &**first) {

@@ -20,6 +20,7 @@ use crate::query::live::{ListEdit, LiveQuery};
 use crate::query::read::Query;
 use crate::query::sort_key::{SortKey, first_id};
 use crate::state::tables;
+use crate::util::collections::sort::sort;
 
 /// How often a result is loaded again because the journal has run over meanwhile.
 const MOST_LOADS: u32 = 5;
@@ -262,12 +263,14 @@ impl<S: Store, H: Host> QueryResult<S, H> {
             for key in keys {
                 let (id, space) = key.entity();
                 if let Err(segment) = writer.write(&id, space) {
-                    missing.push(segment);
+                    if missing.last() != Some(&segment) {
+                        missing.push(segment);
+                    }
                 } else if missing.is_empty() {
                     each(writer.written());
                 }
             }
-            missing.sort_unstable();
+            sort(&mut missing);
             missing.dedup();
             missing
         })

@@ -18,9 +18,26 @@ impl<T: Ord> Swappable for Of<'_, T> {
     }
 }
 
+struct ByText<'a, T>(&'a mut [T], fn(&T) -> &str);
+
+impl<T> Swappable for ByText<'_, T> {
+    fn is_less(&self, a: usize, b: usize) -> bool {
+        self.0.get(a).map(self.1) < self.0.get(b).map(self.1)
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.0.swap(a, b);
+    }
+}
+
 /// Sorts; the order of equal items is unspecified.
 pub fn sort<T: Ord>(items: &mut [T]) {
     heap(items.len(), &mut Of(items));
+}
+
+/// As [`sort`], by a text of each item.
+pub fn sort_by_text<T>(items: &mut [T], text: fn(&T) -> &str) {
+    heap(items.len(), &mut ByText(items, text));
 }
 
 // Its worst case is close to its average, and it needs no memory.
@@ -55,7 +72,7 @@ fn sink(mut root: usize, end: usize, items: &mut dyn Swappable) {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects)]
 mod tests {
-    use super::sort;
+    use super::{sort, sort_by_text};
 
     #[test]
     fn it_sorts_as_the_standard_library_does() {
@@ -73,5 +90,12 @@ mod tests {
             sort(&mut items);
             assert_eq!(items, sorted);
         }
+    }
+
+    #[test]
+    fn it_sorts_by_a_text_alone() {
+        let mut items = [("b", 1), ("a", 3), ("c", 2)];
+        sort_by_text(&mut items, |(text, _)| text);
+        assert_eq!(items, [("a", 3), ("b", 1), ("c", 2)]);
     }
 }
