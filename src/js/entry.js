@@ -154,15 +154,16 @@ function instance() {
 
 /** Adds to managers the methods that begin a query, and those that need the engine's last part. */
 function extendManager(prototype) {
-  const { count, countMatches, readPage, readQueryPage, readRelated, watchRelated, watchResult } = prototype;
+  const { count, countMatches, readPage, readQueryPage, readRelated, readRelatedPage, watchRelated, watchResult } = prototype;
   // The engine's own getter refuses what is no manager, at once.
   const check = Object.getOwnPropertyDescriptor(prototype, "entity").get;
-  for (const name of ["countMatches", "readQueryPage", "readRelated", "watchRelated", "watchResult"]) delete prototype[name];
+  for (const name of ["countMatches", "readQueryPage", "readRelated", "readRelatedPage", "watchRelated", "watchResult"]) delete prototype[name];
   prototype.count = function (query, options) {
     return (query ?? undefined) === undefined ? count.call(this, query, options) : countMatches.call(this, query, options);
   };
   prototype.readPage = function (page, options) {
-    return (has(page, "query") ? readQueryPage : readPage).call(this, page, options);
+    const read = has(page, "query") ? readQueryPage : has(options, "with") ? readRelatedPage : readPage;
+    return read.call(this, page, options);
   };
   for (const name of ["where", "orderBy", "limit"]) {
     prototype[name] = function (...given) {

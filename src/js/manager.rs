@@ -16,6 +16,7 @@ use crate::js::manager::adapters::{LocalAdapter, RemoteAdapter};
 use crate::js::manager::options::{
     PageOptions, ReadOptions, WriteOptions, read_move, read_space_option, read_write_options, split,
 };
+use crate::js::manager::pages::page_object;
 use crate::js::middleware::{Middleware, decoded, decoded_many};
 use crate::js::sync_options::SyncOptions;
 use crate::js::watch::{WatchTarget, watch};
@@ -29,6 +30,7 @@ use crate::web::interop::set_member;
 
 pub mod adapters;
 pub mod options;
+mod pages;
 mod patches;
 mod queries;
 mod relations;
@@ -320,18 +322,8 @@ impl Manager {
                     include.states,
                 )
                 .await?;
-            let object = Object::new();
-            set_member(
-                &object,
-                "items",
-                &decoded_many(&page.items, middleware.as_ref())?,
-            );
-            if let Some(after) = &page.after {
-                set_member(&object, "after", &JsValue::from_str(after));
-            }
-            set_member(&object, "hasMore", &JsValue::from_bool(page.has_more));
-            set_member(&object, "total", &JsValue::from_f64(page.total as f64));
-            Ok(Object::freeze(&object).into())
+            let items = decoded_many(&page.items, middleware.as_ref())?;
+            Ok(page_object(&items, page.after.as_deref(), Some(page.total)))
         })
     }
 

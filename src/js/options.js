@@ -321,6 +321,7 @@ const OPTIONS = {
   space: ["The options", SPACE],
   read: ["The options", { ...SPACE, includeDeleted: flag, withSyncState: flag, with: list(text) }],
   query: ["The options", { ...SPACE, withSyncState: flag }],
+  related: ["The options", { ...SPACE, withSyncState: flag, with: list(text) }],
   write: ["The options", WRITE],
   patch: [
     "The options",

@@ -1651,7 +1651,7 @@ export class Manager<T extends Entity = AnyEntity> {
   /** Returns all of them, ordered by id. */
   readAll<O extends ReadOptions = ReadOptions>(options?: O): Promise<Found<T, O>[]>;
   /** Returns one page of them, ordered by id. */
-  readPage<O extends QueryOptions = QueryOptions>(page?: PageRequest & { query?: undefined }, options?: O): Promise<Page<Found<T, O>> & { total: number }>;
+  readPage<O extends PageReadOptions = PageReadOptions>(page?: PageRequest & { query?: undefined }, options?: O): Promise<Page<Found<T, O>> & { total: number }>;
   /**
    * Returns one page of a query. The pages of one list have the same query, without `limit`, `offset` and `after`; what is written
    * between two pages neither repeats nor skips other entities.
@@ -1853,6 +1853,12 @@ export interface ReadOptions extends QueryOptions {
   with?: readonly string[];
   /** Includes softly deleted entities. Default false. */
   includeDeleted?: boolean;
+}
+
+/** Options of a page without a query. */
+export interface PageReadOptions extends QueryOptions {
+  /** Relations to read along: {@link ReadOptions.with}. With a query, they are its `with`. */
+  with?: readonly string[];
 }
 
 /** Which page to read. */

@@ -43,6 +43,8 @@ for (const engine of engines()) {
       const shown = (task) => ({ id: task.id, project: task.project && { id: task.project.id, owner: task.project.owner?.name }, tags: task.tags.map(({ id }) => id) });
       const page = await tasks.readPage({ size: 2, query: { with: ["project"], orderBy: [{ field: "at", descending: true }] } });
       const next = await tasks.readPage({ size: 2, after: page.after, query: { with: ["project"], orderBy: [{ field: "at", descending: true }] } });
+      const plain = await tasks.readPage({ size: 2 }, { with: ["project"] });
+      const last = await tasks.readPage({ size: 2, after: plain.after }, { with: ["project"], withSyncState: true });
       const state = await tasks.query({ with: ["project"], limit: 1 }, { withSyncState: true });
       return {
         list: list.map(shown),
@@ -52,6 +54,7 @@ for (const engine of engines()) {
         read: [shown(await tasks.read("t2", all)), await tasks.read("nothing", all), "project" in (await tasks.read("t2", { with: [] }))],
         query: (await tasks.query({ where: { field: "at", greaterThan: 1 }, ...all })).map(shown),
         pages: [page.items.map(({ id, project }) => id + project?.name), page.hasMore, next.items.map(({ id, project }) => id + project?.name), next.hasMore],
+        plain: [plain.items.map(({ id, project }) => id + project?.name), plain.hasMore, plain.total, last.items.map(({ id, project, $syncState }) => id + project + $syncState), last.hasMore, "after" in last],
         state: [state[0].$syncState, "$syncState" in state[0].project],
         related: [(await tasks.related(one, "tags")).map(({ id }) => id), (await projects.related("p1", "tasks")).length, (await tasks.related(three, "project")).length, (await projects.related("gone", "tasks")).length],
         counted: await tasks.count({ ...all }),
@@ -68,6 +71,7 @@ for (const engine of engines()) {
       read: [two, null, false],
       query: [two, three],
       pages: [["t3undefined", "t2one"], true, ["t1one"], false],
+      plain: [["t1one", "t2one"], true, 3, ["t3nullpending"], false, false],
       state: ["pending", false],
       related: [["blue", "red"], 2, 0, 0],
       counted: 3,
@@ -256,12 +260,12 @@ for (const engine of engines()) {
       };
       const hostile = new Proxy({}, { getOwnPropertyDescriptor: no, ownKeys: no });
       const { readAll } = Object.getPrototypeOf(tasks);
-      const calls = [tasks.readAll(wrong), tasks.read("t1", wrong), tasks.query(wrong), tasks.readPage({ query: wrong }), tasks.related("t1", "owner"), tasks.related({}, "project"), tasks.related("t1", "project.owner"), tasks.readAll({ with: "project" }), tasks.readAll(throwing), tasks.read(undefined, { with: [] }), tasks.getDeletePlan(7), tasks.delete("t1", { cascade: 1 }), readAll.call({}, { with: ["project"] }), tasks.readPage(hostile)];
+      const calls = [tasks.readAll(wrong), tasks.read("t1", wrong), tasks.query(wrong), tasks.readPage({ query: wrong }), tasks.readPage({ size: 1 }, wrong), tasks.related("t1", "owner"), tasks.related({}, "project"), tasks.related("t1", "project.owner"), tasks.readAll({ with: "project" }), tasks.readAll(throwing), tasks.read(undefined, { with: [] }), tasks.getDeletePlan(7), tasks.delete("t1", { cascade: 1 }), readAll.call({}, { with: ["project"] }), tasks.readPage(hostile), tasks.readPage({ size: 0 }, { with: [] }), tasks.readPage({}, { with: "project" }), tasks.readPage({}, { with: [], includeDeleted: true }), tasks.readPage({ query: {} }, { with: ["project"] })];
       const all = await Promise.all(calls.map(code));
       return [...all, await first(tasks.watchAll(wrong)), await first(tasks.watchById("t1", wrong)), await first(tasks.watchQuery(wrong)), await first(tasks.watchQuery(wrong).changes())];
     }, open);
-    assert.deepEqual(seen.map(({ code }) => code), Array(18).fill("invalidArgument"));
-    for (const at of [0, 1, 2, 3, 14, 15, 16, 17]) assert.match(seen[at].message, /`with\[0\]`: `projects` has no relation `owners`; the config has owner, tasks\./);
-    assert.match(seen[8].message, /`with` could not be read: no/);
+    assert.deepEqual(seen.map(({ code }) => code), Array(23).fill("invalidArgument"));
+    for (const at of [0, 1, 2, 3, 4, 19, 20, 21, 22]) assert.match(seen[at].message, /`with\[0\]`: `projects` has no relation `owners`; the config has owner, tasks\./);
+    assert.match(seen[9].message, /`with` could not be read: no/);
   });
 }

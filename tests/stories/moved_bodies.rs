@@ -130,6 +130,7 @@ fn no_reader_misses_an_entity_whose_body_moves_while_it_is_fetched() {
         let selected = SelectedEntities {
             selection: "tasks".to_owned(),
             only: None,
+            page: None,
             include: false.into(),
         };
         let with = ["tags".to_owned()];

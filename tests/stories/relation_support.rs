@@ -131,6 +131,7 @@ pub fn read(tab: &Tab, entity: &str, id: &str, with: &[&str]) -> Value {
     let selected = SelectedEntities {
         selection: entity.to_owned(),
         only: Some(id.to_owned()),
+        page: None,
         include: false.into(),
     };
     let with: Vec<String> = with.iter().map(|it| (*it).to_owned()).collect();

@@ -1,12 +1,14 @@
 //! Relations that are read along: what each leads to, and how little is read for it.
 
+use datum_sync::engine::queries::relations::SelectedEntities;
+use datum_sync::engine::queries::relations::selected::IdPage;
 use datum_sync::model::error::Code;
 use datum_sync::plan::write::Write;
 use serde_json::{Value, json};
 
-use crate::relation_support::{config, delete, find, graph, ids, opened, put, read, stock};
-use crate::support::spaces::{TEAM, team};
-use crate::support::world::World;
+use crate::relation_support::{config, delete, find, graph, ids, nested, opened, put, read, stock};
+use crate::support::spaces::{CLUB, TEAM, team};
+use crate::support::world::{Tab, World};
 
 #[test]
 fn each_kind_of_relation_leads_to_its_entities() {
@@ -324,4 +326,59 @@ fn keys_follow_a_page_whose_bodies_are_not_in_memory() {
     tab.sync();
     delete(&tab, "projects", &["p2"]).unwrap();
     assert_eq!(ids(&tab, "tasks"), ["t1", "t2", "t3"]);
+}
+
+/// All pages of a selection with `project`, each with the number of all entities.
+fn pages(tab: &Tab, selection: &str, size: usize) -> Vec<(Vec<Value>, u64)> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let selected = SelectedEntities {
+            selection: selection.to_owned(),
+            page: Some(IdPage { size, after }),
+            ..SelectedEntities::default()
+        };
+        let relations = tab.engine.relations();
+        let with = ["project".to_owned()];
+        let page = relations.selected_page(&tab.user, selected, &with);
+        let (page, total) = tab.run(page).unwrap();
+        pages.push((nested(&page.graph), total));
+        after = page.after;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[test]
+fn pages_in_order_of_id_take_relations_along_from_any_space() {
+    let world = World::new();
+    let tab = world.device("phone").with_config(&config(&[])).open();
+    let _bob = team(&world);
+    tab.sync();
+    put(&tab, "projects", &[json!({"id":"p"})]);
+    let task = |n: usize| {
+        let project = (n % 2 == 0).then_some("p");
+        let space = (n % 3 == 0).then_some(TEAM);
+        json!({"id":format!("t{n}"),"projectId":project,"spaceId":space})
+    };
+    put(&tab, "tasks", &(0..8).map(task).collect::<Vec<_>>());
+    tab.delete("t4");
+    let by_id = r#"{"with":["project"],"orderBy":[{"field":"id"}]}"#;
+    for selection in ["tasks", "tasks\0", &format!("tasks\0{TEAM}")] {
+        let all = nested(&graph(&tab, selection, by_id).unwrap());
+        assert!(all.len() > 3, "{selection:?} has {}", all.len());
+        for size in [1, 2, 3, all.len() - 1, all.len(), all.len() + 1] {
+            let found = pages(&tab, selection, size);
+            assert_eq!(found.len(), all.len().div_ceil(size), "pages of {size}");
+            assert!(found.iter().all(|(_, total)| *total == all.len() as u64));
+            let items: Vec<Value> = found.into_iter().flat_map(|(items, _)| items).collect();
+            assert_eq!(items, all, "pages of {size}");
+        }
+    }
+    assert_eq!(
+        pages(&tab, &format!("tasks\0{CLUB}"), 5),
+        [(Vec::new(), 0)],
+        "one page without any"
+    );
 }

@@ -101,6 +101,7 @@ fn after_random_commits_reads_and_watches_show_what_is_there() {
         let selected = SelectedEntities {
             selection: "projects".to_owned(),
             only: None,
+            page: None,
             include: false.into(),
         };
         let paths: Vec<String> = with.iter().map(|path| (*path).to_owned()).collect();

@@ -92,6 +92,7 @@ async function withStates(): Promise<void> {
   const all = await manager.readAll({ withSyncState: true });
   const page = await manager.readPage({ size: 5 }, states);
   page.total.toFixed();
+  (await manager.readPage({ size: 5 }, { with: ["project.owner"] })).total.toFixed();
   const shown: (EntitySyncState | undefined)[] = [read?.$syncState, all[0]?.$syncState, page.items[0]?.$syncState];
   void shown;
   for await (const list of manager.watchAll(states)) void list[0]?.$syncState.trim();

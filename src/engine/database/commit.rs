@@ -363,15 +363,12 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// Errors of the store.
     pub async fn tidy(&self) -> Result<()> {
-        if self.closed.get() || !self.read(Replica::wants_checkpoint) {
-            return Ok(());
+        let is_due = !self.closed.get() && self.read(Replica::wants_checkpoint);
+        // Without its code, a later cycle writes it.
+        if is_due && self.host.load_all().await.is_ok() {
+            self.checkpoint().await?;
+            self.free().await;
         }
-        if self.host.load_all().await.is_err() {
-            // Its code cannot be had: a later cycle writes it.
-            return Ok(());
-        }
-        self.checkpoint().await?;
-        self.free().await;
         Ok(())
     }
 
@@ -399,10 +396,10 @@ impl<S: Store, H: Host> Database<S, H> {
     /// each head.
     async fn make_room(&self) -> bool {
         let (head, grown) = self.read(|replica| (replica.head(), replica.has_grown()));
-        if self.compacted_when_full_at.replace(Some(head)) == Some(head) || !grown {
-            return false;
-        }
-        if self.host.load_all().await.is_err() {
+        if self.compacted_when_full_at.replace(Some(head)) == Some(head)
+            || !grown
+            || self.host.load_all().await.is_err()
+        {
             return false;
         }
         // Boxed, because a commit that finds the storage full calls this again, once.

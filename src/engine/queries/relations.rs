@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::database::overtaken;
-use crate::engine::database::read::Include;
 use crate::engine::queries::bodies::Looker;
 use crate::engine::queries::relations::foreign_keys::{ForeignKeys, Freshness};
 use crate::engine::queries::relations::graph::{GraphMaker, RelatedGraph, keys_of};
+pub use crate::engine::queries::relations::selected::SelectedEntities;
 use crate::engine::queries::relations::tree::RelationTree;
 use crate::engine::queries::relations::watch::RelatedWatch;
 use crate::engine::queries::result::{QueryResult, Wanted};
@@ -17,7 +17,7 @@ use crate::engine::watch::listen;
 use crate::engine::{Backing, Relations};
 use crate::log::address::BodyId;
 use crate::model::config::Config;
-use crate::model::entity::{Key, OwnedKey, check_entity_id};
+use crate::model::entity::check_entity_id;
 use crate::model::error::Result;
 use crate::model::table::Table;
 use crate::ports::host::Host;
@@ -31,23 +31,14 @@ use crate::util::collections::seq_map::SeqMap;
 pub mod deletes;
 pub mod foreign_keys;
 pub mod graph;
+pub mod selected;
 pub(super) mod tree;
 pub mod watch;
 
 /// How often keys are collected again because the journal has run over.
 const MOST_COLLECTIONS: u32 = 5;
 
-/// Which entities are read.
-#[derive(Clone, Debug)]
-pub struct SelectedEntities {
-    /// The entity type, or one of its tables: see [`crate::state::tables`].
-    pub selection: String,
-    /// One of them.
-    pub only: Option<String>,
-    pub include: Include,
-}
-
-/// A page of a query, with what its entities lead to.
+/// A page, with what its entities lead to.
 #[derive(Debug)]
 pub struct RelatedPage {
     pub graph: RelatedGraph,
@@ -130,6 +121,30 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         let entity = self.check(&selected)?;
         let tree = RelationTree::read(&self.engine.config, entity, with)?;
         self.read_tree(user_id, selected, tree).await
+    }
+
+    /// Returns one page of selected entities, in order of id, with their relations, and how many there
+    /// are in all.
+    ///
+    /// # Errors
+    /// As for [`Self::query`].
+    pub async fn selected_page(
+        self,
+        user_id: &str,
+        selected: SelectedEntities,
+        with: &[String],
+    ) -> Result<(RelatedPage, u64)> {
+        let entity = self.check(&selected)?;
+        let tree = RelationTree::read(&self.engine.config, entity, with)?;
+        let user = self.engine.user_for_question(user_id).await?;
+        user.db.materialize().await;
+        let roots = Roots::Selected(selected.clone());
+        let graph = self.start(Rc::clone(&user), roots, tree).load().await?;
+        let (after, total) = user.db.read(|replica| {
+            let total = tables::count(replica, &selected.selection);
+            (selected.next_page(replica), total)
+        });
+        Ok((RelatedPage { graph, after }, total))
     }
 
     /// Returns selected entities with one relation.
@@ -370,28 +385,5 @@ impl<S: Store, H: Host> RelatedRead<S, H> {
         };
         let types = self.tree.types();
         is_root_changed || types.iter().any(|entity| changed(entity, false))
-    }
-}
-
-impl SelectedEntities {
-    /// Returns the keys of the entities that readers see: of one id, the first.
-    fn keys(&self, replica: &Replica) -> Vec<OwnedKey> {
-        let is_seen = |key: &Key<'_>| {
-            let view = replica.view(key);
-            view.is_some_and(|view| self.include.deleted || !view.deleted)
-        };
-        if let Some(id) = &self.only {
-            let table = tables::find(replica, &self.selection, id);
-            let key = table.map(|table| Key::new(table, id)).filter(is_seen);
-            return key.into_iter().map(Key::to_owned).collect();
-        }
-        let mut keys = Vec::new();
-        for (id, table) in tables::ids(replica, &self.selection, None).iter() {
-            let key = Key::new(table, id);
-            if is_seen(&key) {
-                keys.push(key.to_owned());
-            }
-        }
-        keys
     }
 }

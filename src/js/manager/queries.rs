@@ -12,6 +12,7 @@ use crate::js::convert::{decode, encode, promise};
 use crate::js::feed::{Endable, Feed, LateWatch, LoopReader, Next};
 use crate::js::instance::Instance;
 use crate::js::manager::options::{PageOptions, WriteOptions, read_write_options};
+use crate::js::manager::pages::page_object;
 use crate::js::manager::relations::{list, objects};
 use crate::js::manager::{Manager, patches};
 use crate::js::middleware::decoded_many;
@@ -29,7 +30,16 @@ use crate::web::storage::web_store::WebStore;
 
 /// Reads a query: its JSON text.
 fn read_query(query: &JsValue) -> Result<String> {
-    encode(query, Code::InvalidArgument, "The query")
+    given(query, "The query")
+}
+
+/// Reads a value as JSON. What is not given reads as null, which the engine refuses by what it should
+/// be.
+fn given(value: &JsValue, name: &str) -> Result<String> {
+    match is_absent(value) {
+        true => Ok("null".to_owned()),
+        false => encode(value, Code::InvalidArgument, name),
+    }
 }
 
 #[wasm_bindgen]
@@ -95,14 +105,7 @@ impl Manager {
                 let page = queries.page(&user, &entity, &query, bounds, states).await?;
                 (decoded_many(&page.items, middleware.as_ref())?, page.after)
             };
-            let object = Object::new();
-            set_member(&object, "items", &items);
-            if let Some(after) = &after {
-                set_member(&object, "after", &JsValue::from_str(after));
-            }
-            let has_more = JsValue::from_bool(after.is_some());
-            set_member(&object, "hasMore", &has_more);
-            Ok(Object::freeze(&object).into())
+            Ok(page_object(&items, after.as_deref(), None))
         })
     }
 
@@ -220,7 +223,7 @@ impl Manager {
         output: WriteOutput,
     ) -> Promise {
         let (instance, entity) = self.handles();
-        let filter = encode(filter, Code::InvalidArgument, "The condition");
+        let filter = given(filter, "The condition");
         let (target, middleware) = (self.written(options), self.middleware());
         promise(async move {
             let (filter, target, write) = (filter?, target?, write?);

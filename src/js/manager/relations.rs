@@ -8,10 +8,13 @@ use wasm_bindgen::prelude::*;
 use crate::engine::database::read::Include;
 use crate::engine::queries::relations::SelectedEntities;
 use crate::engine::queries::relations::graph::RelatedGraph;
+use crate::engine::queries::relations::selected::IdPage;
 use crate::js::arguments::read_string;
 use crate::js::convert::{decode, encode_entity, promise, read_options};
 use crate::js::instance::Instance;
 use crate::js::manager::Manager;
+use crate::js::manager::options::PageOptions;
+use crate::js::manager::pages::page_object;
 use crate::js::related::Assembler;
 use crate::js::related_feed::{RelatedShows, RelatedTarget, feed};
 use crate::model::entity::Fields;
@@ -26,7 +29,7 @@ impl Manager {
     #[wasm_bindgen(js_name = readRelated)]
     pub fn read_related(&self, one: bool, id: &JsValue, options: &JsValue) -> Promise {
         let instance = Rc::clone(&self.instance);
-        let target = self.related_target(one, id, options);
+        let target = self.related_target("read", one.then_some(id), options);
         promise(async move {
             let (user, selected, with) = target?;
             let entity = Table(&selected.selection).entity().to_owned();
@@ -40,10 +43,33 @@ impl Manager {
         })
     }
 
+    /// One page of entities, in order of id, with relations. The package's entry calls this for
+    /// `readPage`.
+    #[wasm_bindgen(js_name = readRelatedPage)]
+    pub fn read_related_page(&self, page: &JsValue, options: &JsValue) -> Promise {
+        let instance = Rc::clone(&self.instance);
+        let (page, target) = (
+            PageOptions::read(page),
+            self.related_target("related", None, options),
+        );
+        promise(async move {
+            let (page, (user, mut selected, with)) = (page?, target?);
+            selected.page = Some(IdPage {
+                size: page.size,
+                after: page.after,
+            });
+            let entity = Table(&selected.selection).entity().to_owned();
+            let relations = instance.engine.relations();
+            let (page, total) = relations.selected_page(&user, selected, &with).await?;
+            let items = list(objects(&instance, &entity, &page.graph)?);
+            Ok(page_object(&items, page.after.as_deref(), Some(total)))
+        })
+    }
+
     /// The feed of one entity or of all of them, with relations, as the only item of an array.
     #[wasm_bindgen(js_name = watchRelated)]
     pub fn watch_related(&self, one: bool, id: &JsValue, options: &JsValue) -> Promise {
-        let target = self.related_target(one, id, options);
+        let target = self.related_target("read", one.then_some(id), options);
         let target = target.map(|(user_id, selected, with)| RelatedTarget::Selected {
             user_id,
             selected,
@@ -72,7 +98,7 @@ impl Manager {
             let selected = SelectedEntities {
                 selection,
                 only: Some(id),
-                include: Include::default(),
+                ..SelectedEntities::default()
             };
             let relations = instance.engine.relations();
             let mut graph = relations.related(&user, selected, &name).await?;
@@ -101,21 +127,23 @@ impl Manager {
 }
 
 impl Manager {
-    /// Reads what is read with relations: whose entities, which, and the relations.
+    /// Reads what is read with relations: whose entities, which, and the relations. `kind` is that of
+    /// the options.
     fn related_target(
         &self,
-        one: bool,
-        id: &JsValue,
+        kind: &str,
+        id: Option<&JsValue>,
         options: &JsValue,
     ) -> Result<(String, SelectedEntities, Vec<String>)> {
-        let id = one.then(|| read_string(id, "`id`")).transpose()?;
-        let given = read_options(options, "read")?;
+        let id = id.map(|id| read_string(id, "`id`")).transpose()?;
+        let given = read_options(options, kind)?;
         let given = given.data();
         let user = self.instance.engine.user_or_current(given.text("userId"))?;
         let space = given.space("spaceId");
         let selected = SelectedEntities {
             selection: Table::name(&self.entity, space.as_deref()).into_owned(),
             only: id,
+            page: None,
             include: Include {
                 deleted: given.flag("includeDeleted").unwrap_or_default(),
                 states: given.flag("withSyncState").unwrap_or_default(),
