@@ -5,6 +5,8 @@ const OWN = ["id", "userId", "spaceId", "createdAt", "modifiedAt", "version", "i
 const TIMES = ["createdAt", "modifiedAt"];
 const LATEST = 4_294_967_295;
 const MAX_DEPTH = 100;
+/** The most bytes of an entity, whose text has no more characters than bytes. */
+const MAX_LENGTH = 1_048_576;
 const KINDS = { add: ["value"], rename: ["to"], remove: [], transform: ["with"] };
 
 /** The package's class of errors. */
@@ -207,7 +209,10 @@ function bodyOf(row, steps, entity) {
     const body = {};
     for (const key of Object.keys(value)) if (!OWN.includes(key)) set(body, key, value[key]);
     for (const key of TIMES) if (own[key] !== undefined) body[key] = own[key];
-    return JSON.stringify(body);
+    const text = JSON.stringify(body);
+    // Here, so that those of a batch never become a text that is too long.
+    if (text.length > MAX_LENGTH) throw new Wrong("returned an entity of more than 1 MiB; it must be smaller.");
+    return text;
   } catch (cause) {
     const problem = cause instanceof Wrong ? cause.problem : `threw: ${say(cause)}`;
     const message = `The migration of \`${entity}\` from version ${at.from} to ${at.to} (\`${at.name}\`), for the entity "${own.id}", ${problem} Nothing has changed; correct it, and open the app again.`;

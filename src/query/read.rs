@@ -232,12 +232,7 @@ fn count(json: &str, at: &str) -> Result<usize> {
     whole(json)
         .filter(|count| *count <= crate::model::limits::MAX_VERSION)
         .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-        .ok_or_else(|| {
-            fault(
-                at,
-                "must be a whole number from 0; leave it out for no limit.",
-            )
-        })
+        .ok_or_else(|| fault(at, "must be a whole number from 0; leave it out for none."))
 }
 
 /// Returns true if the text of a query asks for relations.

@@ -38,6 +38,10 @@ for (const engine of engines()) {
         [() => tasks.orderBy("n", "asc", hostile).query(), "the options of `orderBy` could not be read"],
         [() => tasks.limit(-1).first(), "`limit` must be a whole number"],
         [() => tasks.limit("5").first(), "`limit` must be a whole number"],
+        [() => tasks.query(), "The query must be an object"],
+        [() => tasks.deleteWhere(), "for all entities, it is { and: [] }"],
+        [() => tasks.deleteWhere(null), "for all entities, it is { and: [] }"],
+        [() => tasks.patchWhere(null, { n: 3 }), "for all entities, it is { and: [] }"],
       ]) {
         const { code: got, message = "" } = await code((async () => ask())());
         if (got !== "invalidArgument" || !message.includes(words)) refused.push([words, got, message]);

@@ -112,6 +112,8 @@ const WRONG = [
   [(row) => ({ ...row, a: [undefined] }), "`a.0` is undefined"],
   [(row) => ({ ...row, a: new Map() }), "`a` is a Map"],
   [(row) => ((row.a = row), row), "in a circle"],
+  // Of a batch of those, the text would be longer than any text may be.
+  [(row) => ({ ...row, a: "x".repeat(1_048_577) }), "returned an entity of more than 1 MiB"],
 ];
 
 test("a result that is no entity is refused, and the error names migration, type and id", () => {

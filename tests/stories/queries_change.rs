@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::queries::{INDEXED, create_many, numbered, query};
 use crate::support::world::{Tab, World, id_of};
+use datum_sync::engine::queries::relations::deletes::DeleteHow;
 use datum_sync::model::entity::OwnedKey;
 use datum_sync::model::error::{Code, Result};
 use datum_sync::plan::write::{Write, Written};
@@ -72,6 +73,41 @@ fn if_one_write_is_refused_none_is_made() {
         Code::InvalidArgument
     );
     assert_eq!(query(&a, "{}").len(), 4);
+}
+
+#[test]
+fn a_change_without_a_condition_is_refused_and_one_of_all_says_so() {
+    for config in [
+        r#"{"entities":{"tasks":{}}}"#,
+        r#"{"entities":{"tasks":{"relations":{"parts":{"hasMany":"tasks","foreignKey":"of","onDelete":"cascade"}}}}}"#,
+    ] {
+        let world = World::new();
+        let a = world.device("phone").with_config(config).open();
+        create_many(&a, numbered(0, 4));
+        let relations = a.engine.relations();
+        let by_rules = |filter: &str| {
+            a.run(relations.delete_where(&a.user, "tasks", filter, DeleteHow::default(), None))
+        };
+        for nothing in ["null", " null "] {
+            let errors = [
+                delete_where(&a, nothing).unwrap_err(),
+                patch_where(&a, nothing, r#"{"at":0}"#).unwrap_err(),
+                by_rules(nothing).unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.code(), Code::InvalidArgument);
+                assert!(error.message().contains("{ and: [] }"), "{error:?}");
+            }
+        }
+        assert_eq!(query(&a, "{}").len(), 4);
+        assert_eq!(
+            patch_where(&a, r#"{"and":[]}"#, r#"{"at":0}"#)
+                .unwrap()
+                .len(),
+            4
+        );
+        assert_eq!(by_rules(r#"{"and":[]}"#).unwrap().len(), 4);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::engine::queries::result::{QueryResult, Wanted};
 use crate::engine::queries::rows::pass_changes;
 use crate::engine::{Backing, Queries};
 use crate::model::entity::OwnedKey;
-use crate::model::error::Result;
+use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::write::{Group, Write, WritePlanner, Written};
@@ -53,7 +53,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
         write: WriteOf<'_>,
         tell: Told<'_>,
     ) -> Result<Vec<Written>> {
-        let query = self.read(selection, &["{\"where\":", filter, "}"].concat())?;
+        let query = self.read(selection, &query_of(filter)?)?;
         let user = self.engine.user_for_writes(user_id, selection, &after);
         let user = user.await?;
         let mut result = self.begin(Rc::clone(&user), selection, query, Wanted::default());
@@ -142,6 +142,18 @@ pub(super) fn are_told<S: Store, H: Host>(
 ) -> bool {
     let mut rows = result.live.rows();
     rows.all(|key| told.get(&name_of(key)).is_some())
+}
+
+/// Returns the query that finds what satisfies a condition.
+///
+/// # Errors
+/// Fails with [`Code::InvalidArgument`] without one: a query then asks for everything.
+pub(super) fn query_of(filter: &str) -> Result<String> {
+    if filter.trim() == "null" {
+        let fix = "The condition must be one, such as { field: \"done\", equals: true }; for all entities, it is { and: [] }.";
+        return Err(Error::new(Code::InvalidArgument, fix));
+    }
+    Ok(["{\"where\":", filter, "}"].concat())
 }
 
 impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {

@@ -7,7 +7,7 @@ use crate::engine::auto_sync::Signal;
 use crate::engine::database::fetched_bodies::FetchedBodies;
 use crate::engine::database::overtaken;
 use crate::engine::queries::bodies::Looker;
-use crate::engine::queries::change::{Told, are_told, untold};
+use crate::engine::queries::change::{Told, are_told, query_of, untold};
 use crate::engine::queries::relations::foreign_keys::{ForeignKeys, Freshness};
 use crate::engine::queries::relations::graph::keys_of;
 use crate::engine::queries::relations::{MOST_COLLECTIONS, collect, follow};
@@ -83,8 +83,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         tell: Told<'_>,
     ) -> Result<Vec<String>> {
         self.engine.check_entity(selection)?;
-        let query = ["{\"where\":", filter, "}"].concat();
-        let query = Query::read(&query, Table(selection).entity())?;
+        let query = Query::read(&query_of(filter)?, Table(selection).entity())?;
         let user = self.engine.user_for_writes(user_id, selection, &how.after);
         let user = user.await?;
         let queries = self.engine.queries();
