@@ -358,8 +358,8 @@ fn pages_in_order_of_id_take_relations_along_from_any_space() {
     tab.sync();
     put(&tab, "projects", &[json!({"id":"p"})]);
     let task = |n: usize| {
-        let project = (n % 2 == 0).then_some("p");
-        let space = (n % 3 == 0).then_some(TEAM);
+        let project = n.is_multiple_of(2).then_some("p");
+        let space = n.is_multiple_of(3).then_some(TEAM);
         json!({"id":format!("t{n}"),"projectId":project,"spaceId":space})
     };
     put(&tab, "tasks", &(0..8).map(task).collect::<Vec<_>>());
