@@ -158,6 +158,8 @@ mod summed_fields;
 mod traces;
 #[path = "stories/traces_kinds.rs"]
 mod traces_kinds;
+#[path = "stories/traces_replanned.rs"]
+mod traces_replanned;
 #[path = "stories/transfer.rs"]
 mod transfer;
 #[path = "stories/transfer_files.rs"]

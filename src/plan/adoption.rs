@@ -20,12 +20,14 @@ use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::membership::awaits_creation;
 use crate::plan::salvage::Salvage;
+use crate::plan::trace::{Described, describe, handed_over};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::local_only;
 use crate::state::replica::Replica;
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::sort::sort;
+use crate::util::json::write::{put, put_text};
 use crate::util::time::format;
 
 /// What another user has: live entities as operations that create them, pending operations in spaces
@@ -101,6 +103,38 @@ impl Planner for AccountReader {
             }
         }
         Ok(Plan::Ready(Planned::nothing(account)))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let context = |out: &mut String| describe::put_context(out, &self.context);
+        Some(describe::described("account", context))
+    }
+}
+
+impl Account {
+    /// Returns the account that has this data.
+    #[must_use]
+    pub(in crate::plan) fn of(source: AdoptedFrom, data: Commit) -> Self {
+        let mut account = Self {
+            source,
+            local_only: data.segments,
+            ..Self::default()
+        };
+        for event in data.events {
+            match event {
+                Event::Queue { op, .. } => account.operations.push(op),
+                Event::DeadLetters { dead_letters } => account.dead_letters.extend(dead_letters),
+                _ => {}
+            }
+        }
+        account
+    }
+
+    fn data(&self) -> Commit {
+        Commit {
+            segments: self.local_only.clone(),
+            events: handed_over::events(&self.operations, &self.dead_letters),
+        }
     }
 }
 
@@ -229,6 +263,19 @@ impl Planner for Adopter<'_> {
             .events
             .push(note(replica, Some(self.account.source.clone())));
         Ok(Plan::Ready(Planned::new(commit, adoption)))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let source = &self.account.source;
+        let described = describe::described("adoption", |out| {
+            describe::put_context(out, &self.context);
+            put_text(out, "userId", &source.user_id);
+            put(out, "from", &source.head);
+        });
+        Some(Described {
+            data: Some(handed_over::encoded(&self.account.data())),
+            ..described
+        })
     }
 }
 

@@ -3,12 +3,19 @@
 //! The rules are followed from entity to entity, each once, so cycles end. A rule that restricts
 //! counts if the other entity is not deleted by the same plan.
 
-use crate::model::config::Config;
+use std::rc::Rc;
+
 use crate::model::config::relations::OnDelete;
+use crate::model::config::{Config, DeleteBehavior};
 use crate::model::entity::{Key, OwnedKey};
-use crate::model::error::{Code, Error};
+use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
+use crate::plan::context::PlanContext;
 use crate::plan::row_planner::name;
+use crate::plan::trace::{Described, describe};
+use crate::plan::write::all_or_none::AllOrNone;
+use crate::plan::write::groups::{Group, Write};
+use crate::plan::{Plan, Planned, Planner};
 use crate::state::references::refers;
 use crate::state::replica::Replica;
 use crate::util::collections::ordered_map::OrderedMap;
@@ -166,6 +173,98 @@ impl DeletePlan {
         text.push('}');
         text
     }
+}
+
+/// Plans the writes of a delete and of what goes with it, all or none.
+#[derive(Debug)]
+pub struct CascadePlanner<'a> {
+    /// Of the state that this is planned against.
+    pub plan: DeletePlan,
+    pub config: &'a Config,
+    /// How those that were named are deleted; the others go as their types say.
+    pub behavior: Option<DeleteBehavior>,
+    /// Entities whose operations are sent first.
+    pub after: Rc<[OwnedKey]>,
+    /// Time and ids.
+    pub context: PlanContext,
+}
+
+impl Planner for CascadePlanner<'_> {
+    /// The ids of the entities that were named.
+    type Output = Vec<String>;
+
+    fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Vec<String>>>> {
+        if let Some(refused) = self.plan.refusal() {
+            return Err(refused);
+        }
+        let mut planner = AllOrNone {
+            groups: &self.groups(),
+            context: self.context.clone(),
+        };
+        let planned = planner.plan(replica)?;
+        Ok(planned.map(|planned| {
+            let ids = self.named().map(|key| key.id.clone());
+            Planned::new(planned.commit, ids.collect())
+        }))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        Some(describe::described("delete", |out| {
+            describe::put_context(out, &self.context);
+            describe::put_keys(out, "named", self.named());
+            let mut names = DeleteBehavior::NAMES.iter();
+            if let Some((name, _)) = names.find(|(_, it)| Some(*it) == self.behavior) {
+                put_text(out, "behavior", name);
+            }
+            describe::put_keys(out, "after", self.after.iter());
+        }))
+    }
+}
+
+impl CascadePlanner<'_> {
+    fn named(&self) -> impl Iterator<Item = &OwnedKey> {
+        self.plan.deleted.iter().take(self.plan.named)
+    }
+
+    /// Returns the writes: what refers to an entity goes before it.
+    fn groups(&self) -> Vec<Group> {
+        let mut by_table: Vec<(String, Vec<Write>)> = Vec::new();
+        let mut add = |table: &str, write: Write| match by_table.last_mut() {
+            Some((last, writes)) if last == table => writes.push(write),
+            _ => by_table.push((table.to_owned(), vec![write])),
+        };
+        for (key, fields) in &self.plan.changed {
+            let mut changes = String::from("{");
+            for field in fields {
+                push_field(&mut changes, field, "null");
+            }
+            changes.push('}');
+            let id = key.id.clone();
+            add(&selected(&key.entity), Write::Patch { id, changes });
+        }
+        for (at, key) in self.plan.deleted.iter().enumerate().rev() {
+            let behavior = self.behavior.filter(|_| at < self.plan.named);
+            let soft = behavior.map_or_else(
+                || self.config.is_soft(&key.entity),
+                |behavior| behavior == DeleteBehavior::SoftDelete,
+            );
+            let id = key.id.clone();
+            add(&selected(&key.entity), Write::Delete { id, soft });
+        }
+        let groups = by_table.into_iter();
+        groups
+            .map(|(table, writes)| Group {
+                after: Rc::clone(&self.after),
+                ..Group::of(self.config, &table, writes)
+            })
+            .collect()
+    }
+}
+
+/// Returns the selection of one table alone.
+fn selected(table: &str) -> String {
+    let table = Table(table);
+    Table::name(table.entity(), Some(table.space().unwrap_or_default())).into_owned()
 }
 
 fn put_key(out: &mut String, key: &OwnedKey) {

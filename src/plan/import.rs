@@ -26,6 +26,7 @@ use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::import::origin::check_origin;
 use crate::plan::restore::written_at;
+use crate::plan::trace::{Described, handed_over};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::kept_rejections::overlaid;
 use crate::state::local_only;
@@ -121,6 +122,13 @@ impl Planner for ImportPlanner<'_> {
         } else {
             Planned::new(commit, done)
         }))
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let mut names = Existing::NAMES.iter();
+        let existing = names.find(|(_, it)| *it == self.existing)?.0;
+        let how = (existing, self.as_new, self.dry_run);
+        Some(handed_over::import(self.file, how, &self.context))
     }
 }
 

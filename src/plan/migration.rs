@@ -15,16 +15,19 @@ use crate::log::segment_writer::Packing;
 use crate::model::error::Result;
 use crate::model::schema_field::SchemaField;
 use crate::plan::checkpoint::CheckpointWriter;
+use crate::plan::migration::answers::Answers;
 pub use crate::plan::migration::batch::MigrationBatch;
-use crate::plan::migration::batch::{Destination, Part, entry, item, part_of, type_of};
+use crate::plan::migration::batch::{Destination, Part, entry, item, migrated, type_of};
 use crate::plan::migration::pending::{Migrated, WaitingBody, waiting};
 pub use crate::plan::migration::tables::count;
 use crate::plan::migration::tables::{absent, rows_of, table_after};
+use crate::plan::trace::Described;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody};
 use crate::state::view::ViewBody;
 use crate::util::collections::seq_map::SeqMap;
 
+mod answers;
 mod batch;
 pub mod pending;
 pub(super) mod tables;
@@ -63,6 +66,16 @@ impl MigrationRules<'_> {
     /// Returns true if an entity of a type and version changes.
     fn concerns(&self, entity: &str, from: u32) -> bool {
         from < self.to && (self.changes)(entity, from)
+    }
+}
+
+/// Describes the commit that states the app's version where no migration changes anything.
+#[must_use]
+pub fn stated() -> Described {
+    Described {
+        name: "schema".to_owned(),
+        input: "{}".to_owned(),
+        ..Described::default()
     }
 }
 
@@ -117,6 +130,8 @@ pub struct MigrationDraft {
     packing: Packing,
     /// Rows of the walked table that stay where they are, by segment.
     staying: SeqMap<Vec<Entry>>,
+    /// What the app's functions have made, for a trace.
+    answers: Option<Answers>,
 }
 
 impl MigrationDraft {
@@ -130,7 +145,15 @@ impl MigrationDraft {
             walk: MigrationPass::Start,
             packing: Packing::default(),
             staying: SeqMap::default(),
+            answers: None,
         }
+    }
+
+    /// Keeps what the app's functions answer, if it is to be described.
+    #[must_use]
+    pub fn traced(mut self, is_traced: bool) -> Self {
+        self.answers = is_traced.then(Answers::default);
+        self
     }
 
     /// Begins a pass over all rows. Drops what has changed since the last one: it is made again.
@@ -158,7 +181,7 @@ impl MigrationDraft {
 
     /// Forgets everything that was made.
     pub fn start_over(&mut self) {
-        *self = Self::new(self.migrated.to);
+        *self = Self::new(self.migrated.to).traced(self.answers.is_some());
     }
 
     /// Returns the next step of the pass.
@@ -308,8 +331,15 @@ impl MigrationDraft {
         let mut made = made.into_iter();
         for item in batch.items {
             let body = match &item.whole {
-                Some(whole) => part_of(&item, whole, made.next(), (&batch.local_only, field))
-                    .map_err(|e| e.on(&entity, None))?,
+                Some(whole) => {
+                    let text = migrated(whole, made.next(), field);
+                    let text = text.map_err(|e| e.on(&entity, None))?;
+                    if let Some(answers) = &mut self.answers {
+                        answers.note(&item.place.name(&batch.table), &text);
+                    }
+                    let part = item.part.of(text, &batch.local_only);
+                    part.map_err(|e| e.on(&entity, None))?
+                }
                 None => None,
             };
             match item.place {
@@ -410,6 +440,19 @@ impl MigrationDraft {
             writer.write_rest(commit);
         }
         next
+    }
+
+    /// Describes the migration, if it is traced.
+    #[must_use]
+    pub fn describe(&self) -> Option<Described> {
+        self.answers.as_ref().map(Answers::describe)
+    }
+
+    /// Notes that entities of a type change on the way from a version.
+    pub fn note_change(&mut self, entity: &str, from: u32) {
+        if let Some(answers) = &mut self.answers {
+            answers.note_change(entity, from);
+        }
     }
 
     /// Takes the segments of a checkpoint back that could not be appended.

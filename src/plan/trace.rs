@@ -15,6 +15,7 @@ use crate::state::outbox::deliveries::DeliveryNote;
 
 pub mod describe;
 pub mod end_state;
+pub mod handed_over;
 pub mod masked;
 pub mod masks;
 pub mod read;
@@ -38,6 +39,8 @@ pub struct Described {
     pub input: String,
     /// The operations that it was given.
     pub ops: Vec<Operation>,
+    /// The rows, operations and dead letters of a file or of another user, as a commit of them.
+    pub data: Option<TracedRecord>,
 }
 
 /// A record of a log, with the bodies that lie beside it.

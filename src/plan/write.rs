@@ -25,6 +25,7 @@ use crate::util::collections::seq_map::SeqMap;
 use crate::util::collections::vec_map::VecMap;
 use crate::util::json::scan;
 
+pub mod all_or_none;
 pub mod enqueue;
 mod fields;
 pub mod groups;
@@ -79,7 +80,7 @@ impl Planner for WritePlanner<'_> {
     }
 
     fn describe(&self) -> Option<Described> {
-        Some(describe::writes(self.groups, &self.context))
+        Some(describe::writes("write", self.groups, &self.context))
     }
 }
 
@@ -93,11 +94,8 @@ pub(super) fn plan_writes(
     let mut missing = SeqMap::default();
     let mut made = 0;
     let owner = Owner::new(replica.user_id());
-    let now = crate::util::time::format(
-        context
-            .now
-            .saturating_add_signed(replica.facts().clock_offset),
-    );
+    let offset = replica.facts().clock_offset;
+    let now = crate::util::time::format(context.now.saturating_add_signed(offset));
     for group in groups {
         let before = commit.events.len();
         let mut attempt = Attempt {

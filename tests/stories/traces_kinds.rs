@@ -1,10 +1,8 @@
-//! Traces of spaces and of migrations, and those that are kept as files.
+//! Traces of spaces, and those that are kept as files.
 
-use datum_sync::plan::trace::Happened;
 use datum_sync::plan::trace::read::read;
 
 use super::traces::{has, planners, replays};
-use crate::support::migrations::updated;
 use crate::support::spaces::{CLUB, TEAM, team};
 use crate::support::trace_report::replay;
 use crate::support::world::World;
@@ -63,27 +61,6 @@ fn the_users_of_a_space_are_masked_in_rows_writes_letters_and_conflicts() {
     a.sync();
     assert!(!leaks(), "checkpoints");
     replays(&a);
-}
-
-#[test]
-fn a_migration_is_taken_as_it_is_and_what_follows_is_planned_again() {
-    let world = World::new();
-    let phone = world
-        .device("phone")
-        .with_config(r#"{"entities":{"tasks":{},"notes":{}},"schemaVersion":1,"trace":true}"#);
-    let a = phone.open();
-    a.create(r#"{"id":"one","text":"milk"}"#);
-    assert!(a.sync().is_success);
-    a.patch("one", r#"{"text":"oat milk"}"#);
-    let (phone, _) = updated(phone);
-    let phone =
-        phone.with_config(r#"{"entities":{"tasks":{},"notes":{}},"schemaVersion":2,"trace":true}"#);
-    let b = phone.open();
-    assert_eq!(b.read("one").unwrap()["title"], "oat milk");
-    b.patch("one", r#"{"title":"soy milk"}"#);
-    assert!(b.sync().is_success);
-    let file = replays(&b);
-    assert!(matches!(&file.steps[0].what, Happened::Loaded { records, .. } if !records.is_empty()));
 }
 
 #[test]

@@ -8,17 +8,18 @@
 use futures_util::future::LocalBoxFuture;
 
 use crate::engine::breaks::Breaks;
-use crate::engine::database::{Database, INDEXED_ROWS, MAX_STALE, Source, load, overtaken};
+use crate::engine::database::{Database, INDEXED_ROWS, MAX_STALE, Source, load, overtaken, trace};
 use crate::engine::migrations::Migrations;
 use crate::log::commit::{Commit, Event};
 use crate::model::config::storage::Durability;
 use crate::model::error::Result;
 use crate::plan::migration::{
-    MigrationBatch, MigrationDraft, MigrationRules, MigrationStep, count,
+    self, MigrationBatch, MigrationDraft, MigrationRules, MigrationStep, count,
 };
 use crate::ports::host::Host;
 use crate::ports::store::Store;
 use crate::state::replica::Replica;
+use crate::util::cell::RefCell;
 use crate::util::json::write::Items;
 
 /// How long a tab waits for another one that migrates, in milliseconds: one that was frozen must
@@ -81,13 +82,17 @@ async fn migrate<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
         }
     };
     db.catch_up_in_turn().await?;
+    if trace::is_due(db) {
+        trace::boxed(db).await;
+    }
     let migrated = run(db).await;
     drop(guard);
     migrated
 }
 
 async fn run<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
-    let mut draft = MigrationDraft::new(db.schema.version());
+    let draft = MigrationDraft::new(db.schema.version());
+    let mut draft = draft.traced(trace::is_kept(db));
     let mut from = db.peek(Replica::schema);
     for _ in 0..MAX_STALE {
         if !is_due(db) {
@@ -126,6 +131,7 @@ async fn state_version<S: Store, H: Host>(db: &Database<S, H>) -> Result<()> {
             }],
             ..Commit::default()
         };
+        trace::plans(db, Some(migration::stated()).filter(|_| trace::is_kept(db)));
         if db
             .append(&mut commit, None, Durability::Strict, Source::Local)
             .await?
@@ -145,11 +151,20 @@ async fn pass<S: Store, H: Host>(
     from: u32,
 ) -> Result<bool> {
     let (schema, config) = (&db.schema, &db.schema.config);
+    let changing = RefCell::new(Vec::new());
+    let is_traced = trace::is_kept(db);
+    let changes = |entity: &str, from: u32| {
+        let changes = migrations.changes(entity, from);
+        if is_traced && changes {
+            changing.borrow_mut().push((entity.to_owned(), from));
+        }
+        changes
+    };
     let rules = MigrationRules {
         from,
         to: schema.version(),
         field: config.schema_field.as_deref(),
-        changes: &|entity, from| migrations.changes(entity, from),
+        changes: &changes,
         local_only: &|entity| config.local_only(entity),
     };
     db.materialize().await;
@@ -164,6 +179,9 @@ async fn pass<S: Store, H: Host>(
     loop {
         db.check_open()?;
         let step = db.read(|replica| draft.next(replica, &rules));
+        for (entity, from) in changing.take() {
+            draft.note_change(&entity, from);
+        }
         match step {
             MigrationStep::Fetch(bodies) => {
                 db.update(|replica| replica.segments_mut().unpin());
@@ -234,6 +252,7 @@ async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraf
             db.read(|replica| draft.write_operations(replica, &mut commit, from, STEP_OPERATIONS));
         db.host.breathe().await;
     }
+    trace::plans(db, draft.describe());
     let appended = db.append(
         &mut commit,
         Some(superseded),

@@ -128,6 +128,19 @@ pub(super) fn planned<S: Store, H: Host>(
     }
 }
 
+/// Returns true if the database keeps a trace.
+pub(super) const fn is_kept<S, H>(db: &Database<S, H>) -> bool {
+    db.trace.is_some()
+}
+
+/// Notes what was given to what plans the next commit without a planner.
+pub(super) fn plans<S: Store, H: Host>(db: &Database<S, H>, given: Option<Described>) {
+    if let Some(trace) = &db.trace {
+        let begun = given.zip(step(db));
+        trace.kept.borrow_mut().planned = begun.map(|(given, begun)| Box::new((given, *begun)));
+    }
+}
+
 /// Takes the planner of what is about to be appended, if it has one.
 pub(super) fn take_planned<S, H>(db: &Database<S, H>) -> Option<Box<(Described, TraceStep)>> {
     db.trace.as_ref()?.kept.borrow_mut().planned.take()
@@ -202,7 +215,9 @@ fn size(step: &TraceStep) -> u64 {
     };
     let given = |planner: &Described| {
         let ops = planner.ops.iter().map(|op| op.bytes() as usize);
+        let data = planner.data.as_ref().map_or(0, of);
         ops.fold(planner.input.len(), usize::saturating_add)
+            .saturating_add(data)
     };
     let bytes = match &step.what {
         Happened::Loaded { records, .. } | Happened::Followed { records } => {

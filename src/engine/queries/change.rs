@@ -14,7 +14,9 @@ use crate::model::entity::OwnedKey;
 use crate::model::error::{Code, Error, Result};
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
-use crate::plan::write::{Group, Write, WritePlanner, Written};
+use crate::plan::trace::Described;
+use crate::plan::write::all_or_none::AllOrNone;
+use crate::plan::write::{Group, Write, Written};
 use crate::plan::{Plan, Planned, Planner};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -73,6 +75,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Queries<'_, B, R, H> {
                 write,
                 group: &group,
                 told: told.as_ref(),
+                groups: None,
                 again: None,
             };
             let durability = self.engine.config.local;
@@ -101,6 +104,8 @@ struct ChangePlanner<'a, S, H> {
     group: GroupOf<'a>,
     /// The entities whose writes were told, if somebody hears of them.
     told: Option<&'a OrderedMap<()>>,
+    /// What the last plan writes.
+    groups: Option<Vec<Group>>,
     /// Why this is no plan, if it has to be made again.
     again: Option<Again>,
 }
@@ -160,6 +165,7 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
     type Output = Vec<Written>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Vec<Written>>>> {
+        self.groups = None;
         let Some(rows) = self.result.changed_rows() else {
             self.again = Some(Again::Missed);
             return Err(overtaken());
@@ -187,22 +193,16 @@ impl<S: Store, H: Host> Planner for ChangePlanner<'_, S, H> {
             let table = Table::name(entity, Some(space.as_deref().unwrap_or_default()));
             by_table.entry(&table).push((self.write)(id));
         }
-        let groups: Vec<Group> = by_table
-            .iter()
-            .map(|(table, writes)| (self.group)(table, writes.clone()))
-            .collect();
-        let mut planner = WritePlanner {
-            groups: &groups,
-            context: self.context.clone(),
-        };
-        let planned = match planner.plan(replica)? {
-            Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
-            Plan::Ready(planned) => planned,
-        };
-        let mut written = Vec::new();
-        for outcome in planned.output {
-            written.extend(outcome?);
-        }
-        Ok(Plan::Ready(Planned::new(planned.commit, written)))
+        let groups = by_table.iter();
+        let groups = groups.map(|(table, writes)| (self.group)(table, writes.clone()));
+        let groups = self.groups.insert(groups.collect());
+        let context = self.context.clone();
+        AllOrNone { groups, context }.plan(replica)
+    }
+
+    fn describe(&self) -> Option<Described> {
+        let groups = self.groups.as_deref()?;
+        let context = self.context.clone();
+        AllOrNone { groups, context }.describe()
     }
 }

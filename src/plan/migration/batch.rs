@@ -58,10 +58,25 @@ pub(super) enum Destination {
     Waiting(String),
 }
 
+impl Destination {
+    pub(super) fn name(&self, table: &str) -> String {
+        match self {
+            Self::Row(entry) => [table, "\0", &entry.id].concat(),
+            Self::Waiting(name) => name.clone(),
+        }
+    }
+}
+
 impl MigrationBatch {
     /// The entities, as the app sees them.
     pub fn entities(&self) -> impl Iterator<Item = &str> {
         self.items.iter().filter_map(|item| item.whole.as_deref())
+    }
+
+    /// The names of its entities, which no others have, in the same order.
+    pub(in crate::plan) fn names(&self) -> impl Iterator<Item = String> {
+        let items = self.items.iter().filter(|item| item.whole.is_some());
+        items.map(|item| item.place.name(&self.table))
     }
 
     /// The entity type.
@@ -140,14 +155,12 @@ pub(super) fn whole(
     text
 }
 
-/// Returns the part of a migrated entity that belongs to a body. What has not changed keeps its
-/// text.
-pub(super) fn part_of(
-    item: &Item,
+/// Returns a migrated entity. What has not changed keeps its text.
+pub(super) fn migrated(
     whole: &str,
     made: Option<String>,
-    (local_only, field): (&[String], Option<&SchemaField>),
-) -> Result<Option<String>> {
+    field: Option<&SchemaField>,
+) -> Result<String> {
     let made = made.ok_or_else(|| refused("returned fewer entities than it got"))?;
     if scan::object(&made).is_err() {
         return Err(refused("returned an entity that is no object"));
@@ -156,12 +169,18 @@ pub(super) fn part_of(
         return Err(refused("made an entity too large"));
     }
     let text = keep(whole, &made);
-    let text = field.map_or_else(|| text.to_string(), |field| field.kept(whole, &text));
-    Ok(match item.part {
-        Part::Whole => Some(text),
-        Part::Sent => Some(split(&text, local_only)?.0),
-        Part::LocalOnly => split(&text, local_only)?.1,
-    })
+    Ok(field.map_or_else(|| text.to_string(), |field| field.kept(whole, &text)))
+}
+
+impl Part {
+    /// Returns this part of a migrated entity.
+    pub(super) fn of(self, text: String, local_only: &[String]) -> Result<Option<String>> {
+        Ok(match self {
+            Self::Whole => Some(text),
+            Self::Sent => Some(split(&text, local_only)?.0),
+            Self::LocalOnly => split(&text, local_only)?.1,
+        })
+    }
 }
 
 fn refused(problem: &str) -> Error {

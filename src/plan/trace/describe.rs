@@ -9,6 +9,7 @@ use crate::plan::context::PlanContext;
 use crate::plan::row_planner::Decisions;
 use crate::plan::trace::Described;
 use crate::plan::write::groups::{Group, Write};
+use crate::transfer::file::FileHeader;
 use crate::util::json::scan;
 use crate::util::json::write::{Items, push_field, put, put_text, put_texts};
 
@@ -21,7 +22,7 @@ pub(in crate::plan) fn described(name: &str, fill: impl FnOnce(&mut String)) -> 
     Described {
         name: name.to_owned(),
         input,
-        ops: Vec::new(),
+        ..Described::default()
     }
 }
 
@@ -39,8 +40,8 @@ pub(in crate::plan) fn put_body(out: &mut String, name: &str, body: Option<&str>
 }
 
 /// Describes writes of the app.
-pub(in crate::plan) fn writes(groups: &[Group], context: &PlanContext) -> Described {
-    described("write", |out| {
+pub(in crate::plan) fn writes(name: &str, groups: &[Group], context: &PlanContext) -> Described {
+    described(name, |out| {
         put_context(out, context);
         put_groups(out, groups);
     })
@@ -53,7 +54,7 @@ fn put_groups(out: &mut String, groups: &[Group]) {
         item.push('{');
         put_text(item, "table", &group.entity);
         put(item, "ignoresKept", &group.ignore_kept_rejection);
-        put_keys(item, "after", &group.after);
+        put_keys(item, "after", group.after.iter());
         let mut writes = Items::new(0);
         for write in &group.writes {
             let item = writes.open();
@@ -67,7 +68,11 @@ fn put_groups(out: &mut String, groups: &[Group]) {
     push_field(out, "groups", &items.close());
 }
 
-fn put_keys(out: &mut String, name: &str, keys: &[OwnedKey]) {
+pub(in crate::plan) fn put_keys<'k>(
+    out: &mut String,
+    name: &str,
+    keys: impl Iterator<Item = &'k OwnedKey>,
+) {
     let mut items = Items::new(0);
     for key in keys {
         let item = items.open();
@@ -142,15 +147,35 @@ pub(in crate::plan) fn put_decisions(out: &mut String, decisions: &Decisions) {
 
 pub(in crate::plan) fn put_server(out: &mut String, news: Option<&ServerNews>) {
     let Some(news) = news else { return };
-    let side = |server: &KnownServer| {
-        let mut text = String::from("{");
-        put(&mut text, "id", &server.id);
-        put(&mut text, "address", &server.address);
-        text.push('}');
-        text
-    };
-    push_field(out, "serverBefore", &side(&news.before));
-    push_field(out, "serverNow", &side(&news.now));
+    put_known(out, "serverBefore", &news.before);
+    put_known(out, "serverNow", &news.now);
+}
+
+fn put_known(out: &mut String, name: &str, server: &KnownServer) {
+    let mut text = String::from("{");
+    put(&mut text, "id", &server.id);
+    put(&mut text, "address", &server.address);
+    text.push('}');
+    push_field(out, name, &text);
+}
+
+/// Writes what an import reads of a file's first line.
+pub(in crate::plan) fn put_header(out: &mut String, header: &FileHeader) {
+    let mut text = String::from("{");
+    put_text(&mut text, "userId", &header.user_id);
+    put_known(&mut text, "server", &header.server);
+    put(&mut text, "epoch", &header.epoch);
+    let mut spaces = Items::new(0);
+    for joined in &header.spaces {
+        let item = spaces.open();
+        item.push('{');
+        put_text(item, "space", &joined.space);
+        put_text(item, "role", joined.role.name());
+        item.push('}');
+    }
+    push_field(&mut text, "spaces", &spaces.close());
+    text.push('}');
+    push_field(out, "header", &text);
 }
 
 /// Writes a page as the protocol has it.

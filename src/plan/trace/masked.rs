@@ -94,6 +94,20 @@ pub fn records(masks: &mut Masks, records: &[TracedRecord]) -> Vec<TracedRecord>
     masked
 }
 
+/// Notes where the rows of a commit are in bodies of earlier records: a migration writes some ahead.
+pub fn note_places(masks: &mut Masks, traced: &TracedRecord) {
+    let commit = Commit::decode(&traced.record).unwrap_or_default();
+    for segment in &commit.segments {
+        if let SegmentBody::Kept(id) = segment.body {
+            let places = places_in(segment);
+            match masks.ahead.get_mut(id) {
+                Some(all) => all.extend(places),
+                None => masks.ahead.insert(id, places.collect()),
+            }
+        }
+    }
+}
+
 /// Masks a commit of this instance.
 pub fn committed(masks: &mut Masks, traced: &TracedRecord) -> TracedRecord {
     let Ok(commit) = Commit::decode(&traced.record) else {
@@ -126,7 +140,9 @@ fn segment(masks: &mut Masks, id: BodyId, segment: &SegmentWrite) -> SegmentWrit
     let mut masked = segment.clone();
     match &segment.body {
         SegmentBody::New(bytes) => {
-            let bytes = blanked(masks, bytes, places_in(segment));
+            let ahead = masks.ahead.get(id).filter(|_| segment.entries.is_empty());
+            let ahead = ahead.cloned().unwrap_or_default();
+            let bytes = blanked(masks, bytes, places_in(segment).chain(ahead));
             if bytes.len() > INLINE_BYTES {
                 masks.note_sum(id, checksum(&bytes));
             }
@@ -332,6 +348,7 @@ pub fn described(masks: &mut Masks, given: &Described) -> Described {
         name: given.name.clone(),
         input: value(masks, "", &given.input, false),
         ops: given.ops.iter().map(|op| operation(masks, op)).collect(),
+        data: given.data.as_ref().map(|data| committed(masks, data)),
     }
 }
 
@@ -346,7 +363,7 @@ fn value(masks: &mut Masks, name: &str, text: &str, of_member: bool) -> String {
     let said = scan::text(text);
     match (name, &said) {
         ("data" | "row", _) => body_text(masks, of_member, text),
-        ("scope" | "address", Some(said)) => as_text(masks.text(said)),
+        ("scope" | "address" | "userId", Some(said)) => as_text(masks.text(said)),
         ("message", Some(said)) => as_text(masks.message(said)),
         ("id", Some(said)) if of_member => as_text(masks.id(MEMBER, said)),
         ("absent", Some(said)) => as_text(match said.rsplit_once('\0') {

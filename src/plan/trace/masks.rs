@@ -50,6 +50,8 @@ pub struct Masks {
     pub(super) of_member: bool,
     /// Checksums of masked bodies.
     pub(super) sums: SeqMap<u64>,
+    /// The places of rows in bodies that were written ahead of them.
+    pub(super) ahead: SeqMap<Vec<(u32, u32, bool)>>,
 }
 
 impl Masks {
@@ -84,6 +86,7 @@ impl Masks {
             is_closed: false,
             of_member: false,
             sums: SeqMap::default(),
+            ahead: SeqMap::default(),
         }
     }
 

@@ -269,7 +269,16 @@ fn described(line: &LineFields<'_>) -> Result<Option<Described>> {
         }
     }
     let input = line.raw("input").unwrap_or("{}").to_owned();
-    Ok(Some(Described { name, input, ops }))
+    let data = match line.raw("data") {
+        Some(_) => Some(record(&line.within("data")?)?),
+        None => None,
+    };
+    Ok(Some(Described {
+        name,
+        input,
+        ops,
+        data,
+    }))
 }
 
 fn record(line: &LineFields<'_>) -> Result<TracedRecord> {

@@ -11,6 +11,7 @@ use crate::model::entity::OwnedKey;
 use crate::model::error::{Error, Result};
 use crate::model::protocol::{parse_page, parse_push_reply};
 use crate::model::space::is_reserved;
+use crate::plan::adoption::AccountReader;
 use crate::plan::checkpoint::CheckpointPlanner;
 use crate::plan::context::PlanContext;
 use crate::plan::decision::DecisionPlanner;
@@ -24,10 +25,15 @@ use crate::plan::row_planner::Decisions;
 use crate::plan::trace::Described;
 use crate::plan::verdicts::VerdictPlanner;
 use crate::plan::write::WritePlanner;
+use crate::plan::write::all_or_none::AllOrNone;
 use crate::plan::write::groups::{Group, Write};
 use crate::plan::{Plan, Planner};
 use crate::state::replica::{LogPlace, Replica};
 use crate::transfer::fields::LineFields;
+
+mod deletes;
+mod schemas;
+mod transfers;
 
 /// What a planner has planned.
 #[derive(Debug)]
@@ -63,6 +69,28 @@ pub fn replan(
                 replica,
             )
         }
+        "allOrNone" => {
+            let groups = groups(&input, config)?;
+            let context = context()?;
+            run(
+                &mut AllOrNone {
+                    groups: &groups,
+                    context,
+                },
+                replica,
+            )
+        }
+        "delete" => deletes::delete(&input, config, replica)?,
+        "import" => transfers::import(&input, given, replica)?,
+        "account" => run(
+            &mut AccountReader {
+                context: context()?,
+            },
+            replica,
+        ),
+        "adoption" => transfers::adoption(&input, given, replica)?,
+        "migration" => schemas::migration(&input, config, replica)?,
+        "schema" => Replanned::Commit(schemas::stated(config)),
         "page" => page(&input, config, replica)?,
         "verdicts" => verdicts(&input, given, config, replica)?,
         "decision" => {
@@ -172,20 +200,24 @@ fn groups(input: &LineFields<'_>, config: &Config) -> Result<Vec<Group>> {
         for one in group.objects("writes")? {
             writes.push(write(&one)?);
         }
-        let mut after = Vec::new();
-        for key in group.objects("after")? {
-            after.push(OwnedKey {
-                entity: key.needed("table")?,
-                id: key.needed("id")?,
-            });
-        }
         groups.push(Group {
-            after: after.into(),
+            after: keys(&group, "after")?.into(),
             ignore_kept_rejection: group.flag("ignoresKept")?,
             ..Group::of(config, &group.needed("table")?, writes)
         });
     }
     Ok(groups)
+}
+
+fn keys(line: &LineFields<'_>, name: &str) -> Result<Vec<OwnedKey>> {
+    let mut keys = Vec::new();
+    for key in line.objects(name)? {
+        keys.push(OwnedKey {
+            entity: key.needed("table")?,
+            id: key.needed("id")?,
+        });
+    }
+    Ok(keys)
 }
 
 fn write(line: &LineFields<'_>) -> Result<Write> {

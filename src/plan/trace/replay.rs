@@ -12,6 +12,7 @@ use crate::plan::trace::replan::{Replanned, replan};
 use crate::plan::trace::{Happened, TraceStep, TracedRecord, end_state, summary};
 use crate::state::replica::Replica;
 use crate::transfer::fields::wrong;
+use crate::util::collections::sort::sort;
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +107,13 @@ impl<'a> Replay<'a> {
                 if let Some(given) = planner {
                     done.planner = Some(given.name.clone());
                     let planned = replan(given, (&file.config, *line), &self.replica)?;
-                    done.result = compare(&commit, planned, &file.config, record.seq);
+                    let migrated = (given.name == "migration").then_some(&self.replica);
+                    let here = Here {
+                        config: &file.config,
+                        seq: record.seq,
+                        migrated,
+                    };
+                    done.result = here.compare(&commit, planned);
                 }
                 self.append(record, commit, *line)?;
             }
@@ -225,21 +232,48 @@ fn decoded(record: &TracedRecord, line: u64) -> Result<Commit> {
     Ok(whole(record.seq, commit, &record.bodies))
 }
 
-fn compare(recorded: &Commit, planned: Replanned, config: &Config, seq: u64) -> StepResult {
-    let recorded = lines(recorded);
-    let planned = match planned {
-        Replanned::Commit(mut commit) => {
-            if seq == 1 && config.schema > 0 {
-                // The commit loop adds it.
-                commit.events.push(Event::Schema {
-                    version: config.schema,
-                });
+/// Where a commit is compared.
+struct Here<'a> {
+    config: &'a Config,
+    seq: u64,
+    /// The state before a migration, which may have written bodies ahead: it is compared by texts, wherever
+    /// these are.
+    migrated: Option<&'a Replica>,
+}
+
+impl Here<'_> {
+    fn compare(&self, recorded: &Commit, planned: Replanned) -> StepResult {
+        let version = self.config.schema;
+        let planned = match planned {
+            Replanned::Commit(mut commit) => {
+                if self.seq == 1 && version > 0 {
+                    // The commit loop adds it.
+                    commit.events.push(Event::Schema { version });
+                }
+                self.lines(&commit)
             }
-            lines(&commit)
+            other => vec![refusal(&other)],
+        };
+        same_or(self.lines(recorded), planned)
+    }
+
+    fn lines(&self, commit: &Commit) -> Vec<String> {
+        let Some(before) = self.migrated else {
+            return lines(commit);
+        };
+        let mut commit = commit.clone();
+        for segment in &mut commit.segments {
+            if let SegmentBody::Kept(id) = segment.body
+                && let Some(bytes) = before.segments().resident(id)
+            {
+                segment.body = SegmentBody::New(Rc::clone(bytes));
+            }
         }
-        other => vec![refusal(&other)],
-    };
-    same_or(recorded, planned)
+        if let Some(Event::Checkpoint { kept, .. }) = commit.events.first_mut() {
+            kept.clear();
+        }
+        lines(&commit)
+    }
 }
 
 fn compare_nothing(error: Option<Code>, planned: Replanned) -> StepResult {
@@ -271,6 +305,28 @@ fn same_or(recorded: Vec<String>, planned: Vec<String>) -> StepResult {
     }
 }
 
+/// Returns an event without what may differ where nothing differs: explanations, and the order of
+/// hashes, which masked values have in another one.
+fn comparable(mut event: Event) -> Event {
+    match &mut event {
+        Event::Explained { what } => what.text = Rc::from(""),
+        Event::Queue { op, .. } => sort(&mut op.earlier),
+        Event::Applied { field_hashes, .. } => sort(field_hashes),
+        Event::DeadLetters { dead_letters } => {
+            for letter in dead_letters {
+                sort(&mut letter.op.earlier);
+            }
+        }
+        Event::Receipt { receipt, .. } => {
+            let mut hashes = receipt.field_hashes.to_vec();
+            sort(&mut hashes);
+            receipt.field_hashes = hashes.into();
+        }
+        _ => {}
+    }
+    event
+}
+
 /// Returns what is in a commit, field by field. Rows stand in order of their ids, wherever their bodies
 /// lie; explanations, which repeat bodies, are left out.
 fn lines(commit: &Commit) -> Vec<String> {
@@ -297,15 +353,15 @@ fn lines(commit: &Commit) -> Vec<String> {
     rows.sort();
     let mut events = Vec::new();
     for event in &commit.events {
-        let mut event = event.clone();
-        if let Event::Explained { what } = &mut event {
-            what.text = Rc::from("");
-        }
-        events.push(format!("{event:#?}"));
+        events.push(format!("{:#?}", comparable(event.clone())));
     }
+    // They stand in order of ids, some of which are masked.
     if matches!(commit.events.first(), Some(Event::Checkpoint { .. })) {
-        // It has the whole state in order of ids, some of which are masked.
         events.sort();
+    }
+    let is_receipt = |text: &String| text.starts_with("Receipt ");
+    for run in events.chunk_by_mut(|a, b| is_receipt(a) && is_receipt(b)) {
+        run.sort();
     }
     let lines = events.iter().flat_map(|event| event.lines());
     rows.extend(lines.map(str::to_owned));

@@ -23,6 +23,11 @@ pub fn file(
 ) -> String {
     let mut masks = Masks::new(config, key);
     for step in steps {
+        if let Happened::Committed { record, .. } = &step.what {
+            masked::note_places(&mut masks, record);
+        }
+    }
+    for step in steps {
         // Finds every value first: a hash may come before its value.
         masked_step(&mut masks, step);
     }
@@ -201,6 +206,12 @@ fn put_memory(out: &mut String, step: &TraceStep) {
 fn put_described(out: &mut String, given: &Described) {
     put_text(out, "planner", &given.name);
     push_field(out, "input", &given.input);
+    if let Some(data) = &given.data {
+        let mut text = String::from("{");
+        put_record(&mut text, data);
+        text.push('}');
+        push_field(out, "data", &text);
+    }
     if given.ops.is_empty() {
         return;
     }

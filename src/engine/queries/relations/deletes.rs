@@ -20,9 +20,10 @@ use crate::model::config::{Config, DeleteBehavior};
 use crate::model::entity::{Key, OwnedKey, check_entity_id};
 use crate::model::error::Result;
 use crate::model::table::Table;
-use crate::plan::cascade::DeletePlan;
+use crate::plan::cascade::{CascadePlanner, DeletePlan};
 use crate::plan::context::PlanContext;
-use crate::plan::write::{Group, Write, WritePlanner};
+use crate::plan::trace::Described;
+use crate::plan::write::Write;
 use crate::plan::{Plan, Planned, Planner};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
@@ -32,7 +33,6 @@ use crate::query::read::Query;
 use crate::state::replica::Replica;
 use crate::state::tables;
 use crate::util::collections::ordered_map::OrderedMap;
-use crate::util::json::write::push_field;
 
 /// How a delete is made.
 #[derive(Clone, Debug, Default)]
@@ -145,10 +145,6 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
         let engine = self.engine;
         listen(user, &engine.events, &engine.host);
         let types = concerned(&engine.config, selection);
-        let group = |table: &str, writes: Vec<Write>| Group {
-            after: Rc::clone(&how.after),
-            ..engine.entities().write_group(table, writes)
-        };
         let soft = how.behavior == Some(DeleteBehavior::SoftDelete);
         let mut told = tell.map(|_| OrderedMap::default());
         for _ in 0..MOST_COLLECTIONS {
@@ -165,10 +161,10 @@ impl<B: Backing, R: Remote, H: Host + 'static> Relations<'_, B, R, H> {
                 selection,
                 named: &mut named,
                 types: &types,
-                behavior: how.behavior,
-                group: &group,
+                how: &how,
                 context: user.db.plan_context(),
                 told: told.as_ref(),
+                planned: None,
                 has_missed: false,
             };
             let deleted = user
@@ -259,11 +255,12 @@ struct DeletePlanner<'a, S, H> {
     selection: &'a str,
     named: &'a mut Named<S, H>,
     types: &'a [String],
-    behavior: Option<DeleteBehavior>,
-    group: &'a dyn Fn(&str, Vec<Write>) -> Group,
+    how: &'a DeleteHow,
     context: PlanContext,
     /// The entities whose deletes were told, if somebody hears of them.
     told: Option<&'a OrderedMap<()>>,
+    /// What the last plan deletes.
+    planned: Option<CascadePlanner<'a>>,
     /// The journal does not go back to what was looked at, or a delete was not told.
     has_missed: bool,
 }
@@ -272,6 +269,7 @@ impl<S: Store, H: Host> Planner for DeletePlanner<'_, S, H> {
     type Output = Vec<String>;
 
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Vec<String>>>> {
+        self.planned = None;
         let bodies = FetchedBodies::default();
         let looker = Looker::new(replica, &bodies, false);
         let (config, selection) = (self.config, self.selection);
@@ -292,62 +290,17 @@ impl<S: Store, H: Host> Planner for DeletePlanner<'_, S, H> {
             self.has_missed = true;
             return Err(overtaken());
         }
-        if let Some(refused) = plan.refusal() {
-            return Err(refused);
-        }
-        let groups = self.groups(&plan);
-        let mut planner = WritePlanner {
-            groups: &groups,
+        let planner = self.planned.insert(CascadePlanner {
+            plan,
+            config,
+            behavior: self.how.behavior,
+            after: Rc::clone(&self.how.after),
             context: self.context.clone(),
-        };
-        let planned = match planner.plan(replica)? {
-            Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
-            Plan::Ready(planned) => planned,
-        };
-        for outcome in planned.output {
-            outcome?;
-        }
-        let named = plan.deleted.into_iter().take(plan.named);
-        let ids = named.map(|key| key.id).collect();
-        Ok(Plan::Ready(Planned::new(planned.commit, ids)))
+        });
+        planner.plan(replica)
     }
-}
 
-impl<S, H> DeletePlanner<'_, S, H> {
-    /// Returns the writes of a plan: what refers to an entity goes before it.
-    fn groups(&self, plan: &DeletePlan) -> Vec<Group> {
-        let mut by_table: Vec<(String, Vec<Write>)> = Vec::new();
-        let mut add = |table: &str, write: Write| match by_table.last_mut() {
-            Some((last, writes)) if last == table => writes.push(write),
-            _ => by_table.push((table.to_owned(), vec![write])),
-        };
-        for (key, fields) in &plan.changed {
-            let mut changes = String::from("{");
-            for field in fields {
-                push_field(&mut changes, field, "null");
-            }
-            changes.push('}');
-            let id = key.id.clone();
-            add(&selected(&key.entity), Write::Patch { id, changes });
-        }
-        for (at, key) in plan.deleted.iter().enumerate().rev() {
-            let behavior = self.behavior.filter(|_| at < plan.named);
-            let soft = behavior.map_or_else(
-                || self.config.is_soft(&key.entity),
-                |behavior| behavior == DeleteBehavior::SoftDelete,
-            );
-            let id = key.id.clone();
-            add(&selected(&key.entity), Write::Delete { id, soft });
-        }
-        let groups = by_table.into_iter();
-        groups
-            .map(|(table, writes)| (self.group)(&table, writes))
-            .collect()
+    fn describe(&self) -> Option<Described> {
+        self.planned.as_ref()?.describe()
     }
-}
-
-/// Returns the selection of one table alone.
-fn selected(table: &str) -> String {
-    let table = Table(table);
-    Table::name(table.entity(), Some(table.space().unwrap_or_default())).into_owned()
 }
