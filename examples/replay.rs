@@ -12,9 +12,9 @@ mod trace_report;
 use std::path::Path;
 use std::process::ExitCode;
 
-use datum_sync::plan::trace::Happened;
 use datum_sync::plan::trace::read::{TraceFile, read};
 use datum_sync::plan::trace::replay::Replay;
+use datum_sync::plan::trace::{Happened, summary};
 use trace_report::{Report, name, replay};
 
 fn main() -> ExitCode {
@@ -118,6 +118,17 @@ fn shown(file: &TraceFile, line: u64) -> Result<bool, String> {
         replay.step().map_err(|error| error.message().to_owned())?;
     }
     let step = &file.steps[at];
+    let before = file.steps[..at]
+        .iter()
+        .rev()
+        .zip(file.lines[..at].iter().rev());
+    let told = before.map_while(|(step, line)| match &step.what {
+        Happened::Activity { text } => Some(format!("line {line}: {}", summary::activity(text))),
+        _ => None,
+    });
+    // What was done since the decision before.
+    let told: Vec<String> = told.collect();
+    told.iter().rev().for_each(|line| println!("{line}"));
     println!("at {}, on head {}", step.at, step.head);
     println!("{:#?}", step.deliveries);
     if let Happened::Committed {
@@ -128,6 +139,8 @@ fn shown(file: &TraceFile, line: u64) -> Result<bool, String> {
     {
         println!("{}", given.input);
         println!("{:#?}", given.ops);
+    } else if let Happened::Activity { text } = &step.what {
+        println!("{text}");
     }
     let done = replay.step().map_err(|error| error.message().to_owned())?;
     if let Some(done) = done {

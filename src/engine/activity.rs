@@ -2,6 +2,7 @@
 //! each as the JSON text of an `Activity`. While nobody reads, it costs a look at an empty list.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -82,6 +83,11 @@ impl ActivityReader {
             text.push('}');
         }
         Some(text)
+    }
+
+    /// Takes the activities that are queued.
+    pub(super) fn take_all(&self) -> VecDeque<Rc<str>> {
+        self.queue.take_all()
     }
 
     /// Ends this subscription: a pending `next` returns `None`.

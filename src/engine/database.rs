@@ -6,7 +6,7 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 
-use crate::engine::activity::ActivityHub;
+use crate::engine::activity::{ActivityHub, ActivityReader};
 use crate::engine::database::group_commit::WriteQueue;
 pub(super) use crate::engine::database::memory::News;
 pub use crate::engine::database::memory::{Listener, Source};
@@ -240,6 +240,13 @@ impl<S: Store, H: Host> Database<S, H> {
     /// Tells of every later commit.
     pub(super) fn tell_commits(&self, activity: &Rc<ActivityHub>) {
         let _ = self.activity.set(Rc::clone(activity));
+    }
+
+    /// Puts activities into the trace.
+    pub(super) fn trace_activities(&self, activities: Rc<ActivityReader>) {
+        if let Some(trace) = &self.trace {
+            trace.follow(activities);
+        }
     }
 
     /// Calls `on_log_end` when the log is gone.

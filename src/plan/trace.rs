@@ -27,8 +27,9 @@ pub mod write;
 /// The name in the first line, by which a file is recognised.
 pub const NAME: &str = "datum-sync-trace";
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u64 = 1;
+/// The format that this version writes, and the newest that it reads. Format 1 has no activities, and fewer
+/// planners.
+pub const FORMAT: u64 = 2;
 
 /// What a planner was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +88,12 @@ pub enum Happened {
         planner: Described,
         /// Why it could not plan.
         error: Option<Code>,
+    },
+    /// The instance did something for the user: a cycle or a phase began or ended, a request was made or
+    /// answered. It changes nothing.
+    Activity {
+        /// `Activity` of the public surface, as the text of a JSON object.
+        text: Rc<str>,
     },
 }
 

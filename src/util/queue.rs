@@ -53,6 +53,11 @@ impl<T> Queue<T> {
         self.end();
     }
 
+    /// Takes all items that are there.
+    pub fn take_all(&self) -> VecDeque<T> {
+        self.items.take()
+    }
+
     /// Waits for the next item; `None` once the queue has ended.
     pub async fn next(&self) -> Option<T> {
         loop {

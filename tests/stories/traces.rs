@@ -388,8 +388,8 @@ fn a_file_that_is_no_whole_trace_is_refused_by_line_or_replayed_as_far_as_it_goe
     says("hello\n", "no trace");
     says(r#"{"line":"header","format":"datum-sync"}"#, "no trace");
     says(
-        &whole.replacen(r#""formatVersion":1"#, r#""formatVersion":2"#, 1),
-        "format 2",
+        &whole.replacen(r#""formatVersion":2"#, r#""formatVersion":3"#, 1),
+        "format 3",
     );
     let damaged = whole.replacen(r#"{"line":"commit""#, r#"{"line":commit""#, 1);
     says(&damaged, "Line ");

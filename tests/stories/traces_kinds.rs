@@ -1,11 +1,12 @@
 //! Traces of spaces, and those that are kept as files.
 
+use datum_sync::plan::trace::Happened;
 use datum_sync::plan::trace::read::read;
 
 use super::traces::{has, planners, replays};
 use crate::support::spaces::{CLUB, TEAM, team};
 use crate::support::trace_report::replay;
-use crate::support::world::World;
+use crate::support::world::{Fault, World};
 
 const CONFIG: &str = r#"{"entities":{"tasks":{},"notes":{}},"trace":true}"#;
 
@@ -60,6 +61,76 @@ fn the_users_of_a_space_are_masked_in_rows_writes_letters_and_conflicts() {
     a.run(db.checkpoint()).unwrap();
     a.sync();
     assert!(!leaks(), "checkpoints");
+    replays(&a);
+}
+
+#[test]
+fn requests_and_answers_stand_between_the_decisions_that_they_belong_to() {
+    let world = World::new();
+    let phone = world.device_of("ann.smith@example.com", "phone");
+    let config = r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"trace":true}"#;
+    let a = phone.with_config(config).open();
+    a.create(r#"{"title":"milk"}"#);
+    assert!(a.sync().is_success);
+    let file = replays(&a);
+    let said: Vec<String> = (file.steps.iter())
+        .map(|step| match &step.what {
+            Happened::Activity { text } => {
+                let activity: serde_json::Value = serde_json::from_str(text).unwrap();
+                let word = |name: &str| activity[name].as_str().unwrap_or("").to_owned();
+                assert_ne!(word("kind"), "commit", "a commit is a step itself");
+                [word("kind"), word("name"), word("outcome")].join(" ")
+            }
+            Happened::Committed { planner, .. } => {
+                let planner = planner.as_ref();
+                planner.map_or_else(String::new, |one| one.name.clone())
+            }
+            _ => String::new(),
+        })
+        .collect();
+    let at = |what: &str| {
+        let found = said.iter().position(|one| one == what);
+        found.unwrap_or_else(|| panic!("no {what} in {said:#?}"))
+    };
+    assert!(at("write") < at("request push running"));
+    assert!(at("request push running") < at("request push ok"));
+    assert!(at("request push ok") < at("verdicts"));
+    assert!(at("request pull running") < at("request pull ok"));
+
+    let text = a.run(a.engine.transfer().trace(&a.user)).unwrap();
+    assert!(!text.contains("smith"), "an activity names the user");
+}
+
+#[test]
+fn a_request_that_failed_is_in_the_trace_with_its_code_and_the_past_is_bounded() {
+    let world = World::new();
+    let config =
+        r#"{"entities":{"tasks":{}},"retry":{"maxAttempts":1},"trace":{"maxBytes":80000}}"#;
+    let phone = world.device("phone").with_config(config);
+    let a = phone.open();
+    a.create(r#"{"title":"milk"}"#);
+    phone.fault("/push", Fault::Lost);
+    let _ = a.sync_with(r#"{"direction":"pushOnly"}"#);
+    let activities = |file: &datum_sync::plan::trace::read::TraceFile| -> Vec<String> {
+        let steps = file.steps.iter();
+        let texts = steps.filter_map(|step| match &step.what {
+            Happened::Activity { text } => Some(text.to_string()),
+            _ => None,
+        });
+        texts.collect()
+    };
+    let all = activities(&replays(&a)).concat();
+    assert!(all.contains(r#""code":"network""#), "{all}");
+    for n in 0..100 {
+        if n % 10 == 0 {
+            let user = a.engine.opened(&a.user).unwrap();
+            a.run(user.db.checkpoint()).unwrap();
+        }
+        phone.fault("/push", Fault::Lost);
+        let _ = a.sync_with(r#"{"direction":"pushOnly"}"#);
+    }
+    let text = a.run(a.engine.transfer().trace(&a.user)).unwrap();
+    assert!(text.len() < 400_000, "{} bytes", text.len());
     replays(&a);
 }
 

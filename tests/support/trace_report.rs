@@ -65,12 +65,17 @@ fn word(step: &ReplayedStep) -> &'static str {
 }
 
 fn runs(steps: &[ReplayedStep]) -> Vec<String> {
-    let alike = |a: &ReplayedStep, b: &ReplayedStep| (name(a), word(a)) == (name(b), word(b));
+    let alike = |a: &ReplayedStep, b: &ReplayedStep| {
+        (name(a), word(a)) == (name(b), word(b)) && a.kind != "activity"
+    };
     let runs = steps.chunk_by(alike);
     runs.map(|run| {
         let (first, last) = (&run[0], &run[run.len() - 1]);
         let what = format!("{}: {}", name(first), word(first));
         match run.len() {
+            1 if first.kind == "activity" => {
+                format!("line {}: {}", first.line, first.says.join(", "))
+            }
             1 => format!("line {}: {what}; {}", first.line, first.says.join(", ")),
             count => format!("lines {}-{}: {count} × {what}", first.line, last.line),
         }

@@ -1,10 +1,12 @@
 //! Keeps the trace of a database, if the config asks for one: what its planners were given and what
 //! came of it. Nothing that goes wrong here fails a commit; the trace begins again instead.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::engine::activity::ActivityReader;
 use crate::engine::database::Database;
 use crate::engine::database::any_planner::{AnyPlan, AnyPlanner};
 use crate::log::address::{BodyId, Seq, body_id};
@@ -18,6 +20,7 @@ use crate::state::outbox::deliveries::DeliveryNote;
 use crate::state::replica::Replica;
 use crate::util::cell::RefCell;
 use crate::util::collections::ordered_map::OrderedMap;
+use crate::util::json::scan;
 
 /// What a step costs beside its texts, in bytes.
 const STEP_BYTES: u64 = 200;
@@ -28,6 +31,8 @@ pub(super) struct Recorder {
     /// How many bytes it may have.
     max: u64,
     kept: RefCell<Kept>,
+    /// What the instance does for this user, requests above all.
+    activities: OnceCell<Rc<ActivityReader>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +63,32 @@ impl Recorder {
             Box::new(Self {
                 max,
                 kept: RefCell::default(),
+                activities: OnceCell::new(),
             })
         })
+    }
+
+    /// Takes in what the instance does for the user, from a reader.
+    pub(super) fn follow(&self, activities: Rc<ActivityReader>) {
+        let _ = self.activities.set(activities);
+    }
+
+    /// Adds a step, behind the activities so far.
+    fn add(&self, step: TraceStep) {
+        let mut kept = self.kept.borrow_mut();
+        self.add_activities(&mut kept, step.at);
+        kept.add(self.max, step);
+    }
+
+    fn add_activities(&self, kept: &mut Kept, at: u64) {
+        let Some(reader) = self.activities.get() else {
+            return;
+        };
+        for text in reader.take_all() {
+            if !is_commit(&text) {
+                kept.add_activity(self.max, at, text);
+            }
+        }
     }
 
     /// Notes that the state was read from these records.
@@ -121,10 +150,7 @@ pub(super) fn planned<S: Store, H: Host>(
     };
     if let Some((step, planner)) = step(db).zip(planner.describe()) {
         let what = Happened::Nothing { planner, error };
-        trace
-            .kept
-            .borrow_mut()
-            .add(trace.max, TraceStep { what, ..*step });
+        trace.add(TraceStep { what, ..*step });
     }
 }
 
@@ -190,10 +216,35 @@ pub(super) fn appended<S, H>(
     if let Happened::Committed { record, .. } = &step.what {
         kept.log.push((record.seq, Rc::clone(&record.record)));
     }
-    kept.add(trace.max, *step);
+    drop(kept);
+    trace.add(*step);
+}
+
+/// Returns true for the activity of a commit, which is a step itself.
+fn is_commit(activity: &str) -> bool {
+    let kind = scan::object(activity).ok().and_then(|members| {
+        let mut members = members.into_iter();
+        let (_, kind) = members.find(|(name, _)| name == "kind")?;
+        scan::text(kind)
+    });
+    kind.is_none_or(|kind| kind == "commit")
 }
 
 impl Kept {
+    fn add_activity(&mut self, max: u64, at: u64, text: Rc<str>) {
+        if self.is_due || self.is_too_large {
+            return;
+        }
+        let step = TraceStep {
+            at,
+            what: Happened::Activity { text },
+            ..TraceStep::default()
+        };
+        self.bytes = self.bytes.saturating_add(size(&step));
+        self.steps.push(step);
+        self.is_due = self.bytes > max / 2;
+    }
+
     fn add(&mut self, max: u64, mut step: TraceStep) {
         if self.is_due || self.is_too_large {
             // The log, which comes next, has it.
@@ -227,6 +278,7 @@ fn size(step: &TraceStep) -> u64 {
             of(record).saturating_add(planner.as_ref().map_or(0, given))
         }
         Happened::Nothing { planner, .. } => given(planner),
+        Happened::Activity { text } => text.len(),
     };
     (bytes as u64).saturating_add(STEP_BYTES)
 }
@@ -326,8 +378,9 @@ pub(super) fn followed<'a, S: Store, H: Host>(
             }
             kept.log.push((*seq, Rc::clone(record)));
         }
+        drop(kept);
         let what = Happened::Followed { records: all };
-        kept.add(trace.max, TraceStep { what, ..*step });
+        trace.add(TraceStep { what, ..*step });
     })
 }
 
@@ -371,7 +424,8 @@ pub(in crate::engine) async fn export<S: Store, H: Host>(
             "The stored data could not be read for the trace; try again.",
         ));
     }
-    let kept = trace.kept.borrow();
+    let mut kept = trace.kept.borrow_mut();
+    trace.add_activities(&mut kept, db.host.now_ms());
     if kept.is_too_large || kept.steps.is_empty() {
         return Err(Error::new(
             Code::Unsupported,

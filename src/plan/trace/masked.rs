@@ -346,10 +346,15 @@ fn space(masks: &mut Masks, event: &SpaceEvent) -> SpaceEvent {
 pub fn described(masks: &mut Masks, given: &Described) -> Described {
     Described {
         name: given.name.clone(),
-        input: value(masks, "", &given.input, false),
+        input: input(masks, &given.input),
         ops: given.ops.iter().map(|op| operation(masks, op)).collect(),
         data: given.data.as_ref().map(|data| committed(masks, data)),
     }
+}
+
+/// Masks the input of a planner, or an activity.
+pub fn input(masks: &mut Masks, text: &str) -> String {
+    value(masks, "", text, false)
 }
 
 /// Masks a value of an input, by the name of its member. `of_member` is true in what is about members

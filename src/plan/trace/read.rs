@@ -205,6 +205,11 @@ fn take(
                 None => None,
             },
         },
+        "activity" => Happened::Activity {
+            text: line
+                .body("activity")?
+                .ok_or_else(|| line.wrong("activity", "is missing."))?,
+        },
         _ => return Err(line.wrong("line", &["is not known: `", &what, "`."].concat())),
     };
     if next_place(file).is_some() {

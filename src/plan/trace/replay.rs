@@ -33,7 +33,7 @@ pub enum StepResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayedStep {
     pub line: u64,
-    /// `load`, `follow`, `commit` or `nothing`.
+    /// `load`, `follow`, `commit`, `nothing` or `activity`.
     pub kind: &'static str,
     /// The planner, if it has one.
     pub planner: Option<String>,
@@ -81,6 +81,15 @@ impl<'a> Replay<'a> {
             return Ok(None);
         };
         self.next = self.next.saturating_add(1);
+        if let Happened::Activity { text } = &step.what {
+            return Ok(Some(ReplayedStep {
+                line: *line,
+                kind: "activity",
+                planner: None,
+                says: vec![summary::activity(text)],
+                result: StepResult::Taken,
+            }));
+        }
         self.begin(step, *line)?;
         let mut done = ReplayedStep {
             line: *line,
@@ -123,6 +132,7 @@ impl<'a> Replay<'a> {
                 let planned = replan(planner, (&file.config, *line), &self.replica)?;
                 done.result = compare_nothing(*error, planned);
             }
+            Happened::Activity { .. } => {}
         }
         Ok(Some(done))
     }

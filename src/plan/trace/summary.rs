@@ -3,6 +3,7 @@
 use crate::log::commit::{Commit, Event};
 use crate::log::spaces::SpaceEvent;
 use crate::model::table::Table;
+use crate::util::json::scan;
 
 /// Returns a line for each part of a commit.
 #[must_use]
@@ -12,6 +13,32 @@ pub fn lines(commit: &Commit) -> Vec<String> {
         format!("{} rows of {}", segment.entries.len(), table.trim())
     });
     rows.chain(commit.events.iter().map(line)).collect()
+}
+
+/// Returns a line for an activity: what it is, how it ended, and what is known of it.
+#[must_use]
+pub fn activity(text: &str) -> String {
+    let members = scan::object(text).unwrap_or_default();
+    let value = |name: &str| {
+        let mut all = members.iter();
+        let raw = all.find(|(key, _)| key == name).map(|(_, raw)| *raw);
+        raw.and_then(scan::text).unwrap_or_default()
+    };
+    let mut line = format!("{} {}: {}", value("kind"), value("name"), value("outcome"));
+    const SAID: [&str; 8] = [
+        "id",
+        "parent",
+        "kind",
+        "userId",
+        "name",
+        "startedAt",
+        "startMs",
+        "outcome",
+    ];
+    for (name, raw) in members.iter().filter(|(name, _)| !SAID.contains(&&**name)) {
+        line.push_str(&format!(", {name} {raw}"));
+    }
+    line
 }
 
 fn line(event: &Event) -> String {

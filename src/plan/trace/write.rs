@@ -1,5 +1,7 @@
 //! Writes the file of a trace: a line for each step, readable from top to bottom.
 
+use std::rc::Rc;
+
 use crate::log::commit::{Commit, Event};
 use crate::model::config::Config;
 use crate::model::config::entity::{DeleteBehavior, EntityConfig};
@@ -78,6 +80,9 @@ fn masked_step(masks: &mut Masks, step: &TraceStep) -> TraceStep {
             planner: masked::described(masks, planner),
             error: *error,
         },
+        Happened::Activity { text } => Happened::Activity {
+            text: Rc::from(masked::input(masks, text)),
+        },
     };
     TraceStep {
         what,
@@ -147,12 +152,21 @@ impl TraceLines {
         self.text.push('\n');
     }
 
+    fn activity(&mut self, at: u64, text: &str) {
+        self.add("activity", |line| {
+            put_text(line, "at", &format(at));
+            put(line, "ms", &at);
+            push_field(line, "activity", text);
+        });
+    }
+
     fn step(&mut self, step: &TraceStep) {
         let name = match &step.what {
             Happened::Loaded { .. } => "load",
             Happened::Followed { .. } => "follow",
             Happened::Committed { .. } => "commit",
             Happened::Nothing { .. } => "nothing",
+            Happened::Activity { text } => return self.activity(step.at, text),
         };
         self.add(name, |line| {
             put_text(line, "at", &format(step.at));
@@ -175,6 +189,7 @@ impl TraceLines {
                     put(line, "error", &error.map(|code| code.as_str()));
                     put_described(line, planner);
                 }
+                Happened::Activity { .. } => {}
             }
         });
         if let Happened::Loaded { records, .. } | Happened::Followed { records } = &step.what {
