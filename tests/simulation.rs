@@ -198,6 +198,7 @@ fn no_history_breaks_a_promise() {
     if let Some(report) = report {
         panic!("{report}");
     }
+    traces::check_counts();
 }
 
 #[test]

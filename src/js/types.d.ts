@@ -1510,8 +1510,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * Returns what this instance has traced of a user's database since it opened it, as a file of JSON lines. `cargo xtask replay FILE`, in a
    * checkout of datum-sync, has the same engine decide every step again, and shows the first that differs: a bug becomes a test. Values of
    * fields are replaced by random marks of their length, equal ones by equal marks. Ids of entities, operations and spaces, names of types
-   * and fields, versions, times and the remote's codes and cursors stay; so do fields that are merged by `min`, `max` or `sum`, and foreign keys. It has no
-   * tokens and no requests.
+   * and fields, versions, times and the remote's codes and cursors stay; so do fields that are merged by `min`, `max` or `sum`, and foreign keys. Of
+   * requests it has kind, counts, times and codes, and no tokens, addresses or bodies.
    *
    * @param userId Default: the current user.
    * @throws `unsupported` without `trace` in the config, or if the data has more bytes than three eighths of `maxBytes`; `noUser`.

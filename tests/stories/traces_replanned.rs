@@ -6,7 +6,7 @@ use std::rc::Rc;
 use datum_sync::engine::queries::relations::deletes::DeleteHow;
 use datum_sync::engine::transfer::ImportOptions;
 use datum_sync::model::config::UserSwitch;
-use datum_sync::model::error::Code;
+use datum_sync::model::error::{Code, Error};
 use datum_sync::plan::import::Existing;
 use datum_sync::plan::trace::Happened;
 use datum_sync::plan::trace::read::{TraceFile, read};
@@ -302,4 +302,112 @@ fn marks_have_another_order_than_values_and_that_is_no_difference() {
     b.run(b.engine.dead_letters().retry(&letter, None)).unwrap();
     // The letter has hashes of both edits, in order of the hashes.
     (0..8).for_each(|_| drop(replays(&b)));
+}
+
+/// Reads a file without its last line, which says that it is whole, and replays it. Returns what is wrong with it.
+fn refused(lines: &[&str]) -> Option<Error> {
+    let file = match read(lines.join("\n").as_bytes()) {
+        Ok(file) => file,
+        Err(error) => return Some(error),
+    };
+    replay(&file).err()
+}
+
+#[test]
+fn lines_that_no_export_writes_are_refused_by_line_and_nothing_panics() {
+    let world = World::new();
+    let (_, a) = full(&world);
+    let file = export(&a);
+    let b = world.device("tablet").with_config(ASK).open();
+    import(&b, &file).unwrap();
+    b.sync();
+    let text = b.run(b.engine.transfer().trace(&b.user)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let lines = &lines[..lines.len() - 2];
+    assert!(refused(lines).is_none());
+    let is_step = |line: &&&str| !line.contains(r#""line":"activity""#);
+    let mut refusals = 0;
+    for at in 1..lines.len() {
+        // Each line twice, each two in another order, and each without a half of it.
+        let mut twice = lines.to_vec();
+        twice.insert(at, lines[at]);
+        let mut swapped = lines.to_vec();
+        swapped.swap(at, at.saturating_sub(1).max(1));
+        let half = &lines[at][..lines[at].len() / 2];
+        let mut cut = lines.to_vec();
+        cut[at] = half;
+        cut.push("{}");
+        for changed in [twice, swapped, cut] {
+            let Some(error) = refused(&changed) else {
+                continue;
+            };
+            refusals += 1;
+            let codes = [Code::InvalidArgument, Code::Corrupt];
+            assert!(codes.contains(&error.code()), "{error}");
+            assert!(error.message().contains("Line "), "{error}");
+        }
+    }
+    let steps = lines.iter().skip(1).filter(is_step).count();
+    assert!(refusals > steps, "{refusals} refusals of {steps} steps");
+}
+
+#[test]
+fn hostile_members_are_refused_by_line() {
+    let head = r#"{"line":"header","format":"datum-sync-trace","formatVersion":2,"userId":"a","config":{"entities":{"tasks":{}}}}"#;
+    let load = r#"{"line":"load","head":0,"records":0}"#;
+    let long = format!(
+        r#"{{"line":"activity","activity":"{}"}}"#,
+        "x".repeat(3_000_000)
+    );
+    for (line, code) in [
+        (
+            r#"{"line":"nothing","head":0,"planner":"import","input":{}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"import","input":{"header":{"userId":"a","server":{}},"existing":"keep"},"data":{"bytes":"00"}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"import","input":{"header":7},"data":{"bytes":"zz"}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"adoption","input":{"userId":[]}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"migration","input":{"made":[{"of":"t"}]}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"migration","input":{"changes":[{"entity":"tasks","from":99999999999}]}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"delete","input":{"named":[{"table":"tasks"}]}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"delete","input":{"behavior":"explode"}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"allOrNone","input":{"groups":[{"table":"tasks","writes":[{"kind":"steal"}]}]}}"#,
+            Code::InvalidArgument,
+        ),
+        (
+            r#"{"line":"nothing","head":0,"planner":"__proto__","input":{}}"#,
+            Code::InvalidArgument,
+        ),
+        (r#"{"line":"activity"}"#, Code::InvalidArgument),
+        (&long, Code::InvalidArgument),
+    ] {
+        let error = refused(&[head, load, line, load]).unwrap_or_else(|| panic!("{line} is taken"));
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.message().contains("Line 3"), "{error}");
+    }
+    // An activity of anything is shown, and changes nothing.
+    let odd = r#"{"line":"activity","activity":{"kind":7,"name":["\u0000"],"outcome":{}}}"#;
+    assert!(refused(&[head, odd, load, odd]).is_none());
 }

@@ -3,7 +3,7 @@
 //! A step that fails does not stop the others, so one run shows everything. The last line is for
 //! machines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     args::Plan,
@@ -233,14 +233,16 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let (in_browsers, in_node): (Vec<_>, Vec<_>) = files
         .into_iter()
         .partition(|file| imports::starts_browser(file));
-    let run = |name: &str, together: u8, files: &[PathBuf]| -> StepResult {
+    let run = |name: &str, together: u8, files: &[PathBuf], traced: Option<&Path>| -> StepResult {
         let server = server::build(context, Profile::Dev)?;
         let mut command = node::script(context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-reporter=spec", FILE_LIMIT])
             .arg(format!("--test-concurrency={together}"))
-            .args(files)
-            .env("DATUM_TRACES", &traces);
+            .args(files);
+        if let Some(traces) = traced {
+            command.env("DATUM_TRACES", traces);
+        }
         let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
         Ok((
             finished.success,
@@ -252,13 +254,13 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
         "end to end",
         || {
             replay::empty(&traces)?;
-            run("end to end", 1, &in_browsers)
+            run("end to end", 1, &in_browsers, Some(&traces))
         },
         "backends",
         || backends::test(context, &tarball, None, engines),
     );
     report.step("end to end in Node", || {
-        run("end to end in Node", 2, &in_node)
+        run("end to end in Node", 2, &in_node, None)
     });
     report.step("traces of the end-to-end tests replay", || {
         Ok((replay::all(context, &traces)?, Tally::default()))

@@ -7,7 +7,6 @@ import { tarball } from "./environment.mjs";
 import { npm, run, temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
 import { isSupabase } from "./target.mjs";
-import { isTraced } from "./traces.mjs";
 
 const TOOLS = fileURLToPath(new URL("../node_modules/", import.meta.url));
 const SOURCE = fileURLToPath(new URL("../app/", import.meta.url));
@@ -58,7 +57,7 @@ export async function makeApp(pages = new Map()) {
   return {
     root,
     dist: join(root, "dist"),
-    build: () => run("npm", ["run", "build", "--silent"], { cwd: root, env: { ...process.env, VITE_TRACE: isTraced ? "1" : "0" } }),
+    build: () => run("npm", ["run", "build", "--silent"], { cwd: root }),
     async develop() {
       const args = [join(root, "node_modules/vite/bin/vite.js"), "--host", "127.0.0.1", "--port", String(await freePort()), "--strictPort"];
       return start("node", args, { ready: /(http:\/\/127\.0\.0\.1:\d+)/, cwd: root });

@@ -2,7 +2,7 @@
 import { chromium } from "playwright-core";
 import { chromiumProgram } from "./environment.mjs";
 import { within } from "./test.mjs";
-import { isTraced, saveTrace, tracing } from "./traces.mjs";
+import { tracing } from "./traces.mjs";
 
 /** How long a page may take to answer. Playwright waits for a page's promise without end. */
 const ANSWER_MS = 90_000;
@@ -21,13 +21,6 @@ function limited(page) {
   page.setDefaultTimeout(30_000);
   const evaluate = page.evaluate.bind(page);
   page.evaluate = (work, ...given) => within(ANSWER_MS, String(work).slice(0, 300), evaluate(work, ...given));
-  const close = page.close.bind(page);
-  if (isTraced) {
-    page.close = async (...given) => {
-      await saveTrace(page);
-      return close(...given);
-    };
-  }
   return page;
 }
 
@@ -62,13 +55,6 @@ export async function device(browser, withPage = true) {
     });
     return page;
   };
-  if (isTraced) {
-    const close = context.close.bind(context);
-    context.close = async (...given) => {
-      for (const page of context.pages()) await saveTrace(page);
-      return close(...given);
-    };
-  }
   return { context, errors, stalls, page: withPage ? await context.newPage() : undefined };
 }
 

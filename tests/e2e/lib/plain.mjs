@@ -5,7 +5,6 @@ import { openGate } from "./gate.mjs";
 import { installPackage } from "./package.mjs";
 import { serveFolder } from "./static.mjs";
 import { startTarget } from "./target.mjs";
-import { isTraced } from "./traces.mjs";
 
 const page = (target, url) => `<!doctype html><meta charset="utf-8"><title>opening</title><link rel="icon" href="data:,">${target.head}<script>
 // Every attempt to open a database fails until \`storageWorks\`, or as many as the address says have failed.
@@ -86,7 +85,7 @@ export async function plainSite() {
     origin: host.url,
     id: target.id,
     rows: target.rows,
-    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user: target.id(user), config: JSON.stringify(isTraced ? { trace: true, ...config } : config), ...more })}`,
+    address: (user, config = {}, more = {}) => `${host.url}/?${new URLSearchParams({ user: target.id(user), config: JSON.stringify(config), ...more })}`,
     async stop() {
       await Promise.all([gate.stop(), host.stop(), target.stop()]);
       await installed.remove();

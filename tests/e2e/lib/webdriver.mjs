@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { temporaryFolder } from "./files.mjs";
 import { freePort } from "./ports.mjs";
+import { isTraced, saveTraces } from "./traces.mjs";
 
 /** How long a driver may take to answer: longer than a script or a page load may take. */
 const ANSWER_MS = 90_000;
@@ -91,7 +92,10 @@ export async function drive(name, { profile } = {}) {
         }),
       go: (url) => act(() => call("POST", `${at}/url`, { url })),
       reload: () => act(() => call("POST", `${at}/refresh`, {})),
-      close: () => act(() => call("DELETE", `${at}/window`)),
+      async close() {
+        if (isTraced) await saveTraces(self.run);
+        return act(() => call("DELETE", `${at}/window`));
+      },
       /** Waits until a condition is true in the page. */
       async until(condition, given = null) {
         const started = Date.now();

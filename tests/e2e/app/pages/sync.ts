@@ -13,7 +13,6 @@ const datum = await Datum.initialize({
   initialUserId: session.userId,
   // leaving.test covers this; here a reload must not send anything.
   flushOnLeave: false,
-  trace: import.meta.env["VITE_TRACE"] === "1",
 });
 const tasks = datum.manager<Task>("task");
 const statuses: SyncStatus[] = [];
