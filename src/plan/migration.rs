@@ -15,13 +15,12 @@ use crate::log::segment_writer::Packing;
 use crate::model::error::Result;
 use crate::model::schema_field::SchemaField;
 use crate::plan::checkpoint::CheckpointWriter;
-use crate::plan::migration::answers::Answers;
+pub use crate::plan::migration::answers::{Answers, stated};
 pub use crate::plan::migration::batch::MigrationBatch;
 use crate::plan::migration::batch::{Destination, Part, entry, item, migrated, type_of};
 use crate::plan::migration::pending::{Migrated, WaitingBody, waiting};
 pub use crate::plan::migration::tables::count;
 use crate::plan::migration::tables::{absent, rows_of, table_after};
-use crate::plan::trace::Described;
 use crate::state::replica::Replica;
 use crate::state::rows::{Row, RowBody};
 use crate::state::view::ViewBody;
@@ -66,16 +65,6 @@ impl MigrationRules<'_> {
     /// Returns true if an entity of a type and version changes.
     fn concerns(&self, entity: &str, from: u32) -> bool {
         from < self.to && (self.changes)(entity, from)
-    }
-}
-
-/// Describes the commit that states the app's version where no migration changes anything.
-#[must_use]
-pub fn stated() -> Described {
-    Described {
-        name: "schema".to_owned(),
-        input: "{}".to_owned(),
-        ..Described::default()
     }
 }
 
@@ -442,17 +431,9 @@ impl MigrationDraft {
         next
     }
 
-    /// Describes the migration, if it is traced.
-    #[must_use]
-    pub fn describe(&self) -> Option<Described> {
-        self.answers.as_ref().map(Answers::describe)
-    }
-
-    /// Notes that entities of a type change on the way from a version.
-    pub fn note_change(&mut self, entity: &str, from: u32) {
-        if let Some(answers) = &mut self.answers {
-            answers.note_change(entity, from);
-        }
+    /// Returns what the app's functions have answered, if the migration is traced.
+    pub const fn answers(&mut self) -> Option<&mut Answers> {
+        self.answers.as_mut()
     }
 
     /// Takes the segments of a checkpoint back that could not be appended.

@@ -240,9 +240,7 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
             .args(["--test", "--test-reporter=spec", FILE_LIMIT])
             .arg(format!("--test-concurrency={together}"))
             .args(files);
-        if let Some(traces) = traced {
-            command.env("DATUM_TRACES", traces);
-        }
+        command.envs(traced.map(|traces| ("DATUM_TRACES", traces)));
         let finished = process::attempt_shown(&context.console, name, &mut command, LIMIT)?;
         Ok((
             finished.success,

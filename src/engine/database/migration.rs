@@ -180,7 +180,9 @@ async fn pass<S: Store, H: Host>(
         db.check_open()?;
         let step = db.read(|replica| draft.next(replica, &rules));
         for (entity, from) in changing.take() {
-            draft.note_change(&entity, from);
+            if let Some(answers) = draft.answers() {
+                answers.note_change(&entity, from);
+            }
         }
         match step {
             MigrationStep::Fetch(bodies) => {
@@ -252,7 +254,8 @@ async fn write<S: Store, H: Host>(db: &Database<S, H>, draft: &mut MigrationDraf
             db.read(|replica| draft.write_operations(replica, &mut commit, from, STEP_OPERATIONS));
         db.host.breathe().await;
     }
-    trace::plans(db, draft.describe());
+    let answers = draft.answers();
+    trace::plans(db, answers.map(|answers| answers.describe()));
     let appended = db.append(
         &mut commit,
         Some(superseded),

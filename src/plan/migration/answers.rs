@@ -8,7 +8,7 @@ use crate::util::json::write::{Items, push_field, put, put_text};
 
 /// The answers of a migration so far.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub struct Answers {
     /// Types that change, and the versions from which they do.
     changes: VecMap<SeqMap<()>>,
     /// The entities that were made, by their names.
@@ -17,7 +17,7 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Notes that entities of a type change on the way from a version.
-    pub(super) fn note_change(&mut self, entity: &str, from: u32) {
+    pub fn note_change(&mut self, entity: &str, from: u32) {
         self.changes.entry(entity).insert(u64::from(from), ());
     }
 
@@ -27,7 +27,8 @@ impl Answers {
     }
 
     /// Describes the migration: the answers are what it was given.
-    pub(super) fn describe(&self) -> Described {
+    #[must_use]
+    pub fn describe(&self) -> Described {
         describe::described("migration", |out| {
             let mut changes = Items::new(0);
             for (entity, versions) in self.changes.iter() {
@@ -51,4 +52,10 @@ impl Answers {
             push_field(out, "made", &made.close());
         })
     }
+}
+
+/// Describes the commit that states the app's version where no migration changes anything.
+#[must_use]
+pub fn stated() -> Described {
+    describe::described("schema", |_| {})
 }
