@@ -235,6 +235,7 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
         .partition(|file| imports::starts_browser(file));
     let run = |name: &str, together: u8, files: &[PathBuf], traced: Option<&Path>| -> StepResult {
         let server = server::build(context, Profile::Dev)?;
+        let engines = traced.map_or(engines, |_| &[Engine::Chromium]);
         let mut command = node::script(context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-reporter=spec", FILE_LIMIT])
@@ -250,16 +251,19 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     report.together(
         // Two browsers at once would wait for each other.
         "end to end",
-        || {
-            replay::empty(&traces)?;
-            run("end to end", 1, &in_browsers, Some(&traces))
-        },
+        || run("end to end", 1, &in_browsers, None),
         "backends",
         || backends::test(context, &tarball, None, engines),
     );
-    report.step("end to end in Node", || {
-        run("end to end in Node", 2, &in_node, None)
-    });
+    report.together(
+        "end to end, traced",
+        || {
+            replay::empty(&traces)?;
+            run("end to end, traced", 1, &in_browsers, Some(&traces))
+        },
+        "end to end in Node",
+        || run("end to end in Node", 1, &in_node, None),
+    );
     report.step("traces of the end-to-end tests replay", || {
         Ok((replay::all(context, &traces)?, Tally::default()))
     });

@@ -1,5 +1,6 @@
 // node:test, with an end for everything: a promise that never settles fails its test, and the next one runs.
 import * as node from "node:test";
+import { isLeftOut } from "./traces.mjs";
 
 // An honest test takes seconds, and some of them a minute on a busy machine.
 const TEST_MS = 180_000;
@@ -9,12 +10,14 @@ const EXIT_MS = 30_000;
 
 node.after(() => void setTimeout(() => process.exit(1), EXIT_MS + HOOK_MS).unref());
 
-export const before = (work) => node.before(work, { timeout: HOOK_MS });
-export const after = (work) => node.after(work, { timeout: HOOK_MS });
+/** Declares what runs before or after the tests; nothing in a file that is left out. */
+const hook = (declare) => (work) => void (isLeftOut || declare(work, { timeout: HOOK_MS }));
+export const before = hook(node.before);
+export const after = hook(node.after);
 
 /** Declares a test, with or without options. */
 export const test = (name, options, work = options) =>
-  node.test(name, { timeout: TEST_MS, ...(work === options ? {} : options) }, work);
+  node.test(name, { timeout: TEST_MS, ...(work === options ? {} : options), ...(isLeftOut ? { skip: true } : {}) }, work);
 
 /** Rejects if the promise has not settled in time; `what` names it. */
 export async function within(ms, what, promise) {

@@ -1,6 +1,7 @@
-// Traces of what the tests do, which `cargo xtask test` replays natively afterwards. `DATUM_TRACES` is the folder for them.
+// Traces of what the tests do: `cargo xtask test` runs them once more for that, and replays the traces natively. `DATUM_TRACES`
+// is the folder for them; without it, the tests have the package as it is.
 //
-// The tests install the package with two changes: each config asks for a trace, and a page gives the traces of its
+// With it, they install the package with two changes: each config asks for a trace, and a page gives the traces of its
 // instances, those that it has closed as well. Nothing in the tests knows of it.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -21,6 +22,8 @@ const PATIENCE_MS = 8_000;
 
 /** Whether the apps of this file keep a trace. */
 export const isTraced = FOLDER !== undefined && !Object.hasOwn(UNTRACED, NAME);
+/** Whether this file does not run where traces are kept. */
+export const isLeftOut = FOLDER !== undefined && !isTraced;
 
 /** Before the config's data is read: asks for a trace that has room for all that a test does. */
 const READING = "this.data=JSON.parse(this.json)";
