@@ -29,14 +29,14 @@ const STAGES: [Stage; 3] = [
         name: "until a first `synchronize`",
         key: "synchronize",
         files: 3,
-        budget: 231 * 1024,
+        budget: 232 * 1024,
         goal: 160 * 1024,
     },
     Stage {
         name: "in all",
         key: "total",
         files: 4,
-        budget: 499 * 1024,
+        budget: 503 * 1024,
         goal: 260 * 1024,
     },
 ];

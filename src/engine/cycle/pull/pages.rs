@@ -96,7 +96,14 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
                 let request = self.fetch(Some(start.clone()), following);
                 ahead = Some(Ahead::new(start.clone(), request));
             }
-            let read = async { self.read_on(begun?.0).await };
+            let asks = ahead.is_some();
+            let read = async {
+                if asks {
+                    // A browser has the request only when its own turns have passed.
+                    cycle.host.breathe().await;
+                }
+                self.read_on(begun?.0).await
+            };
             let page = match beside(ahead.as_mut(), read).await {
                 // It ends too early: as if the connection had broken.
                 Err(error) if worth_another_try(&error) => {
