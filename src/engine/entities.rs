@@ -12,11 +12,15 @@ use crate::plan::write::{Group, Write, Written};
 use crate::ports::backing::NoteReason;
 use crate::ports::host::Host;
 use crate::ports::remote::Remote;
+use crate::state::replica::Replica;
 use crate::state::tables;
 use crate::util::json::write::Items;
 
 /// The default size of a page.
 pub const DEFAULT_PAGE: usize = 100;
+
+/// How often a page is read again, where commits keep coming while its bodies are fetched.
+const MOST_TRIES: u32 = 8;
 
 /// One page of entities, in order of id.
 #[derive(Debug, Default)]
@@ -159,8 +163,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
             ));
         }
         let user = self.engine.user_for_question(user_id).await?;
-        user.db.materialize().await;
-        let (mut ids, total) = user.db.read(|replica| {
+        let pick = |replica: &Replica| {
             let most = size.saturating_add(1);
             let ids: Vec<String> = match tables::only(replica, entity) {
                 Some(table) => {
@@ -176,22 +179,33 @@ impl<B: Backing, R: Remote, H: Host + 'static> Entities<'_, B, R, H> {
                     ids.map(|(id, _)| id.to_owned()).collect()
                 }
             };
-            (ids, tables::count(replica, entity))
-        });
-        let has_more = ids.len() > size;
-        ids.truncate(size);
-        let mut items = Items::new(ids.len().saturating_mul(400));
-        user.db
-            .read_selected(entity, Some(&ids), include, &mut |text| {
-                items.open().push_str(text)
-            })
-            .await?;
-        Ok(Page {
-            items: items.close(),
-            after: ids.pop().filter(|_| has_more),
-            has_more,
-            total,
-        })
+            (replica.place(), ids, tables::count(replica, entity))
+        };
+        let mut tries = 0_u32;
+        loop {
+            user.db.materialize().await;
+            let (place, mut ids, total) = user.db.read(pick);
+            let has_more = ids.len() > size;
+            ids.truncate(size);
+            let mut items = Items::new(ids.len().saturating_mul(400));
+            user.db
+                .read_selected(entity, Some(&ids), include, &mut |text| {
+                    items.open().push_str(text)
+                })
+                .await?;
+            tries = tries.saturating_add(1);
+            // Bodies may have been fetched, and commits have come meanwhile: then the ids are of another
+            // state than the entities.
+            if tries < MOST_TRIES && user.db.read(Replica::place) != place {
+                continue;
+            }
+            return Ok(Page {
+                items: items.close(),
+                after: ids.pop().filter(|_| has_more),
+                has_more,
+                total,
+            });
+        }
     }
 
     /// Returns true if an entity exists.

@@ -376,7 +376,7 @@ class Exchange {
     return this.#reader !== undefined;
   }
 
-  /** Reads the response to its end: however long it is, as long as something comes. */
+  /** Reads the response to its end: up to 64 MiB, as long as something comes. */
   async body(url) {
     const ms = this.#http.timeout;
     const late = lateFor("More of the answer", url, ms);

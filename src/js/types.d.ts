@@ -1412,8 +1412,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * Takes a pending operation out of the outbox, with the later ones of its entity and those that depend on it, in one commit. The
    * entity is what the server had. Nothing is lost: each is a dead letter with the code `discarded` (`blocked` for those that depend on
    * it), so {@link Datum.retryDeadLetter} takes it back, and {@link Datum.discardDeadLetter} ends it. Resolves with the letters, the operation's own
-   * first. A letter with `maybe` was sent before: the server may apply it nevertheless, and an answer that says so removes the letter.
-   * What was pending before it stays.
+   * first. A letter with `maybe` was sent before: the server may apply it nevertheless, and an answer that says so removes the letter, unless it
+   * holds later writes too. What was pending before it stays.
    *
    * For the current user, unless the options name another. Rejects with `invalidArgument`, `noUser`, and `notFound` if it has left the
    * outbox, also as part of a later write.
@@ -2207,7 +2207,7 @@ export interface DeadLetter {
   base: Json;
   /** Whether the entity still shows it, by `onRejected`. */
   kept: boolean;
-  /** The server may have applied it: this tab or another one may have sent it before the user left its space or the app discarded it, and no answer came. Absent if it was certainly not applied. */
+  /** The server may have applied it: this tab or another one may have sent it before the user left its space or the app discarded it, and no answer came. Absent if nothing had been sent by then. */
   maybe?: boolean;
 }
 

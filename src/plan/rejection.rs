@@ -17,6 +17,7 @@ use crate::plan::trace::{Described, describe};
 use crate::plan::{Plan, Planned, Planner};
 use crate::state::outbox::Queued;
 use crate::state::replica::Replica;
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::json::write::{put, put_text};
 
 /// The config of entity types, as far as verdicts need it.
@@ -103,6 +104,29 @@ impl Planner for RejectionPlanner<'_> {
     }
 }
 
+/// Operations that leave the outbox, in order: very many, if very many depend on one.
+#[derive(Default)]
+pub(super) struct Gone {
+    ids: Vec<String>,
+    known: OrderedMap<()>,
+}
+
+impl Gone {
+    pub(super) fn add(&mut self, op_id: &str) {
+        if self.known.insert(op_id, ()).is_none() {
+            self.ids.push(op_id.to_owned());
+        }
+    }
+
+    pub(super) fn contains(&self, op_id: &str) -> bool {
+        self.known.get(op_id).is_some()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &String> {
+        self.ids.iter()
+    }
+}
+
 /// Rejected operations, and everything that leaves the outbox with them.
 pub(super) struct DeadLetterPlan<'a> {
     replica: &'a Replica,
@@ -110,7 +134,7 @@ pub(super) struct DeadLetterPlan<'a> {
     rules: &'a Rules<'a>,
     /// Returns true if the remote applied the operation in the same push.
     stands: &'a dyn Fn(&Operation) -> bool,
-    pub(super) gone: Vec<String>,
+    pub(super) gone: Gone,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) missing: Vec<BodyId>,
     /// The remote gave no verdict: it may have applied what was sent.
@@ -118,7 +142,7 @@ pub(super) struct DeadLetterPlan<'a> {
 }
 
 impl<'a> DeadLetterPlan<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         replica: &'a Replica,
         now: u64,
         rules: &'a Rules<'a>,
@@ -129,7 +153,7 @@ impl<'a> DeadLetterPlan<'a> {
             now,
             rules,
             stands,
-            gone: Vec::new(),
+            gone: Gone::default(),
             dead_letters: Vec::new(),
             missing: Vec::new(),
             unanswered: false,
@@ -146,7 +170,7 @@ impl<'a> DeadLetterPlan<'a> {
                 continue;
             }
             if is_end(self.replica, &Key::new(&op.entity, &op.id)) {
-                self.gone.push(op.op_id.clone());
+                self.gone.add(&op.op_id);
             } else {
                 self.reject(op, code, message);
             }
@@ -164,7 +188,7 @@ impl<'a> DeadLetterPlan<'a> {
             return;
         };
         let entity = Table(&op.entity).entity();
-        let because = if code == DISCARDED {
+        let because = if self.unanswered && code == DISCARDED {
             format!("It depends on {entity} {}, which the app discarded.", op.id)
         } else {
             let id = &op.id;
@@ -233,8 +257,9 @@ impl<'a> DeadLetterPlan<'a> {
             op.fields = joined_fields(kind, &op.fields, &later.fields);
             join_links(&mut op.links, &later.links);
         }
-        self.gone
-            .extend(chain.iter().map(|queued| queued.op.op_id.clone()));
+        for queued in &chain {
+            self.gone.add(&queued.op.op_id);
+        }
         let maybe = self.unanswered && chain.iter().any(|queued| queued.may_be_sent());
         let behind = op.op_id.clone();
         for op in apart {
@@ -263,11 +288,10 @@ impl<'a> DeadLetterPlan<'a> {
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
-        let is_rejected = |op_id: &&String| {
-            self.dead_letters
-                .iter()
-                .any(|letter| letter.op.op_id == **op_id)
-        };
+        let mut rejected = Gone::default();
+        for letter in &self.dead_letters {
+            rejected.add(&letter.op.op_id);
+        }
         let outbox = self.replica.outbox();
         let conflicts = self.gone.iter().filter_map(|op_id| {
             let queued = outbox.get(op_id)?;
@@ -285,7 +309,7 @@ impl<'a> DeadLetterPlan<'a> {
         let dropped: Vec<String> = self
             .gone
             .iter()
-            .filter(|op_id| !is_rejected(op_id))
+            .filter(|op_id| !rejected.contains(op_id))
             .cloned()
             .collect();
         if !self.dead_letters.is_empty() {

@@ -18,6 +18,7 @@ use crate::state::local_only::joined;
 use crate::state::replica::Replica;
 use crate::state::tables;
 use crate::state::view::ViewBody;
+use crate::util::collections::ordered_map::OrderedMap;
 use crate::util::collections::sort::sort;
 use crate::util::json::keep::keep;
 use crate::util::json::write::put_text;
@@ -44,9 +45,11 @@ impl Planner for RetryPlanner<'_> {
     fn plan(&mut self, replica: &Replica) -> Result<Plan<Planned<Self::Output>>> {
         let ids = with_dependents(replica, self.id);
         let mut groups = Vec::new();
+        let letters = ids.iter().filter_map(|id| replica.dead_letters().get(id));
+        let moves: Vec<&DeadLetter> = letters.filter(|letter| letter.op.to.is_some()).collect();
         for id in &ids {
             let edited = self.edited.filter(|_| id == self.id);
-            let (op, table, write) = match retried(replica, &ids, id, edited)? {
+            let (op, table, write) = match retried(replica, &moves, id, edited)? {
                 Plan::Ready(retried) => retried,
                 Plan::Needs(bodies) => return Ok(Plan::Needs(bodies)),
             };
@@ -71,9 +74,10 @@ impl Planner for RetryPlanner<'_> {
             let back = outcomes
                 .filter(|(_, outcome)| outcome.is_ok())
                 .map(|(id, _)| id.clone());
+            let repeated = Repeated::of(&commit.events);
             for id in std::iter::once(self.id.to_owned()).chain(back) {
                 if let Some(letter) = replica.dead_letters().get(&id) {
-                    stand_for(letter, &mut commit.events);
+                    repeated.stand_for(letter, &mut commit.events);
                 }
                 commit.events.push(Event::Revive { id });
             }
@@ -90,37 +94,79 @@ impl Planner for RetryPlanner<'_> {
     }
 }
 
-/// Makes the operation that repeats a dead letter's safe from a duplicate of that one, which may come
-/// late and be applied: the remote remembers no refusal. It is the same operation, with the same id,
-/// if it says the same. Else it supersedes that one.
-fn stand_for(letter: &DeadLetter, events: &mut [Event]) {
-    let was = &letter.op;
-    let is_repeated = |event: &Event| matches!(event, Event::Queue { op, .. } if op.entity == was.entity && op.id == was.id && op.to == was.to);
-    let Some(mut at) = events.iter().position(is_repeated) else {
-        return;
-    };
-    // It may have become part of the operation that repeats another letter.
-    for (later, event) in events.iter().enumerate() {
-        if let (Some(Event::Queue { op, .. }), Event::Queue { replaces, .. }) =
-            (events.get(at), event)
-            && replaces.contains(&op.op_id)
-        {
-            at = later;
+/// The operations of a commit that repeat letters, by what they write and by what they replace.
+struct Repeated {
+    /// The first one of an entity.
+    first: OrderedMap<usize>,
+    /// What has become of an operation: the place of the one that it is part of.
+    parts: OrderedMap<usize>,
+}
+
+impl Repeated {
+    fn of(events: &[Event]) -> Self {
+        let (mut first, mut parts) = (OrderedMap::default(), OrderedMap::default());
+        for (at, event) in events.iter().enumerate() {
+            let Event::Queue { op, replaces, .. } = event else {
+                continue;
+            };
+            let name = subject(op);
+            if first.get(&name).is_none() {
+                first.insert(&name, at);
+            }
+            for replaced in replaces {
+                parts.insert(replaced, at);
+            }
+        }
+        Self { first, parts }
+    }
+
+    /// Returns the place of the operation that repeats one: it may have become part of the one that
+    /// repeats another letter.
+    fn place(&self, was: &Operation, events: &[Event]) -> Option<usize> {
+        let mut at = *self.first.get(&subject(was))?;
+        while let Some(Event::Queue { op, .. }) = events.get(at) {
+            match self.parts.get(&op.op_id).filter(|later| **later > at) {
+                Some(later) => at = *later,
+                None => break,
+            }
+        }
+        Some(at)
+    }
+
+    /// Makes the operation that repeats a dead letter's safe from a duplicate of that one, which may
+    /// come late and be applied: the remote remembers no refusal. It is the same operation, with the
+    /// same id, if it says the same. Else it supersedes that one.
+    fn stand_for(&self, letter: &DeadLetter, events: &mut [Event]) {
+        let was = &letter.op;
+        let Some(at) = self.place(was, events) else {
+            return;
+        };
+        let Some(Event::Queue { op, .. }) = events.get_mut(at) else {
+            return;
+        };
+        op.supersedes.extend_from_slice(&was.supersedes);
+        op.earlier.extend_from_slice(&was.earlier);
+        // Several writes that became one letter were not sent as one.
+        let is_one = !was.supersedes.contains(&was.op_id) && letter.code != "opIdReused";
+        if is_one && op.kind == was.kind && op.to == was.to && said(op) == said(was) {
+            op.op_id.clone_from(&was.op_id);
+        } else {
+            op.supersedes.push(was.op_id.clone());
+            op.earlier.extend(said(was));
         }
     }
-    let Some(Event::Queue { op, .. }) = events.get_mut(at) else {
-        return;
-    };
-    op.supersedes.extend_from_slice(&was.supersedes);
-    op.earlier.extend_from_slice(&was.earlier);
-    // Several writes that became one letter were not sent as one.
-    let is_one = !was.supersedes.contains(&was.op_id) && letter.code != "opIdReused";
-    if is_one && op.kind == was.kind && op.to == was.to && said(op) == said(was) {
-        op.op_id.clone_from(&was.op_id);
-    } else {
-        op.supersedes.push(was.op_id.clone());
-        op.earlier.extend(said(was));
-    }
+}
+
+/// Names what an operation is about: its entity, and where a move takes it.
+fn subject(op: &Operation) -> String {
+    [
+        &op.entity,
+        "\0",
+        &op.id,
+        "\0",
+        op.to.as_deref().unwrap_or("\0"),
+    ]
+    .concat()
 }
 
 /// What an operation sends, as hashes.
@@ -158,20 +204,17 @@ fn with_dependents(replica: &Replica, id: &str) -> Vec<String> {
 }
 
 /// Returns the table in which a rejected operation is repeated, and whether its entity lives there:
-/// now, or with a move among the letters `with`. An edit of an entity that was moved since goes to
+/// now, or with one of the moves that are repeated too. An edit of an entity that was moved since goes to
 /// where it is.
-fn place<'a>(replica: &'a Replica, with: &[String], op: &'a Operation) -> (&'a str, bool) {
+fn place<'a>(replica: &'a Replica, moves: &[&DeadLetter], op: &'a Operation) -> (&'a str, bool) {
     let lives = |table: &str| {
         let view = replica.synced_view(&Key::new(table, &op.id));
         view.is_some_and(|view| !view.deleted)
     };
-    let comes = |id: &String| {
-        let letter = replica.dead_letters().get(id);
-        let is = |to: &str| to == op.entity;
-        letter
-            .is_some_and(|letter| letter.op.id == op.id && letter.op.to.as_deref().is_some_and(is))
+    let comes = |letter: &&DeadLetter| {
+        letter.op.id == op.id && letter.op.to.as_deref() == Some(op.entity.as_str())
     };
-    if lives(&op.entity) || with.iter().any(comes) {
+    if lives(&op.entity) || moves.iter().any(comes) {
         return (&op.entity, true);
     }
     let other = tables::find(replica, Table(&op.entity).entity(), &op.id);
@@ -185,12 +228,12 @@ fn place<'a>(replica: &'a Replica, with: &[String], op: &'a Operation) -> (&'a s
 /// repeats only the fields that it had changed.
 fn retried<'a>(
     replica: &'a Replica,
-    with: &[String],
+    moves: &[&DeadLetter],
     id: &str,
     edited: Option<&str>,
 ) -> Result<Plan<(&'a Operation, &'a str, Write)>> {
     let DeadLetter { op, .. } = replica.dead_letters().get(id).ok_or_else(no_letter)?;
-    let (table, live) = place(replica, with, op);
+    let (table, live) = place(replica, moves, op);
     let key = Key::new(table, &op.id);
     if let Some(to) = op.space_after_move() {
         let write = Write::Move {

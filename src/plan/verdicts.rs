@@ -13,7 +13,7 @@ use crate::model::space::SPACE;
 use crate::model::table::Table;
 use crate::plan::context::PlanContext;
 use crate::plan::membership::{IS_LEFT, NOT_MEMBER};
-use crate::plan::rejection::{DeadLetterPlan, Rules};
+use crate::plan::rejection::{DISCARDED, DeadLetterPlan, Rules};
 use crate::plan::row_planner::{
     ConflictPlanner, Decisions, Incoming, RemoteRow, RowPlanner, RowWritten, Tombstones,
 };
@@ -227,8 +227,10 @@ impl Settling<'_> {
                 if code == NOT_MEMBER && creates_space(op) && !self.is_listed(op) {
                     self.refused.push(op.id.clone());
                 }
+                // That code is the app's own.
+                let code = if code == DISCARDED { "rejected" } else { code };
                 self.dead.reject(op, code, message);
-                for gone in &self.dead.gone {
+                for gone in self.dead.gone.iter() {
                     self.rows.buried.insert(gone, ());
                 }
                 if let (Some(row), Some(version)) = (row, row_version) {

@@ -71,7 +71,7 @@ const OVER_THE_PROTOCOL = {
     },
     "protocol",
   ],
-  "a byte a second": [(socket) => void socket.write(head("200 OK").slice(0, 9)), "timeout"],
+  "a head that never ends": [(socket) => void socket.write(head("200 OK").slice(0, 9)), "timeout"],
 };
 
 /** The same over `list` of an ordinary API. */

@@ -272,11 +272,12 @@ fn whenever_a_write_is_discarded_beside_a_push_the_server_or_the_letters_have_it
     let (mut sent, mut kept) = (0, 0);
     for (turns, late) in (0..8).flat_map(|turns| (0..8).map(move |late| (turns, late))) {
         let world = World::new();
-        let phone = world.device("phone");
+        let phone = world.device("phone").with_config(FAMILY);
         let a = phone.open();
         a.create(r#"{"id":"first"}"#);
         a.sync();
         a.create(r#"{"id":"t","title":"milk"}"#);
+        a.create(r#"{"id":"child","parent":"t"}"#);
         let op_id = op_of(&a, "t", 0);
         phone.fault("/push", Fault::Slow(1));
         let discarded = a.run(async {
@@ -298,12 +299,17 @@ fn whenever_a_write_is_discarded_beside_a_push_the_server_or_the_letters_have_it
             };
             futures_util::future::join(work, cycle).await.0
         });
-        let has = on_server(&world).contains(&"t".to_owned());
-        assert_eq!(
-            a.dead_letters().len(),
-            usize::from(!has),
-            "after {turns} and {late}: {discarded:?}"
-        );
+        let there = on_server(&world);
+        let has = there.contains(&"t".to_owned());
+        for id in ["t", "child"] {
+            let letters = a.dead_letters();
+            let of = letters.iter().filter(|letter| letter["entityId"] == id);
+            assert_eq!(
+                of.count(),
+                usize::from(!there.contains(&id.to_owned())),
+                "{id} after {turns} and {late}: {discarded:?}"
+            );
+        }
         a.sync();
         assert_eq!((a.read("t").is_some(), a.pending()), (has, 0));
         sent += u32::from(has && discarded.is_ok());

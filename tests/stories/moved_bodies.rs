@@ -162,7 +162,8 @@ fn one_entity_is_found_while_its_body_moves() {
 
 #[test]
 fn what_a_reader_gets_is_of_one_state() {
-    for moment in MOMENTS {
+    let kinds = [false, true].into_iter();
+    for (paged, moment) in kinds.flat_map(|paged| MOMENTS.map(|moment| (paged, moment))) {
         let world = World::new();
         let device = device(&world);
         let tab = device.open();
@@ -170,7 +171,15 @@ fn what_a_reader_gets_is_of_one_state() {
         tab.create(r#"{"id":"the last"}"#);
         let store = device.store();
         store.body_turns.set(moment);
-        let read = tab.engine.entities().read_all("ann", "tasks", false);
+        let read = async {
+            let entities = tab.engine.entities();
+            if paged {
+                let page = entities.read_page("ann", "tasks", 1_000, None, false);
+                page.await.map(|page| page.items)
+            } else {
+                entities.read_all("ann", "tasks", false).await
+            }
+        };
         // One goes and another one comes, in one commit, while the bodies of all are fetched.
         let change = async {
             store.body_turns.set((0, 0));
@@ -192,7 +201,7 @@ fn what_a_reader_gets_is_of_one_state() {
         let has = |id: &str| all.iter().any(|it| it == id);
         assert!(
             has("t00003") != has("t00003b"),
-            "{moment:?}: one of the two"
+            "{paged}, {moment:?}: one of the two"
         );
         assert_eq!(all.len(), PAGES * PAGE + 1);
     }

@@ -176,6 +176,22 @@ fn a_page_that_names_two_cursors_is_followed_by_the_one_of_the_last() {
 }
 
 #[test]
+fn where_every_longer_page_breaks_off_rows_come_one_by_one() {
+    let world = with_tasks(1_200);
+    let device = world.device("phone");
+    let phone = device.open();
+    let asked = watch_pulls(&device, |asked| asked["limit"].as_u64().unwrap());
+    for _ in 0..6 {
+        device.fault("/pull", Fault::Cut(3_000));
+    }
+
+    assert!(phone.sync_with("{}").unwrap().is_success);
+
+    assert!(asked.take().contains(&1));
+    assert_eq!(phone.titles().len(), 1_200);
+}
+
+#[test]
 fn a_page_that_breaks_off_after_its_head_is_asked_for_again() {
     let world = with_tasks(2_500);
     let device = world.device("phone");

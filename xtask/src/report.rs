@@ -1,6 +1,7 @@
 //! The steps of a test run: each is timed and counted, and a failed one does not stop the others. The
 //! last line is for machines.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::{
@@ -58,10 +59,10 @@ impl<'a> Report<'a> {
         let rows = context.console.plainly(|| {
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| row(context, beside, other));
-                let first = row(context, name, work);
                 let broken = || Err(Failure::new("it ended by a panic"));
+                let first = catch_unwind(AssertUnwindSafe(|| row(context, name, work)));
                 [
-                    first,
+                    first.unwrap_or_else(|_| row(context, name, broken)),
                     other
                         .join()
                         .unwrap_or_else(|_| row(context, beside, broken)),

@@ -95,7 +95,7 @@ impl Writer {
         };
         if let Err(error) = ended {
             // SQLite has ended the transaction, as on a full disk: all of it is undone.
-            let error = failed(error);
+            let error = ServerError::storage_failed(error);
             if let Some(group) = turn.open.take() {
                 group.end.send_replace(Some(Err(error)));
             }

@@ -363,9 +363,9 @@ impl<S: Store, H: Host> Database<S, H> {
     /// # Errors
     /// Errors of the store.
     pub async fn tidy(&self) -> Result<()> {
-        let is_due = !self.closed.get() && self.read(Replica::wants_checkpoint);
-        // Without its code, a later cycle writes it.
-        if is_due && self.host.load_all().await.is_ok() {
+        let is_due = || !self.closed.get() && self.read(Replica::wants_checkpoint);
+        // Without its code, a later cycle writes it. While it comes, another one may have.
+        if is_due() && self.host.load_all().await.is_ok() && is_due() {
             self.checkpoint().await?;
             self.free().await;
         }

@@ -14,7 +14,7 @@ export interface ApiAnswer {
 }
 
 /** How browsers and Node say that a request did not arrive: Chromium, Firefox, Safari, undici. There is nothing else to tell it from a bug by. */
-const REQUEST_FAILED = /fetch|network|load failed|connection|terminated/i;
+const REQUEST_FAILED = /fetch|network|load failed|connection|terminated|(body|input) stream/i;
 /** The longest answer that is read, in bytes. */
 const LONGEST_ANSWER = 64 << 20;
 const BUGS = ["TypeError", "ReferenceError", "RangeError", "SyntaxError"];
@@ -45,12 +45,15 @@ async function textOf(response: Response, what: string): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for (let size = 0; ; ) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      // Whatever a browser calls it: no function of the app runs here.
+      throw new DatumError("network", `${what}: the answer broke off (${String(cause)}).`, { cause });
+    });
     if (done) return text + decoder.decode();
     size += value.length;
     if (size > LONGEST_ANSWER) {
       // The engine asks for fewer rows.
-      await reader.cancel().catch(() => {});
+      void reader.cancel().catch(() => {});
       throw new DatumError("protocol", `The answer to ${what} is longer than 64 MiB.`, { status: 413 });
     }
     text += decoder.decode(value, { stream: true });

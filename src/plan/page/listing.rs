@@ -179,7 +179,7 @@ fn bury(
     for event in dead.events() {
         planner.push_event(event);
     }
-    for op_id in &dead.gone {
+    for op_id in dead.gone.iter() {
         planner.buried.insert(op_id, ());
     }
     planner.incoming.dead_letters.extend(dead.dead_letters);

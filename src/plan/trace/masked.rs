@@ -370,12 +370,28 @@ fn value(masks: &mut Masks, name: &str, text: &str, of_member: bool) -> String {
         ("data" | "row", _) => body_text(masks, of_member, text),
         ("scope" | "address" | "userId", Some(said)) => as_text(masks.text(said)),
         ("message", Some(said)) => as_text(masks.message(said)),
+        ("conflict", Some(said)) if said.starts_with(MEMBER) => {
+            as_text(member_conflict(masks, said))
+        }
         ("id", Some(said)) if of_member => as_text(masks.id(MEMBER, said)),
         ("absent", Some(said)) => as_text(match said.rsplit_once('\0') {
             Some((table, id)) => [table, "\0", &masks.id(table, id)].concat(),
             None => masks.text(said),
         }),
         _ => inner(masks, name, text, of_member),
+    }
+}
+
+/// Masks the id of a conflict about a member of a space: `table/user:version`.
+fn member_conflict(masks: &mut Masks, id: &str) -> String {
+    let parts = id
+        .split_once('/')
+        .and_then(|(table, rest)| Some((table, rest.rsplit_once(':')?)));
+    match parts {
+        Some((table, (user, version))) => {
+            [table, "/", &masks.id(MEMBER, user), ":", version].concat()
+        }
+        None => masks.text(id),
     }
 }
 

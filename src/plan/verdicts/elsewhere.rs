@@ -49,7 +49,7 @@ impl Settling<'_> {
         if ends && self.is_listed(op) {
             self.put_off(op, None, Some(NOT_MEMBER), false);
         } else if ends {
-            self.dead.gone.push(op.op_id.clone());
+            self.dead.gone.add(&op.op_id);
         }
         ends
     }
@@ -149,11 +149,12 @@ impl Settling<'_> {
     }
 
     /// Takes back the letter of an operation that was applied after all, before the user left its
-    /// space or while the app discarded it. One that holds later edits too stays.
+    /// space or while the app discarded it, or what it depends on. One that holds later edits too stays.
     pub(super) fn take_back(&mut self, op: &Operation, version: u64) {
         let letter = self.replica.dead_letters().get(&op.op_id);
         let Some(letter) = letter.filter(|letter| {
-            let is_open = letter.maybe || letter.code == DISCARDED;
+            let is_behind = letter.blocked_by.is_some();
+            let is_open = letter.maybe || letter.code == DISCARDED || is_behind;
             is_open && letter.op.kind == op.kind && letter.op.body == op.body
         }) else {
             return;

@@ -82,6 +82,7 @@ export async function saveTraces(evaluate) {
   const late = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MS)));
   const texts = await Promise.race([Promise.resolve(evaluate(inPage)).catch(() => {}), late]);
   clearTimeout(timer);
+  if (texts === undefined) note("no trace: unanswered\n");
   for (const text of texts ?? []) {
     if (typeof text !== "string") {
       note(`no trace: ${text?.code}\n`);

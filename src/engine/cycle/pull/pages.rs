@@ -76,7 +76,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
     pub(super) async fn pages(&self, mut cursor: Option<String>, again: bool) -> Result<RunEnd> {
         let cycle = self.cycle;
         cycle.show(Phase::Pulling, self.progress.from);
-        let known = cycle.db.read(|replica| replica.facts().epoch.clone());
+        let mut known = cycle.db.read(|replica| replica.facts().epoch.clone());
         let began_at_start = cursor.is_none();
         let since = cycle.db.read(Replica::place);
         let mut seen = VecMap::default();
@@ -91,7 +91,10 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
             let following = self.next_limit(limit, &answer);
             let begun = begin(&answer.bytes);
             let mut ahead = None;
-            if let Ok((_, Some(start))) = &begun {
+            // What breaks off is asked for alone, in ever smaller pages.
+            if cut == 0
+                && let Ok((_, Some(start))) = &begun
+            {
                 cycle.page_size.page_came(answer.limit, answer.took, true);
                 let request = self.fetch(Some(start.clone()), following);
                 ahead = Some(Ahead::new(start.clone(), request));
@@ -137,6 +140,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
                     return Ok(RunEnd::StartAgain);
                 }
                 self.enter_epoch(left, epoch, &page).await?;
+                known = Some(epoch.to_owned());
             }
             in_vain = match page.changes.is_empty() {
                 true => in_vain.saturating_add(answer.limit),

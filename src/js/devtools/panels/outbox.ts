@@ -112,10 +112,9 @@ export class OutboxPanel implements Panel {
     ];
   }
 
-  #discard({ opId, kind, entity, entityId, state, attempts }: PendingOperation): void {
+  #discard({ opId, kind, entity, entityId }: PendingOperation): void {
     this.#context.act(async () => {
-      const sent = state === "inFlight" || attempts > 0 ? " It was sent before, so the server may apply it nevertheless." : "";
-      const text = `The ${kind} of ${entity} ${entityId} will not be sent, and the app shows what the server had. Later writes of it, and writes that depend on it, go along.${sent} All of them are kept in Dead letters: a retry brings them back.`;
+      const text = `The ${kind} of ${entity} ${entityId} will not be sent, and the app shows what the server had. Later writes of it, and writes that depend on it, go along. If it was sent before, the server may apply it nevertheless. All of them are kept in Dead letters: a retry brings them back.`;
       if (!(await this.#context.ask({ title: "Discard this write?", text, yes: "Discard", isGrave: true }))) return;
       const { datum, userId } = this.#context;
       const { length } = await datum.discardOperation(opId, { userId });
