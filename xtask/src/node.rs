@@ -91,12 +91,21 @@ pub fn script(
     tarball: &Path,
     engines: &[Engine],
 ) -> Result<Command> {
-    let mut command = context.command("node");
-    command
-        .env("DATUM_SERVER", server)
+    script_by(context.command("node"), context, server, tarball, engines)
+}
+
+/// The same by a command that starts Node in another way.
+pub fn script_by(
+    mut node: Command,
+    context: &Context,
+    server: &Path,
+    tarball: &Path,
+    engines: &[Engine],
+) -> Result<Command> {
+    node.env("DATUM_SERVER", server)
         .env("DATUM_TARBALL", tarball);
-    drive(context, &mut command, engines)?;
-    Ok(command)
+    drive(context, &mut node, engines)?;
+    Ok(node)
 }
 
 /// Sets the variables by which tests find Chromium, and the engines that they may drive.

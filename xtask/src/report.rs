@@ -31,6 +31,9 @@ pub struct Report<'a> {
 /// Whether the step succeeded, and the tests that it counted.
 pub type StepResult = Result<(bool, Tally)>;
 
+/// A step that is still to run.
+pub type NamedStep<'w> = (&'w str, Box<dyn FnOnce() -> StepResult + Send + 'w>);
+
 impl<'a> Report<'a> {
     /// Begins a report without steps.
     pub fn new(context: &'a Context) -> Self {
@@ -47,26 +50,23 @@ impl<'a> Report<'a> {
         self.rows.push(row);
     }
 
-    /// Runs two steps at once and records their results.
-    pub fn together(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() -> StepResult,
-        beside: &str,
-        other: impl FnOnce() -> StepResult + Send,
-    ) {
+    /// Runs lists of steps at once, those of each list one after another, and records their results.
+    pub fn together<'w>(&mut self, lists: Vec<Vec<NamedStep<'w>>>) {
         let context = self.context;
-        let rows = context.console.plainly(|| {
+        let run = |(name, work): NamedStep<'w>| {
+            let broken = || Err(Failure::new("it ended by a panic"));
+            catch_unwind(AssertUnwindSafe(|| row(context, name, work)))
+                .unwrap_or_else(|_| row(context, name, broken))
+        };
+        let rows: Vec<Row> = context.console.plainly(|| {
             std::thread::scope(|scope| {
-                let other = scope.spawn(|| row(context, beside, other));
-                let broken = || Err(Failure::new("it ended by a panic"));
-                let first = catch_unwind(AssertUnwindSafe(|| row(context, name, work)));
-                [
-                    first.unwrap_or_else(|_| row(context, name, broken)),
-                    other
-                        .join()
-                        .unwrap_or_else(|_| row(context, beside, broken)),
-                ]
+                let mut running = Vec::new();
+                for list in lists {
+                    running
+                        .push(scope.spawn(move || list.into_iter().map(run).collect::<Vec<_>>()));
+                }
+                let ended = running.into_iter().map(|list| list.join());
+                ended.flat_map(|rows| rows.unwrap_or_default()).collect()
             })
         });
         self.rows.extend(rows);
@@ -181,25 +181,28 @@ mod tests {
     }
 
     #[test]
-    fn two_steps_run_at_once_and_a_panic_of_one_is_its_failure() {
+    fn lists_of_steps_run_at_once_and_a_panic_of_one_is_its_failure() {
         let context = Context::new(false).unwrap();
         let mut report = Report::new(&context);
         let (said, heard) = std::sync::mpsc::channel();
         let good = || Ok((true, Tally::default()));
-        report.together(
-            "hears",
-            move || {
-                let limit = std::time::Duration::from_secs(60);
-                heard.recv_timeout(limit).because("hearing the other")?;
-                good()
-            },
-            "says",
-            move || {
-                said.send(()).because("saying")?;
-                good()
-            },
-        );
-        report.together("goes on", good, "breaks", || panic!("a fault of ours"));
+        let hears = move || {
+            let limit = std::time::Duration::from_secs(60);
+            heard.recv_timeout(limit).because("hearing the other")?;
+            good()
+        };
+        let says = move || {
+            said.send(()).because("saying")?;
+            good()
+        };
+        report.together(vec![
+            vec![
+                ("hears", Box::new(hears)),
+                ("breaks", Box::new(|| panic!("a fault of ours"))),
+                ("goes on", Box::new(good)),
+            ],
+            vec![("says", Box::new(says))],
+        ]);
         let ended: Vec<_> = report
             .rows
             .iter()
@@ -209,9 +212,9 @@ mod tests {
             ended,
             [
                 ("hears", true),
-                ("says", true),
+                ("breaks", false),
                 ("goes on", true),
-                ("breaks", false)
+                ("says", true)
             ]
         );
     }

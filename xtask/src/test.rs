@@ -236,7 +236,11 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
     let run = |name: &str, together: u8, files: &[PathBuf], traced: Option<&Path>| -> StepResult {
         let server = server::build(context, Profile::Dev)?;
         let engines = traced.map_or(engines, |_| &[Engine::Chromium]);
-        let mut command = node::script(context, &server, &tarball, engines)?;
+        let node = match traced {
+            Some(_) => context.command_beside("node"),
+            None => context.command("node"),
+        };
+        let mut command = node::script_by(node, context, &server, &tarball, engines)?;
         command
             .args(["--test", "--test-reporter=spec", FILE_LIMIT])
             .arg(format!("--test-concurrency={together}"))
@@ -248,22 +252,31 @@ fn end_to_end(report: &mut Report<'_>, engines: &[Engine]) -> Option<PathBuf> {
             tally::node(&finished.text).unwrap_or_default(),
         ))
     };
-    report.together(
-        // Two browsers at once would wait for each other.
-        "end to end",
-        || run("end to end", 1, &in_browsers, None),
-        "backends",
-        || backends::test(context, &tarball, None, engines),
-    );
-    report.together(
-        "end to end, traced",
-        || {
-            replay::empty(&traces)?;
-            run("end to end, traced", 1, &in_browsers, Some(&traces))
-        },
-        "end to end in Node",
-        || run("end to end in Node", 1, &in_node, None),
-    );
+    let run = &run;
+    let traced = || {
+        replay::empty(&traces)?;
+        run("end to end, traced", 1, &in_browsers, Some(&traces))
+    };
+    // What is second gets the processor time that the browsers leave.
+    report.together(vec![
+        vec![
+            (
+                "end to end",
+                Box::new(|| run("end to end", 1, &in_browsers, None)),
+            ),
+            (
+                "end to end in Node",
+                Box::new(|| run("end to end in Node", 1, &in_node, None)),
+            ),
+        ],
+        vec![
+            (
+                "backends",
+                Box::new(|| backends::test(context, &tarball, None, engines)),
+            ),
+            ("end to end, traced", Box::new(traced)),
+        ],
+    ]);
     report.step("traces of the end-to-end tests replay", || {
         Ok((replay::all(context, &traces)?, Tally::default()))
     });
