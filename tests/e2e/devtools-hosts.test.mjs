@@ -27,6 +27,8 @@ for (const engine of engines()) {
       refused.length = 0;
       const { datum, tasks } = await open();
       await tasks.create({ id: "1", title: "milk" });
+      // What is done before the panel listens is none of its cycles.
+      await shows("1 write waits");
       await datum.synchronize("ada");
       for (const panel of panels) await show(panel);
       await show("status");

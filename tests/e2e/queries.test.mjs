@@ -351,7 +351,7 @@ for (const engine of engines()) {
         [{ orderBy: [{ field: "a..b" }] }, "`orderBy[0].field` has an empty part"],
         [{ after: "nonsense" }, "`after` must be the `after` that a page"],
         [{ with: ["project"] }, "`tasks` has no relation `project`"],
-        [undefined, "is undefined"],
+        [undefined, "must be an object, such as"],
         [null, "must be an object"],
         ["done", "must be an object"],
       ];

@@ -54,17 +54,23 @@ export class Scope {
     });
   }
 
-  /** Returns a function that calls `work` after `ms` milliseconds, once for all calls until then, and never after the end. */
+  /** Returns a function that calls `work`: at once, then at most once in `ms` milliseconds for all calls meanwhile, and never after the end. */
   paced(ms: number, work: () => void): () => void {
+    let isResting = false;
     let isAsked = false;
     const run = async () => {
-      isAsked = true;
-      await this.#rest(ms);
-      isAsked = false;
-      if (!this.#isOver) work();
+      isResting = true;
+      do {
+        isAsked = false;
+        work();
+        await this.#rest(ms);
+      } while (isAsked && !this.#isOver);
+      isResting = false;
     };
     return () => {
-      if (!isAsked) void run();
+      if (this.#isOver) return;
+      isAsked = true;
+      if (!isResting) void run();
     };
   }
 

@@ -6,7 +6,7 @@ import { freePort } from "./ports.mjs";
 import { isTraced, saveTraces } from "./traces.mjs";
 
 /** How long a driver may take to answer: longer than a script or a page load may take. */
-const ANSWER_MS = 90_000;
+const ANSWER_MS = 160_000;
 const QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"];
 /** The drivers and their options. `cargo xtask test` sets the variables that name the programs. */
 const ENGINES = {
@@ -65,7 +65,7 @@ export async function drive(name, { profile } = {}) {
   const session = await call("POST", "/session", { capabilities: { alwaysMatch: capabilities(folder) } });
   const at = `/session/${session.sessionId}`;
   const home = await call("GET", `${at}/window`);
-  await call("POST", `${at}/timeouts`, { script: 30_000, pageLoad: 30_000 });
+  await call("POST", `${at}/timeouts`, { script: 150_000, pageLoad: 30_000 });
 
   // Commands run one at a time, because each first selects its window.
   let last = Promise.resolve();
@@ -81,7 +81,7 @@ export async function drive(name, { profile } = {}) {
         return work();
       });
     // No eval, which a page's content security policy may forbid.
-    const script = (source) => `const [given, done] = arguments; Promise.resolve().then(() => (${source})(given)).then((value) => done({ value }), (error) => done({ error: String(error?.stack ?? error) + " " + (error?.code ?? "") }));`;
+    const script = (source) => `const [given, done] = arguments; Promise.resolve().then(() => (${source})(given)).then((value) => done({ value }), (error) => done({ error: String(error) + " " + (error?.code ?? "") + " " + (error?.stack ?? "") }));`;
     const self = {
       /** Runs a function in the page. It can use only its argument and the page's globals. */
       run: (work, given = null) =>
