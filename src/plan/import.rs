@@ -14,9 +14,8 @@
 //! writes, if the app wants that.
 
 use crate::conflict::same_content;
-use crate::log::commit::{Commit, Entry, Event};
+use crate::log::commit::{Commit, Event};
 use crate::log::known_server::KnownServer;
-use crate::log::segment_writer::Packing;
 use crate::log::spaces::SpaceEvent;
 use crate::model::entity::{Key, times};
 use crate::model::error::{Code, Error, Result};
@@ -319,21 +318,7 @@ impl<'a> Import<'a> {
     }
 
     fn put_rows(&mut self) {
-        for rows in self.rows.chunk_by(|a, b| a.entity == b.entity) {
-            let mut packing = Packing::default();
-            let entity = rows.first().map_or("", |row| &row.entity);
-            for row in rows {
-                let entry = Entry {
-                    id: row.id.clone(),
-                    version: row.version,
-                    deleted: row.deleted,
-                    held: row.held,
-                    ..Entry::default()
-                };
-                packing.push(entity, entry, row.body.as_deref(), &mut self.commit);
-            }
-            packing.close(entity, &mut self.commit);
-        }
+        handed_over::put_rows(&self.rows, None, &mut self.commit);
         if self.rows.is_empty() && self.as_is.is_empty() {
             return;
         }

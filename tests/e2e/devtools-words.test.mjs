@@ -78,7 +78,7 @@ test("lists forget their oldest entries", () => {
   assert.ok(ring.items.length < 6);
   const histories = new it.Histories(5, 2);
   for (const [ids, value] of [[["a", "b"], 1], [["b"], 2], [["a", "c"], 3], [[], 4], [["a"], 5]]) histories.push("tasks", ids, value);
-  assert.deepEqual(["a", "b", "c", "d"].map((id) => histories.newest("tasks", id)), [[5, 3], [2], [3], []], "the oldest went, and no more than two of one are told");
+  assert.deepEqual(["a", "b", "c", "d"].map((id) => histories.newest("tasks", id)), [[5, 3], [2], [3], []], "the oldest went, and of one no more than two are kept");
   assert.deepEqual([histories.newest("notes", "a"), histories.size], [[], 4]);
   histories.push("notes", Array.from({ length: 100 }, (_, n) => `note-${n}`), 6);
   assert.deepEqual([histories.newest("notes", "note-99"), histories.newest("notes", "note-94"), histories.newest("tasks", "a"), histories.size], [[6], [], [], 5]);

@@ -69,8 +69,12 @@ pub(in crate::plan) fn events(operations: &[Operation], letters: &[DeadLetter]) 
 /// Returns what a file has, but for its header.
 fn of_file(file: &UserFile) -> Commit {
     let mut data = Commit::default();
-    put_rows(&file.rows, None, &mut data);
-    put_rows(&file.local_only, Some(PREFIX), &mut data);
+    put_rows(&file.rows.iter().collect::<Vec<_>>(), None, &mut data);
+    put_rows(
+        &file.local_only.iter().collect::<Vec<_>>(),
+        Some(PREFIX),
+        &mut data,
+    );
     data.events = events(&file.operations, &file.dead_letters);
     let parked = file.conflicts.iter();
     data.events.extend(parked.map(|conflict| Event::Park {
@@ -79,7 +83,8 @@ fn of_file(file: &UserFile) -> Commit {
     data
 }
 
-fn put_rows(rows: &[FileRow], prefix: Option<char>, data: &mut Commit) {
+/// Adds rows as segments; those of local-only fields have a prefix before the names of their tables.
+pub(in crate::plan) fn put_rows(rows: &[&FileRow], prefix: Option<char>, data: &mut Commit) {
     for rows in rows.chunk_by(|a, b| a.entity == b.entity) {
         let mut packing = Packing::default();
         let entity = rows.first().map_or("", |row| &row.entity);
