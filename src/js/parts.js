@@ -22,19 +22,30 @@ let attempt;
 let following;
 /** Those who wait until a part is there. */
 let awaited = [];
+/** Resolves when the page goes on, while it stands still for a part. */
+let stillness;
 
 /** What the first part imports: loads the parts up to one, at once. */
 export function loadNow(part) {
-  while (last < part) {
-    try {
-      link(last + 1, source.now(last + 1));
-    } catch (cause) {
-      // The engine is in the middle of something, and can neither go on nor go back.
-      dying(source.failure(cause));
-      throw cause;
-    }
+  let goOn;
+  stillness ??= new Promise((resolve) => (goOn = resolve));
+  try {
+    while (last < part) link(last + 1, source.now(last + 1));
+  } catch (cause) {
+    // The engine is in the middle of something, and can neither go on nor go back.
+    dying(source.failure(cause));
+    throw cause;
+  } finally {
+    if (goOn) stillness = undefined;
+    goOn?.();
   }
 }
+
+/**
+ * What each closure of the engine asks first: resolves when the page goes on, undefined unless it stands still. Firefox
+ * hands out events meanwhile, and the engine is in the middle of something.
+ */
+export const standstill = () => stillness;
 
 /**
  * Takes the first part's exports. The other parts come when `follow` is called, or when something needs them.

@@ -272,6 +272,39 @@ test("what the engine needs and cannot wait for is loaded while the page stands 
   await context.close();
 });
 
+test("no event reaches the engine while the page stands still for a part", async () => {
+  const { page, errors, stalls, context } = await device(browser);
+  await page.addInitScript(holdBack);
+  // Firefox hands out events while a request is synchronous.
+  await page.addInitScript(() => {
+    const show = (visibility) => {
+      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => visibility });
+      document.dispatchEvent(new Event("visibilitychange"));
+    };
+    const { request } = navigator.locks;
+    window.requests = 0;
+    navigator.locks.request = (...taken) => ((window.requests += 1), request.apply(navigator.locks, taken));
+    const { send } = XMLHttpRequest.prototype;
+    XMLHttpRequest.prototype.send = function (...body) {
+      const before = window.requests;
+      for (const visibility of ["hidden", "visible", "hidden"]) show(visibility);
+      window.meanwhile = window.requests - before;
+      window.requests = 0;
+      return send.apply(this, body);
+    };
+  });
+  await page.goto(site.address("still"));
+  await ready(page);
+  assert.equal(await page.evaluate(() => window.app.tasks.create({ title: 1n }).then(() => "written", (error) => error.code)), "invalidEntity");
+  assert.ok(stalls.length > 0, "it stood still for a part");
+  assert.equal(await page.evaluate(() => window.meanwhile), 0);
+  await page.waitForFunction(() => window.requests > 0);
+  await page.evaluate(() => window.letGo());
+  assert.equal(await page.evaluate(() => window.app.datum.synchronize(window.app.user).then((result) => result.isSuccess)), true);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("parts of different builds never link", async () => {
   const { page, errors, context } = await device(browser);
   await context.route(

@@ -13,8 +13,11 @@ fn wrong(what: &str) -> Failure {
     ))
 }
 
-/// Gives the module what its stubs call, under a name that `pack` sets, and gives the entry what
-/// loads the parts.
+/// How the glue's closures begin.
+const CLOSURE: &str = "    const real = (...args) => {\n";
+
+/// Gives the module what its stubs call, under a name that `pack` sets, lets no event into the engine while a stub
+/// loads its part, and gives the entry what loads the parts.
 pub fn open(glue: &str) -> Result<String> {
     let path = glue
         .lines()
@@ -29,8 +32,14 @@ pub fn open(glue: &str) -> Result<String> {
         return Err(wrong("no table of imports"));
     }
     let imports = imports.replacen(TABLE, &format!("{TABLE}[BUILD]: {{ load: loadNow }},\n"), 1);
+    if imports.matches("function make").count() != imports.matches(CLOSURE).count() {
+        return Err(wrong("closures begin in another way"));
+    }
+    // It may have been dropped by then.
+    let late = "        const still = standstill();\n        if (still) return still.then(() => state.cnt && real(...args));\n";
+    let imports = imports.replace(CLOSURE, &format!("{CLOSURE}{late}"));
     Ok(format!(
-        "import {{ loadNow, when }} from \"{path}\";\n\
+        "import {{ loadNow, standstill, when }} from \"{path}\";\n\
          export {{ begin as beginParts, follow as followParts, load as loadParts, when as whenLoaded }} from \"{path}\";\n\
          export {{ __wbg_get_imports as getImports }};\n\
          {before}function __wbg_get_imports({imports}"
@@ -114,6 +123,11 @@ function __wbg_get_imports() {
         __proto__: null,
         a: {},
     };
+}
+function makeClosure(arg0, arg1, f) {
+    const real = (...args) => {
+        return f(...args);
+    };
 }"#;
 
     #[test]
@@ -135,7 +149,21 @@ function __wbg_get_imports() {
             open.contains("__proto__: null,\n[BUILD]: { load: loadNow },"),
             "{open}"
         );
-        assert!(open.contains("import { loadNow, when } from \"./snippets/a/src/js/parts.js\";"));
+        assert!(open.contains(
+            "import { loadNow, standstill, when } from \"./snippets/a/src/js/parts.js\";"
+        ));
+    }
+
+    #[test]
+    fn a_closure_first_asks_whether_the_page_stands_still() {
+        let open = open(GLUE).unwrap();
+        let (_, closure) = open.split_once("(...args) => {").unwrap();
+        assert!(
+            closure
+                .trim_start()
+                .starts_with("const still = standstill();"),
+            "{open}"
+        );
     }
 
     #[test]
@@ -143,5 +171,6 @@ function __wbg_get_imports() {
         assert!(super::open("").is_err());
         assert!(super::open(&GLUE.replace("__wbg_get_imports", "x")).is_err());
         assert!(super::open(&GLUE.replace("__proto__", "x")).is_err());
+        assert!(super::open(&GLUE.replace("(...args) => {", "() => {")).is_err());
     }
 }
