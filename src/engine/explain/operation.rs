@@ -198,7 +198,8 @@ impl<B: Backing, R: Remote, H: Host + 'static> Explanations<'_, B, R, H> {
         }
         let offset = user.db.peek(|replica| replica.facts().clock_offset);
         if next.error.is_some() && offset.unsigned_abs() > CLOCK_MS {
-            let minutes = offset.unsigned_abs() / 60_000;
+            // To the nearest: it is measured over a request, so always a little off.
+            let minutes = offset.unsigned_abs().saturating_add(30_000) / 60_000;
             let side = if offset > 0 { "behind" } else { "ahead of" };
             reasons.push(WaitReason::new(
                 Reason::Clock,
