@@ -57,6 +57,8 @@ mod record_damage;
 mod record_samples;
 #[path = "unit/remote_metadata.rs"]
 mod remote_metadata;
+#[path = "unit/row_hashes.rs"]
+mod row_hashes;
 #[path = "unit/schedule.rs"]
 mod schedule;
 #[path = "unit/schedule_retries.rs"]

@@ -34,7 +34,7 @@ mod migration;
 pub mod open_instances;
 pub mod read;
 pub mod salvage;
-mod steps;
+pub(in crate::engine) mod steps;
 pub(super) mod trace;
 
 /// How often a commit is planned before it is given up because other tabs keep appending first.

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::engine::activity;
+use crate::engine::database::steps;
 use crate::engine::{Backing, Metadata, User};
 use crate::log::commit::Event;
 use crate::log::facts::Facts;
@@ -27,11 +28,13 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
     /// # Errors
     /// Errors of the storage.
     pub async fn local(self, user_id: &str) -> Result<Option<SyncMetadata>> {
-        Ok(self.local_of(&*self.engine.user_for_question(user_id).await?))
+        let user = self.engine.user_for_question(user_id).await?;
+        Ok(self.local_of(&user).await)
     }
 
     /// As [`Self::local`], for a user whose database is open.
-    pub fn local_of(self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
+    pub async fn local_of(self, user: &User<B::Store, H>) -> Option<SyncMetadata> {
+        steps::hash(&user.db).await;
         let syncing = user.hub.current().status == SyncState::Syncing;
         let mut entities = self.engine.config.entities.keys();
         let device_id = self.engine.backing.device_id(&user.id);
@@ -74,6 +77,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Metadata<'_, B, R, H> {
         let user = self.engine.user_for_question(user_id).await?;
         let Some(local) = self
             .local_of(&user)
+            .await
             .filter(|metadata| !metadata.is_never_synced)
         else {
             return Ok((

@@ -164,9 +164,10 @@ impl Instance {
 
     /// Returns the sync metadata of this device.
     pub(super) fn local_metadata(self: &Rc<Self>, user_id: &JsValue) -> Promise {
-        self.query(read_user(user_id), |engine, user| {
-            nullable_to_js(engine.metadata().local_of(user).as_ref())
-        })
+        let (instance, user) = (Rc::clone(self), read_user(user_id));
+        promise(
+            async move { nullable_to_js(instance.engine.metadata().local(&user?).await?.as_ref()) },
+        )
     }
 
     /// Returns the sync metadata of every device, as the remote has it.

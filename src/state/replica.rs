@@ -193,12 +193,27 @@ impl Replica {
     #[must_use]
     pub fn digest(&self, entity: &str) -> Digest {
         let all = tables(&self.entities, entity);
-        all.fold(Digest::default(), |all, (_, rows)| all.and(rows.digest))
+        all.fold(Digest::default(), |all, (name, rows)| {
+            all.and(rows.digest(name))
+        })
     }
 
     /// The tables that have rows, with their digests.
     pub fn digests(&self) -> impl Iterator<Item = (&str, Digest)> {
-        self.entities.iter().map(|(name, rows)| (name, rows.digest))
+        let all = self.entities.iter();
+        all.map(|(name, rows)| (name, rows.digest(name)))
+    }
+
+    /// Hashes about so many more rows, which makes digests cheap. Returns true if there are more.
+    pub fn hash_some(&mut self, rows: usize) -> bool {
+        let mut left = rows;
+        for (name, rows) in self.entities.iter_mut() {
+            left = left.saturating_sub(rows.hash_some(name, left));
+            if left == 0 {
+                return true;
+            }
+        }
+        false
     }
 
     /// The fields that never leave the device.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::log::address::{BodyId, Seq};
-use crate::model::digest::Digest;
+use crate::model::digest::{Digest, row_hash};
 use crate::util::collections::ordered_map::OrderedMap;
 
 pub mod fold;
@@ -49,10 +49,26 @@ impl Row {
 #[derive(Debug, Default)]
 pub struct Rows {
     rows: OrderedMap<Row>,
-    /// The digest of the rows that the server has not deleted.
-    pub digest: Digest,
+    /// How many rows the server has not deleted.
+    present: u64,
+    hashed: Hashed,
     /// How many tombstones are held.
     pub held: u64,
+}
+
+/// The hashes of the rows that the server has not deleted, in order of id up to one of them. To hash a row costs
+/// more than to index it, and a page that only shows its rows never asks for their digest.
+#[derive(Debug, Default)]
+struct Hashed {
+    sum: u64,
+    last: Option<String>,
+    is_whole: bool,
+}
+
+impl Hashed {
+    fn covers(&self, id: &str) -> bool {
+        self.is_whole || self.last.as_deref().is_some_and(|last| id <= last)
+    }
 }
 
 impl Rows {
@@ -61,10 +77,50 @@ impl Rows {
         self.rows.get(id)
     }
 
-    /// Puts a row, updates digest and counts, and returns the row it replaced.
+    /// The digest of the rows that the server has not deleted.
+    #[must_use]
+    pub fn digest(&self, entity: &str) -> Digest {
+        let left = (!self.hashed.is_whole).then(|| self.rows.after(self.hashed.last.as_deref()));
+        let sum = (left.into_iter().flatten())
+            .filter(|(_, row)| !row.deleted)
+            .fold(self.hashed.sum, |sum, (id, row)| {
+                sum.wrapping_add(row_hash(entity, id, row.version))
+            });
+        Digest {
+            count: self.present,
+            sum,
+        }
+    }
+
+    /// Hashes about so many more rows, and keeps the sum. Returns how many it has met; fewer if none are left.
+    pub fn hash_some(&mut self, entity: &str, most: usize) -> usize {
+        if self.hashed.is_whole {
+            return 0;
+        }
+        let (mut met, mut sum, mut last) = (0_usize, self.hashed.sum, None);
+        for (id, row) in self.rows.after(self.hashed.last.as_deref()).take(most) {
+            if !row.deleted {
+                sum = sum.wrapping_add(row_hash(entity, id, row.version));
+            }
+            met = met.saturating_add(1);
+            last = Some(id);
+        }
+        self.hashed = Hashed {
+            sum,
+            last: last.map(str::to_owned),
+            is_whole: met < most,
+        };
+        met
+    }
+
+    /// Puts a row, updates hashes and counts, and returns the row it replaced.
     pub fn put(&mut self, entity: &str, id: &str, row: Row) -> Option<Row> {
         if !row.deleted {
-            self.digest.add(entity, id, row.version);
+            self.present = self.present.saturating_add(1);
+            if self.hashed.covers(id) {
+                let hash = row_hash(entity, id, row.version);
+                self.hashed.sum = self.hashed.sum.wrapping_add(hash);
+            }
         }
         if row.held {
             self.held = self.held.saturating_add(1);
@@ -76,7 +132,7 @@ impl Rows {
         old
     }
 
-    /// Removes a row and updates digest and counts.
+    /// Removes a row and updates hashes and counts.
     pub fn remove(&mut self, entity: &str, id: &str) -> Option<Row> {
         let old = self.rows.remove(id)?;
         self.forget(entity, id, &old);
@@ -85,7 +141,11 @@ impl Rows {
 
     fn forget(&mut self, entity: &str, id: &str, row: &Row) {
         if !row.deleted {
-            self.digest.remove(entity, id, row.version);
+            self.present = self.present.saturating_sub(1);
+            if self.hashed.covers(id) {
+                let hash = row_hash(entity, id, row.version);
+                self.hashed.sum = self.hashed.sum.wrapping_sub(hash);
+            }
         }
         if row.held {
             self.held = self.held.saturating_sub(1);
@@ -131,6 +191,6 @@ impl Rows {
     /// Counts the rows that a reader sees.
     #[must_use]
     pub const fn live(&self) -> u64 {
-        self.digest.count.saturating_add(self.held)
+        self.present.saturating_add(self.held)
     }
 }

@@ -8,6 +8,7 @@ use datum_sync::model::config::Options;
 use datum_sync::model::digest::Digest;
 use datum_sync::model::protocol::MetadataSyncStatus;
 use datum_sync::model::status::SyncState;
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::spaces::is_roaming;
@@ -182,6 +183,8 @@ impl World {
         let metadata = engine
             .metadata()
             .local_of(&opened)
+            .now_or_never()
+            .flatten()
             .ok_or("has no metadata")?;
         let counts = metadata
             .entity_counts

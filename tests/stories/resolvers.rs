@@ -78,11 +78,7 @@ fn a_resolver_that_never_answers_parks_the_conflict_and_the_cycle_goes_on() {
         (status.unresolved_conflicts, status.errors[0].code),
         (1, Code::Timeout)
     );
-    let metadata = b
-        .engine
-        .metadata()
-        .local_of(&b.run(b.engine.user("ann")).unwrap())
-        .unwrap();
+    let metadata = b.run(b.engine.metadata().local("ann")).unwrap().unwrap();
     assert_eq!((metadata.conflict_count, metadata.has_conflicts), (1, true));
     // After two more tries only the app is asked.
     for (times, is_success) in [(2, false), (3, false), (3, true)] {

@@ -4,6 +4,7 @@
 use crate::engine::cycle::Cycle;
 use crate::engine::cycle::call::Call;
 use crate::engine::cycle::retry::worth_another_try;
+use crate::engine::database::steps;
 use crate::log::segment::checksum;
 use crate::model::error::{Code, Result};
 use crate::model::protocol::{DeviceMetadata, MetadataSyncStatus};
@@ -24,6 +25,7 @@ pub(crate) async fn report_device<S: Store, R: Remote, H: Host>(
     duration: u64,
 ) -> Result<()> {
     let now = cycle.host.now_ms();
+    steps::hash(cycle.db).await;
     let mut record = device_metadata(cycle);
     let hash = fingerprint(&record);
     let last_report = cycle.db.read(|replica| replica.facts().reported);

@@ -24,6 +24,16 @@ pub(super) fn index<S: Store, H: Host>(db: &Database<S, H>) -> LocalBoxFuture<'_
     })
 }
 
+/// Hashes the rows that have no hash yet: a digest that is read next costs nothing.
+pub(in crate::engine) fn hash<S: Store, H: Host>(db: &Database<S, H>) -> LocalBoxFuture<'_, ()> {
+    Box::pin(async move {
+        db.materialize().await;
+        while db.update(|replica| replica.hash_some(INDEXED_ROWS)) {
+            db.host.breathe().await;
+        }
+    })
+}
+
 /// Encodes the rest of a commit.
 pub(super) fn encode<'a, H: Host>(
     host: &'a H,

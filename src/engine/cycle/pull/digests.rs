@@ -1,6 +1,7 @@
 //! The comparison of digests that ends a pull.
 
 use crate::engine::cycle::pull::{Pull, RunEnd};
+use crate::engine::database::steps;
 use crate::model::digest::Digest;
 use crate::model::error::{Code, Error, Result};
 use crate::model::protocol::PullPage;
@@ -13,7 +14,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
     /// Compares the digests of both sides once the remote has no more changes. Repairs a drift by
     /// one full pull. Reports a drift that remains after it, because the remote then contradicts
     /// itself.
-    pub(super) fn compare_digests(
+    pub(super) async fn compare_digests(
         &self,
         page: &PullPage<'_>,
         after_full_pull: bool,
@@ -21,6 +22,7 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
         let (Some(digests), true) = (&page.digests, self.scope.is_empty()) else {
             return Ok(RunEnd::Reached);
         };
+        steps::hash(self.cycle.db).await;
         let none = || Digest::default().wire();
         let drifted = self.cycle.db.read(|replica| {
             let reserved = [SPACE, MEMBER];

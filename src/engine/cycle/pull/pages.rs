@@ -181,7 +181,8 @@ impl<S: Store, R: Remote, H: Host> Pull<'_, S, R, H> {
             let Some(ahead) = ahead else {
                 // Another tab may have pushed since the pages were requested, so a difference after
                 // a first full pull does not prove a drift.
-                return self.compare_digests(&page, began_at_start && again);
+                let again = began_at_start && again;
+                return self.compare_digests(&page, again).await;
             };
             cursor = Some(ahead.cursor.clone());
             next = ahead.answer().await?;
