@@ -72,6 +72,8 @@ impl Instance {
         let listening = self.engine.host().listen(&database, move |message| {
             let (weak, user) = (weak.clone(), user.clone());
             spawn(async move {
+                // What other tabs tell is no part of what a page shows first.
+                parts::cycles().await;
                 let Some(instance) = weak.upgrade() else {
                     return;
                 };

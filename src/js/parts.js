@@ -1,5 +1,5 @@
 // The module comes in parts: the first has what a page runs until it shows what it has stored, the
-// second what its cycles run besides, the third the rest. A call of something in a later part waits for
+// second what its writes and cycles run besides, the third the rest. A call of something in a later part waits for
 // that part. Where the engine itself calls on and cannot wait, the part is loaded while the page stands
 // still; that is rare, since the parts follow soon and a profile has found what is needed before. A module that is not split has
 // one part, and is whole from the beginning.
@@ -20,6 +20,8 @@ let source;
 let attempt;
 /** The attempts to get all of them, from the first call of `follow`. */
 let following;
+/** What ends when the last of the calls that wait for a part begins. */
+let line;
 /** Those who wait until a part is there. */
 let awaited = [];
 /** Resolves when the page goes on, while it stands still for a part. */
@@ -73,8 +75,40 @@ export const isWhole = () => last >= (source ? source.count - 1 : 0);
 /** Returns whether a part is there. */
 export const isLoaded = (part) => last >= part;
 
-/** Calls a function when a part is there. */
-export const when = (part, call) => (last >= part ? call() : load(part).then(call));
+/**
+ * Calls a function when a part is there, with what it was given at first. Calls that wait begin in their order, whatever
+ * they wait for: a write must not overtake one of the same entity.
+ */
+export function when(part, call, ...given) {
+  if (last >= part && !line) return call(...given);
+  const kept = given.map(taken);
+  const turn = Promise.all([load(part), line]);
+  const over = turn.catch(() => {});
+  line = over;
+  void over.then(() => line === over && (line = undefined));
+  return turn.then(() => call(...kept));
+}
+
+/** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */
+function taken(value) {
+  if (typeof value !== "object" || value === null) return value;
+  try {
+    if (Array.isArray(value)) return Array.from(value, taken);
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== null && prototype !== Object.prototype) return value;
+    const copy = {};
+    for (const key of Reflect.ownKeys(value)) {
+      const member = value[key];
+      if (typeof member === "function") return value;
+      // Whatever its name is: `__proto__` too.
+      Object.defineProperty(copy, key, { value: taken(member), enumerable: true });
+    }
+    return copy;
+  } catch {
+    // A getter that throws, or a circle: the call says so.
+    return value;
+  }
+}
 
 /** Resolves when a part is there, without asking for it. */
 export const arrival = (part) => new Promise((resolve) => (last >= part ? resolve() : awaited.push({ part, resolve })));

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::web::interop::await_value;
 
-/// The part with what cycles run.
+/// The part with what writes and cycles run.
 const CYCLES: u32 = 1;
 
 #[wasm_bindgen(module = "/src/js/parts.js")]

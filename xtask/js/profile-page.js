@@ -149,12 +149,20 @@ export function app() {
     void [feed.current.state, datum.currentUserId, datum.metrics, datum.nextSyncTime(user), tasks.entity, tasks.localAdapter, tasks.remoteAdapter];
     await reads();
   };
-  /** Writes, and reacts to what the browser tells. */
+  /** Writes. */
   window.writes = async () => {
     await tasks.create({ title: "first", done: false });
     await tasks.create({ id: `task-${Math.random()}`, title: "second", done: false, at: 0.5, tags: ["a"], nested: { deep: [1, null] } });
     await Promise.all([tasks.create({ title: "one" }), tasks.create({ title: "other" })]);
+    // Of one entity too, before any of them is stored: as calls that waited for the engine begin together.
+    const [a, b] = [`a-${Math.random()}`, `b-${Math.random()}`];
+    const many = [{ id: b, title: "b" }, { title: "c" }];
+    await Promise.all([tasks.create({ id: a, title: "a" }), tasks.createMany(many), tasks.patch(a, { tags: ["x"] }), tasks.update({ id: b, title: "whole" }), tasks.patch(a, { done: true }), tasks.delete(b), tasks.create({ title: "d" })]);
+    await Promise.all([tasks.patch(a, { title: "again" }), tasks.delete(a)]);
     await reads();
+  };
+  /** Reacts to what the browser tells. */
+  window.reacts = async () => {
     for (const name of ["offline", "online"]) dispatchEvent(new Event(name));
     const visible = (state) => {
       Object.defineProperty(document, "visibilityState", { value: state, configurable: true });

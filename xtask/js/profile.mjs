@@ -1,4 +1,4 @@
-// Finds out which of the module's functions an app's first paint runs, and which its first cycles run besides.
+// Finds out which of the module's functions an app's first paint runs, and which its first writes and cycles run besides.
 //
 //   node profile.mjs PACKAGE OUT [EACH]     PACKAGE has a module that notes what has run; CHROMIUM names the browser
 //
@@ -34,7 +34,7 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync"],
 });
 
-/** What a page runs before its later parts are there, and what its first cycles run. */
+/** What a page runs before its later parts are there, and what its first writes and cycles run. */
 const [PAINT, CYCLE] = [0, 1];
 const stages = [[], []];
 const scenarios = [];
@@ -107,24 +107,27 @@ async function paint(config, user) {
   const context = await device();
   const page = await begin(context, config, user);
   await until(page, () => feed.current.isLeader);
-  await run(page, () => writes());
+  await run(page, () => reacts());
   await collect(page);
   const second = await begin(context, config, user);
+  await run(second, () => reacts());
+  await note(PAINT, `${config}: first paint in two tabs`, page, second);
+  for (const one of [page, second]) await release(one);
+  await run(page, () => writes());
   await run(second, () => writes());
   const all = () => tasks.count();
   const count = await run(second, all);
   await until(page, (count) => tasks.count().then((known) => known === count), count);
-  await note(PAINT, `${config}: first paint in two tabs`, page, second);
+  await note(CYCLE, `${config}: writes in two tabs`, page, second);
   await page.close();
   await until(second, () => feed.current.isLeader);
-  await note(PAINT, `${config}: the other tab leads`, second);
+  await note(CYCLE, `${config}: the other tab leads`, second);
   return { context, page: second };
 }
 
 /** First cycles: what is pending goes out, and what others wrote comes in. */
 async function cycles(config, user, page) {
   await run(page, () => more());
-  await release(page);
   await sync(page);
   await sync(page);
   await note(CYCLE, `${config}: first cycles`, page);
@@ -201,6 +204,8 @@ async function paintAgain(config, user, context, page) {
   await page.close({ runBeforeUnload: true });
   for (let time = 0; time < 2; time++) {
     const again = await begin(context, config, user);
+    await note(PAINT, `${config}: first paint with rows`, again);
+    await release(again);
     // While another tab, which has all parts, writes and syncs.
     const other = await begin(context, config, user);
     await release(other);
@@ -210,7 +215,7 @@ async function paintAgain(config, user, context, page) {
     await sync(other);
     const count = await run(other, () => tasks.count());
     await until(again, (count) => tasks.count().then((known) => known === count), count);
-    await note(PAINT, `${config}: first paint with rows`, again);
+    await note(CYCLE, `${config}: another tab works`, again);
     await other.close();
     await again.close();
   }
@@ -253,10 +258,10 @@ async function reader(config, user, names) {
   // Once something has changed, too.
   for (const name of ["readAll", "read", "watchAll"]) {
     const page = await enter(context, config, user);
+    await release(page);
     await run(page, () => tasks.create({ title: "mine" }));
     await run(page, ([name, id]) => readBy(name, id), [name, idOf(2)]);
-    await note(PAINT, `${config}, ids ${names}: ${name} after a write`, page);
-    await release(page);
+    await note(CYCLE, `${config}, ids ${names}: ${name} after a write`, page);
     await run(page, (id) => tasks.patch(id, { done: true }), idOf(3));
     await run(page, (id) => tasks.delete(id), idOf(name.length));
     remote.patch(user, "tasks", idOf(20 + name.length), { title: "theirs" });
@@ -283,7 +288,6 @@ async function history() {
     await quiet(page);
     await page.close();
     const held = await begin(context, config, user);
-    await run(held, () => writes());
     await note(PAINT, `history: ${name}`, held);
     await held.close();
   };
@@ -341,6 +345,7 @@ async function history() {
   await revisit("spaces that wait");
   heal();
   const other = await begin(context, config, user);
+  await release(other);
   await visit();
   await sync(page);
   const [{ spaceId: space }] = remote.spaces(user);
@@ -351,7 +356,7 @@ async function history() {
   await sync(page);
   await run(page, (space) => tasks.readAll({ spaceId: space }), space);
   await until(other, () => datum.spaces().list().then((spaces) => spaces.length > 0));
-  await note(PAINT, "history: another tab makes a space", other);
+  await note(CYCLE, "history: another tab makes a space", other);
   await other.close();
   await revisit("spaces");
   await visit((space) => datum.spaces().leave(space).catch(() => datum.spaces().delete(space)), space);
@@ -383,8 +388,10 @@ async function storage() {
   };
   const visit = async (scenario) => {
     const page = await begin(context, "usual", "storage");
-    await run(page, () => writes());
     await note(PAINT, scenario, page);
+    await release(page);
+    await run(page, () => writes());
+    await note(CYCLE, `${scenario}, and writes`, page);
     await page.close();
   };
   // The second visit notes what the first has left.
@@ -412,10 +419,12 @@ async function visitor() {
       const userId = user;
       await tasks.read("task-1", { userId });
       await tasks.readAll({ userId });
-      await tasks.create({ title: "first" }, { userId });
       for await (const _ of tasks.watchAll({ userId })) break;
     });
     await note(PAINT, "each call names its user", named);
+    await release(named);
+    await run(named, () => tasks.create({ title: "first" }, { userId: user }));
+    await note(CYCLE, "a write names its user", named);
     await named.close();
   }
   const page = await enter(context, "visitor", "account");

@@ -68,12 +68,29 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
                     .strip_prefix(RESULT)
                     .and_then(|call| call.strip_suffix(';'))
                     .because("a call of the module")?;
-                format!("        {RESULT}when({part}, () => {call});")
+                let given = names(call).join(", ");
+                let comma = if given.is_empty() { "" } else { ", " };
+                format!("        {RESULT}when({part}, ({given}) => {call}{comma}{given});")
             }
             None => line.to_owned(),
         });
     }
     Ok(lines.join("\n") + "\n")
+}
+
+/// Returns the names among what a call is given, beside the receiver.
+fn names(call: &str) -> Vec<&str> {
+    let given = call
+        .split_once('(')
+        .and_then(|(_, given)| given.strip_suffix(')'));
+    let is_name = |text: &&str| {
+        text.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    (given.unwrap_or_default().split(", "))
+        .skip(1)
+        .filter(is_name)
+        .collect()
 }
 
 const RESULT: &str = "const ret = ";
@@ -113,6 +130,11 @@ export class Datum {
         const ret = wasm.a(this.ptrDatum);
         return ret;
     }
+    synchronize(options) {
+        if (!this?.ptrDatum) return refuseReceiver("Datum");
+        const ret = wasm.c(this.ptrDatum, options);
+        return ret;
+    }
     get currentUserId() {
         const ret = wasm.b(receiver(this?.ptrDatum, "Datum"));
         return ret;
@@ -132,10 +154,22 @@ function makeClosure(arg0, arg1, f) {
 
     #[test]
     fn only_methods_with_a_promise_wait_for_their_part() {
-        assert_eq!(may_wait(GLUE), BTreeSet::from(["a".to_owned()]));
-        let later = [("a".to_owned(), 2), ("b".to_owned(), 1)];
+        assert_eq!(
+            may_wait(GLUE),
+            BTreeSet::from(["a".to_owned(), "c".to_owned()])
+        );
+        let later = [("a", 2), ("b", 1), ("c", 2)].map(|(name, part)| (name.to_owned(), part));
         let waiting = wait(GLUE, &later).unwrap();
-        assert!(waiting.contains("const ret = when(2, () => wasm.a(this.ptrDatum));"));
+        assert!(
+            waiting.contains("const ret = when(2, () => wasm.a(this.ptrDatum));"),
+            "{waiting}"
+        );
+        assert!(
+            waiting.contains(
+                "const ret = when(2, (options) => wasm.c(this.ptrDatum, options), options);"
+            ),
+            "{waiting}"
+        );
         assert!(
             waiting.contains("const ret = wasm.b(receiver("),
             "{waiting}"

@@ -1,6 +1,6 @@
 //! Splits the package's module into the files that a page loads one after another.
 //!
-//! Which functions an app runs until it has shown something, and which its cycles run besides, is
+//! Which functions an app runs until it has shown something, and which its writes and cycles run besides, is
 //! found out by running them: a module that notes its functions goes through both in Chromium.
 
 use std::{fs, path::Path};
@@ -15,7 +15,7 @@ use crate::{
     stamp::checksum,
 };
 
-/// What cycles run, beside what a first paint runs.
+/// What writes and cycles run, beside what a first paint runs.
 pub const CYCLE: &str = "datum_sync_cycle.wasm";
 /// What neither runs.
 pub const REST: &str = "datum_sync_rest.wasm";
