@@ -218,13 +218,22 @@ impl PagePlanner<'_> {
 /// version further down: only the last one counts.
 /// A row is compared with those that are stored, not with those before it in the page.
 fn outdated(changes: &[WireRow<'_>]) -> Vec<usize> {
+    let mut name = String::new();
     let mut order: Vec<(u64, u64, usize)> = changes
         .iter()
         .enumerate()
         .map(|(at, row)| {
-            let space = row.space.as_deref().unwrap_or_default();
-            let key = [space, "\n", &*row.entity, "\n", &*row.id].concat();
-            (hash(key.as_bytes()), row.version, at)
+            name.clear();
+            for part in [
+                row.space.as_deref().unwrap_or_default(),
+                "\n",
+                &*row.entity,
+                "\n",
+                &*row.id,
+            ] {
+                name.push_str(part);
+            }
+            (hash(name.as_bytes()), row.version, at)
         })
         .collect();
     sort(&mut order);

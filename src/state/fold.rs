@@ -135,15 +135,25 @@ impl Replica {
                     directory,
                 } => {
                     let mut lines = directory.lines();
+                    self.hash_later(&entity);
                     self.fold_rows(&entity, &mut lines, (seq, segment));
                     if !lines.were_all() {
                         self.damage.quarantine();
                     }
                 }
-                Deferred::Applied { seq, op, version } => self.fold_own_row(seq, &op, version),
+                Deferred::Applied { seq, op, version } => {
+                    self.hash_later(&op.entity);
+                    self.fold_own_row(seq, &op, version);
+                }
             }
         }
         self.has_lazy_rows()
+    }
+
+    fn hash_later(&mut self, table: &str) {
+        if !table.starts_with(PREFIX) {
+            self.entities.entry(table).hash_later();
+        }
     }
 
     fn fold(

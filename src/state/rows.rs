@@ -58,11 +58,22 @@ pub struct Rows {
 
 /// The hashes of the rows that the server has not deleted, in order of id up to one of them. To hash a row costs
 /// more than to index it, and a page that only shows its rows never asks for their digest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Hashed {
     sum: u64,
     last: Option<String>,
     is_whole: bool,
+}
+
+impl Default for Hashed {
+    /// Of no rows.
+    fn default() -> Self {
+        Self {
+            sum: 0,
+            last: None,
+            is_whole: true,
+        }
+    }
 }
 
 impl Hashed {
@@ -89,6 +100,16 @@ impl Rows {
         Digest {
             count: self.present,
             sum,
+        }
+    }
+
+    /// Leaves the hashes for [`Self::hash_some`]: very many rows are to be indexed.
+    pub fn hash_later(&mut self) {
+        if self.hashed.is_whole {
+            self.hashed = Hashed {
+                is_whole: false,
+                ..Hashed::default()
+            };
         }
     }
 

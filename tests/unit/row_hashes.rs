@@ -16,10 +16,13 @@ fn digest_of(rows: &BTreeMap<String, Row>) -> Digest {
 
 #[test]
 fn a_digest_is_that_of_all_rows_however_many_are_hashed() {
-    for most in [1, 7, 50, usize::MAX] {
+    for (most, later) in [(1, 200), (7, 0), (50, 10), (usize::MAX, 300), (7, 1_000)] {
         let (mut rows, mut same) = (Rows::default(), BTreeMap::new());
         let mut dice = 7_u64;
         for round in 0..400_u64 {
+            if round == later {
+                rows.hash_later();
+            }
             for _ in 0..5 {
                 dice = dice
                     .wrapping_mul(6_364_136_223_846_793_005)

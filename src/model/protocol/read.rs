@@ -22,10 +22,11 @@ pub use push::{parse_push_reply, says_applied};
 /// replaced.
 #[must_use]
 pub fn readable(bytes: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8_lossy(&bytes) {
-        Cow::Borrowed(_) => bytes,
-        Cow::Owned(text) => text.into_bytes(),
+    // First the check that reads words of ASCII at once: a page may be megabytes.
+    if std::str::from_utf8(&bytes).is_ok() {
+        return bytes;
     }
+    String::from_utf8_lossy(&bytes).into_owned().into_bytes()
 }
 
 /// Returns a reply as text, without a byte order mark.
