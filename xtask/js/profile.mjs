@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { app, keepExports } from "./profile-page.js";
 import { serve } from "./profile-remote.mjs";
+import { NAMES, rowOf } from "./profile-rows.mjs";
 
 const [folder, out, each] = process.argv.slice(2);
 /** Two minutes are usual. */
@@ -220,18 +221,6 @@ async function paintAgain(config, user, context, page) {
     await again.close();
   }
   await context.close();
-}
-
-/** A UUID of version 7, as apps have them: in the order in which they are made. */
-const uuid = (n) => `0190163d-${(0x1000 + n).toString(16)}-7${(n % 4096).toString(16).padStart(3, "0")}-a000-${(n * 7919).toString(16).padStart(12, "0")}`;
-/** Ids in the order of a pull, and ids that are not; the most usual of all, and texts with all kinds of characters. */
-const NAMES = { sorted: uuid, unsorted: (n) => `task-${n}`, odd: (n) => (n % 2 ? uuid(n) : `Ä "${n}" \u{1f600}`) };
-
-/** A row: most are alike, some are long, empty, deep, or have what JSON escapes. */
-function rowOf(id, n) {
-  const usual = { id, title: `task ${n}`, done: n % 3 === 0, at: n / 7, list: null, tags: ["a", "b"], note: "call the supplier about the order".repeat(6) };
-  const odd = [{ id }, { ...usual, note: "x".repeat(6_000) }, { ...usual, title: 'a "quoted" \\ text\n\u0001 in Ünicode \u{1f600}' }, { ...usual, nested: { deep: [[1e21, -0.5, [{ a: [] }]]] } }];
-  return n % 50 === 0 ? odd[(n / 50) % odd.length] : usual;
 }
 
 /**
