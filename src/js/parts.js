@@ -20,17 +20,17 @@ let source;
 let attempt;
 /** The attempts to get all of them, from the first call of `follow`. */
 let following;
-/** What ends when the last of the calls that wait for a part begins. */
-let line;
+/** Resolves when each write that waits for a part has begun; undefined if none waits. */
+let queue;
 /** Those who wait until a part is there. */
 let awaited = [];
 /** Resolves when the page goes on, while it stands still for a part. */
-let stillness;
+let stall;
 
 /** What the first part imports: loads the parts up to one, at once. */
 export function loadNow(part) {
   let goOn;
-  stillness ??= new Promise((resolve) => (goOn = resolve));
+  stall ??= new Promise((resolve) => (goOn = resolve));
   try {
     while (last < part) link(last + 1, source.now(last + 1));
   } catch (cause) {
@@ -38,7 +38,7 @@ export function loadNow(part) {
     dying(source.failure(cause));
     throw cause;
   } finally {
-    if (goOn) stillness = undefined;
+    if (goOn) stall = undefined;
     goOn?.();
   }
 }
@@ -47,7 +47,7 @@ export function loadNow(part) {
  * What each closure of the engine asks first: resolves when the page goes on, undefined unless it stands still. Firefox
  * hands out events meanwhile, and the engine is in the middle of something.
  */
-export const standstill = () => stillness;
+export const stalled = () => stall;
 
 /**
  * Takes the first part's exports. The other parts come when `follow` is called, or when something needs them.
@@ -75,39 +75,50 @@ export const isWhole = () => last >= (source ? source.count - 1 : 0);
 /** Returns whether a part is there. */
 export const isLoaded = (part) => last >= part;
 
-/**
- * Calls a function when a part is there, with what it was given at first. Calls that wait begin in their order, whatever
- * they wait for: a write must not overtake one of the same entity.
- */
+/** Calls a function when a part is there, with what it was given at first. */
 export function when(part, call, ...given) {
-  if (last >= part && !line) return call(...given);
-  const kept = given.map(taken);
-  const turn = Promise.all([load(part), line]);
-  const over = turn.catch(() => {});
-  line = over;
-  void over.then(() => line === over && (line = undefined));
-  return turn.then(() => call(...kept));
+  if (last >= part) return call(...given);
+  const copies = given.map(snapshot);
+  return load(part).then(() => call(...copies));
 }
 
+/** As `when`, for what writes: it begins after those that were called before it, whatever they wait for. */
+export function inTurn(part, call, ...given) {
+  if (last >= part && !queue) return call(...given);
+  const copies = given.map(snapshot);
+  const ready = Promise.all([load(part), queue]);
+  const begun = Promise.allSettled([ready, queue]);
+  queue = begun;
+  void begun.then(() => queue === begun && (queue = undefined));
+  return ready.then(() => call(...copies));
+}
+
+/** How deep data may be: as what is stored. */
+const DEEPEST = 100;
+
 /** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */
-function taken(value) {
-  if (typeof value !== "object" || value === null) return value;
+function snapshot(value) {
   try {
-    if (Array.isArray(value)) return Array.from(value, taken);
-    const prototype = Object.getPrototypeOf(value);
-    if (prototype !== null && prototype !== Object.prototype) return value;
-    const copy = {};
-    for (const key of Reflect.ownKeys(value)) {
-      const member = value[key];
-      if (typeof member === "function") return value;
-      // Whatever its name is: `__proto__` too.
-      Object.defineProperty(copy, key, { value: taken(member), enumerable: true });
-    }
-    return copy;
+    return copyOf(value, 0);
   } catch {
-    // A getter that throws, or a circle: the call says so.
+    // A getter that throws, or a circle. The call reads the same, and says so.
     return value;
   }
+}
+
+function copyOf(value, depth) {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > DEEPEST) throw new RangeError();
+  const prototype = Object.getPrototypeOf(value);
+  const isList = Array.isArray(value);
+  if (prototype !== null && prototype !== (isList ? Array.prototype : Object.prototype)) return value;
+  // Only what is read of data: frameworks keep notes of their own beside it.
+  const members = Object.keys(value).map((key) => [key, value[key]]);
+  if (members.some(([, member]) => typeof member === "function")) return value;
+  const copy = isList ? new Array(value.length) : {};
+  // Whatever its name is: `__proto__` too.
+  for (const [key, member] of members) Object.defineProperty(copy, key, { value: copyOf(member, depth + 1), enumerable: true });
+  return copy;
 }
 
 /** Resolves when a part is there, without asking for it. */
@@ -125,7 +136,12 @@ export async function load(part) {
   while (last < part) {
     const following = last + 1;
     attempt ??= source.get(following, (module) => link(following, module)).finally(() => (attempt = undefined));
-    await attempt;
+    try {
+      // It may have been loaded at once meanwhile.
+      await Promise.race([attempt, arrival(following)]);
+    } catch (cause) {
+      if (last < following) throw cause;
+    }
   }
 }
 

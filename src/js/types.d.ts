@@ -1573,7 +1573,7 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
  *
  * A write resolves when it is stored on this device; the next cycle sends it. Every call
  * rejects with `noUser` if there is no user, and with `closed` after {@link Datum.close}; every write with
- * `storageFull` if the quota is used up: nothing was written then.
+ * `storageFull` if the quota is used up, and with `network` if the package's file that writes could not be loaded: nothing was written then.
  */
 export class Manager<T extends Entity = AnyEntity> {
   private constructor();

@@ -2,7 +2,7 @@
 //! whether they hold the same rows: the wrapping sum of a part of the MD5 of each row's entity, id
 //! and version. Every database and language has that hash, so that any backend can have digests.
 //!
-//! Adding and removing a row take constant time, so neither side ever walks its rows.
+//! Adding and removing a row take constant time: a side walks its rows once, if at all.
 
 use md5::{Digest as _, Md5};
 

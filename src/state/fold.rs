@@ -135,14 +135,14 @@ impl Replica {
                     directory,
                 } => {
                     let mut lines = directory.lines();
-                    self.hash_later(&entity);
+                    self.defer_hashes(&entity);
                     self.fold_rows(&entity, &mut lines, (seq, segment));
                     if !lines.were_all() {
                         self.damage.quarantine();
                     }
                 }
                 Deferred::Applied { seq, op, version } => {
-                    self.hash_later(&op.entity);
+                    self.defer_hashes(&op.entity);
                     self.fold_own_row(seq, &op, version);
                 }
             }
@@ -150,9 +150,9 @@ impl Replica {
         self.has_lazy_rows()
     }
 
-    fn hash_later(&mut self, table: &str) {
+    fn defer_hashes(&mut self, table: &str) {
         if !table.starts_with(PREFIX) {
-            self.entities.entry(table).hash_later();
+            self.entities.entry(table).defer_hashes();
         }
     }
 

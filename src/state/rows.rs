@@ -61,7 +61,9 @@ pub struct Rows {
 #[derive(Debug)]
 struct Hashed {
     sum: u64,
+    /// The id of the last row that is hashed.
     last: Option<String>,
+    /// Whether all rows are, whatever their ids.
     is_whole: bool,
 }
 
@@ -103,8 +105,8 @@ impl Rows {
         }
     }
 
-    /// Leaves the hashes for [`Self::hash_some`]: very many rows are to be indexed.
-    pub fn hash_later(&mut self) {
+    /// Leaves the hashes for [`Self::hash_some`].
+    pub fn defer_hashes(&mut self) {
         if self.hashed.is_whole {
             self.hashed = Hashed {
                 is_whole: false,

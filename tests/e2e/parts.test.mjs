@@ -57,6 +57,11 @@ test("a page reads and watches before the later parts are there, and writes what
     const changes = { tags: ["as it was"] };
     // The fifth is in another part than those around it.
     window.wrote = Promise.all([tasks.create(draft), tasks.createMany(drafts), tasks.patch("a", changes), tasks.update({ id: "b", title: "whole" }), tasks.patchMany([{ id: "b", changes: { title: "again" } }]), tasks.patch("b", { tags: ["last"] })]);
+    // Frameworks keep notes of their own beside the data.
+    const noted = Object.defineProperty({ id: "c", title: "noted" }, "note", { value: () => {} });
+    const circle = { title: "circle", of: [] };
+    circle.of.push({ circle }, { circle });
+    window.odd = Promise.all([tasks.create(noted), tasks.create(circle).catch(({ code }) => code), tasks.delete("c").catch(({ code }) => code)]);
     // What an app gives away may be another form's by then.
     draft.title = drafts[0].title = changes.tags[0] = "later";
   });
@@ -73,6 +78,7 @@ test("a page reads and watches before the later parts are there, and writes what
   parts.open();
   const wrote = await page.evaluate(() => window.wrote.then(([created, [many], patched, updated, [again], last]) => [created.title, many.title, patched.tags, updated.title, again.title, last.title, last.tags]));
   assert.deepEqual(wrote, ["early", "early too", ["as it was"], "whole", "again", "again", ["last"]]);
+  assert.deepEqual(await page.evaluate(() => window.odd.then(([noted, ...rest]) => [noted.title, "note" in noted, ...rest])), ["noted", false, "invalidEntity", true]);
   await page.evaluate(() => window.app.sync());
   await page.waitForFunction(() => window.app.ended.length === 1);
   assert.deepEqual(await site.rows("early"), ["again", "early"]);

@@ -21,7 +21,7 @@ fn a_digest_is_that_of_all_rows_however_many_are_hashed() {
         let mut dice = 7_u64;
         for round in 0..400_u64 {
             if round == later {
-                rows.hash_later();
+                rows.defer_hashes();
             }
             for _ in 0..5 {
                 dice = dice

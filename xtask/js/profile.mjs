@@ -207,7 +207,7 @@ async function paintAgain(config, user, context, page) {
     const again = await begin(context, config, user);
     await note(PAINT, `${config}: first paint with rows`, again);
     await release(again);
-    // While another tab, which has all parts, writes and syncs.
+    // Another tab writes and syncs.
     const other = await begin(context, config, user);
     await release(other);
     await run(other, () => more());

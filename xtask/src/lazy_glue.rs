@@ -36,10 +36,10 @@ pub fn open(glue: &str) -> Result<String> {
         return Err(wrong("closures begin in another way"));
     }
     // It may have been dropped by then.
-    let late = "        const still = standstill();\n        if (still) return still.then(() => state.cnt && real(...args));\n";
+    let late = "        const still = stalled();\n        if (still) return still.then(() => state.cnt && real(...args));\n";
     let imports = imports.replace(CLOSURE, &format!("{CLOSURE}{late}"));
     Ok(format!(
-        "import {{ loadNow, standstill, when }} from \"{path}\";\n\
+        "import {{ inTurn, loadNow, stalled, when }} from \"{path}\";\n\
          export {{ begin as beginParts, follow as followParts, load as loadParts, when as whenLoaded }} from \"{path}\";\n\
          export {{ __wbg_get_imports as getImports }};\n\
          {before}function __wbg_get_imports({imports}"
@@ -59,7 +59,16 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
         .collect();
     let calls = calls(glue);
     let mut lines: Vec<String> = Vec::new();
+    let mut method = "";
     for (at, line) in glue.lines().enumerate() {
+        let head = line
+            .strip_prefix("    ")
+            .filter(|head| head.ends_with(" {"));
+        if let Some((name, _)) = head.and_then(|head| head.split_once('('))
+            && !name.starts_with(' ')
+        {
+            method = name;
+        }
         let part = calls.get(&at).and_then(|name| parts.get(name.as_str()));
         lines.push(match part {
             Some(part) => {
@@ -70,13 +79,46 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
                     .because("a call of the module")?;
                 let given = names(call).join(", ");
                 let comma = if given.is_empty() { "" } else { ", " };
-                format!("        {RESULT}when({part}, ({given}) => {call}{comma}{given});")
+                let wait = if WRITES.contains(&method) {
+                    "inTurn"
+                } else {
+                    "when"
+                };
+                format!("        {RESULT}{wait}({part}, ({given}) => {call}{comma}{given});")
             }
             None => line.to_owned(),
         });
     }
     Ok(lines.join("\n") + "\n")
 }
+
+/// The methods that begin in the order of their calls, though they wait for different parts: a write must not overtake
+/// another, or a change of the user.
+const WRITES: [&str; 23] = [
+    "clearUserData",
+    "close",
+    "create",
+    "createMany",
+    "delete",
+    "deleteMany",
+    "deleteWhere",
+    "discardDeadLetter",
+    "discardOperation",
+    "importUser",
+    "logout",
+    "move",
+    "patch",
+    "patchMany",
+    "patchWhere",
+    "pushAndSync",
+    "resolveConflict",
+    "retryDeadLetter",
+    "setCustomMetadata",
+    "switchUser",
+    "synchronize",
+    "update",
+    "updateMany",
+];
 
 /// Returns the names among what a call is given, beside the receiver.
 fn names(call: &str) -> Vec<&str> {
@@ -161,12 +203,12 @@ function makeClosure(arg0, arg1, f) {
         let later = [("a", 2), ("b", 1), ("c", 2)].map(|(name, part)| (name.to_owned(), part));
         let waiting = wait(GLUE, &later).unwrap();
         assert!(
-            waiting.contains("const ret = when(2, () => wasm.a(this.ptrDatum));"),
+            waiting.contains("const ret = inTurn(2, () => wasm.a(this.ptrDatum));"),
             "{waiting}"
         );
         assert!(
             waiting.contains(
-                "const ret = when(2, (options) => wasm.c(this.ptrDatum, options), options);"
+                "const ret = inTurn(2, (options) => wasm.c(this.ptrDatum, options), options);"
             ),
             "{waiting}"
         );
@@ -184,7 +226,7 @@ function makeClosure(arg0, arg1, f) {
             "{open}"
         );
         assert!(open.contains(
-            "import { loadNow, standstill, when } from \"./snippets/a/src/js/parts.js\";"
+            "import { inTurn, loadNow, stalled, when } from \"./snippets/a/src/js/parts.js\";"
         ));
     }
 
@@ -193,9 +235,7 @@ function makeClosure(arg0, arg1, f) {
         let open = open(GLUE).unwrap();
         let (_, closure) = open.split_once("(...args) => {").unwrap();
         assert!(
-            closure
-                .trim_start()
-                .starts_with("const still = standstill();"),
+            closure.trim_start().starts_with("const still = stalled();"),
             "{open}"
         );
     }

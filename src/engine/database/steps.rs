@@ -24,11 +24,12 @@ pub(super) fn index<S: Store, H: Host>(db: &Database<S, H>) -> LocalBoxFuture<'_
     })
 }
 
-/// Hashes the rows that have no hash yet: a digest that is read next costs nothing.
+/// Hashes the rows that have no hash yet: a digest that is read next costs nothing. A page that has not loaded the code
+/// for steps yet leaves the rest to that.
 pub(in crate::engine) fn hash<S: Store, H: Host>(db: &Database<S, H>) -> LocalBoxFuture<'_, ()> {
     Box::pin(async move {
         db.materialize().await;
-        while db.update(|replica| replica.hash_some(INDEXED_ROWS)) {
+        while db.update(|replica| replica.hash_some(INDEXED_ROWS)) && db.host.has_all() {
             db.host.breathe().await;
         }
     })
