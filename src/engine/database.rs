@@ -142,8 +142,8 @@ impl<S: Store, H: Host> Database<S, H> {
         // A page that was about to remove it has died.
         db.reopen_log().await;
         if migration::is_due(&db) {
-            // What comes last has its code: the page would stand still for it.
-            let _ = db.host.load_all().await;
+            // What comes last has its code: the page would stand still for it, and die if it cannot be had.
+            db.host.load_all().await?;
             migration::at_opening(&db).await?;
         }
         Ok(db)
@@ -159,7 +159,9 @@ impl<S: Store, H: Host> Database<S, H> {
     /// meanwhile builds the rest of it at once, and so does a page that has not loaded the code for
     /// steps yet: a first paint does not wait for it.
     pub(super) async fn materialize(&self) {
-        if self.update(|replica| replica.materialize_some(INDEXED_ROWS)) && self.host.has_all() {
+        let steps = self.host.has_all();
+        let most = if steps { INDEXED_ROWS } else { usize::MAX };
+        if self.update(|replica| replica.materialize_some(most)) && steps {
             steps::index(self).await;
         }
     }

@@ -114,7 +114,9 @@ function copyOf(value, depth) {
   if (prototype !== null && prototype !== (isList ? Array.prototype : Object.prototype)) return value;
   // Only what is read of data: frameworks keep notes of their own beside it.
   const members = Object.keys(value).map((key) => [key, value[key]]);
-  if (members.some(([, member]) => typeof member === "function")) return value;
+  // Sources of an import are iterable by a symbol.
+  const marks = Object.getOwnPropertySymbols(value).map((mark) => [mark, value[mark]]);
+  if ([...members, ...marks].some(([, member]) => typeof member === "function")) return value;
   const copy = isList ? new Array(value.length) : {};
   // Whatever its name is: `__proto__` too.
   for (const [key, member] of members) Object.defineProperty(copy, key, { value: copyOf(member, depth + 1), enumerable: true });

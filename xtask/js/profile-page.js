@@ -102,7 +102,7 @@ export function app() {
       durability: { local: "strict", pulled: "relaxed" },
       persist: "ask",
       memoryBudget: 10_000_000,
-      retry: { maxAttempts: 2, initial: 100, factor: 2, max: 1_000, jitter: "full" },
+      retry: { maxAttempts: 2, initial: 100, factor: 1.5, max: 1_000, jitter: "full" },
       syncRequestStrategy: "joinInFlight",
       defaultUserSwitchStrategy: "syncThenSwitch",
       schemaVersion: 1,
@@ -122,6 +122,12 @@ export function app() {
       return { ...usual(user), autoStartSync: false, retry: { maxAttempts: 1 }, remote: { pull, push } };
     },
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
+    refused: (user) => ({
+      ...usual(user),
+      initialUserId: async () => {
+        throw new Error("not now");
+      },
+    }),
   };
 
   const follow = async (feed) => {
@@ -145,7 +151,10 @@ export function app() {
     for (const feed of following) void follow(feed);
     // A feed that is left at once.
     for (const feed of [datum.statusForUser(user), tasks.watchAll(), tasks.watchById("task-1")]) for await (const _ of feed) break;
-    for (const feed of [datum.events(), datum.spaces().watch()]) await feed[Symbol.asyncIterator]().return();
+    for (const feed of [datum.events(), datum.spaces().watch(), datum.statusForUser(user)]) await feed[Symbol.asyncIterator]().return();
+    const unread = datum.statusForUser(user)[Symbol.asyncIterator]();
+    void unread.next();
+    await unread.return();
     void [feed.current.state, datum.currentUserId, datum.metrics, datum.nextSyncTime(user), tasks.entity, tasks.localAdapter, tasks.remoteAdapter];
     await reads();
   };
@@ -192,6 +201,12 @@ export function app() {
     await tasks.readAll();
     await tasks.read("task-1");
     await tasks.count();
+  };
+  /** Reads what is in a space. */
+  window.readsOf = async (spaceId) => {
+    const of = { spaceId };
+    await Promise.all([tasks.readAll(of), tasks.read("task-2", of), tasks.readPage({ size: 5 }, of), tasks.readPage({ size: 5 })]);
+    for (const feed of [tasks.watchAll(of), tasks.watchById("task-2", of)]) for await (const _ of feed) break;
   };
   /** Reads in one way. */
   window.readBy = async (name, id) => {

@@ -9,99 +9,16 @@
 // Two profiles of one module have to be equal, on a busy machine as well. So nothing here waits for a time: it waits
 // until something has happened, and then until nothing more does.
 import { writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { app, keepExports } from "./profile-page.js";
-import { serve } from "./profile-remote.mjs";
+import { CYCLE, PAINT, begin, collect, device, enter, note, origin, quiet, release, remoteOf, run, scenarios, stages, stop, sync, until } from "./profile-browser.mjs";
 import { NAMES, rowOf } from "./profile-rows.mjs";
 
-const [folder, out, each] = process.argv.slice(2);
-/** Two minutes are usual. */
+const [, out, each] = process.argv.slice(2);
+/** Three minutes are usual. */
 const LIMIT_MS = 900_000;
 setTimeout(() => {
   console.error("a page has not answered");
   process.exit(1);
 }, LIMIT_MS).unref();
-/** Nothing happens any more when that many looks in a row, so far apart, have found no new note. */
-const LOOKS = 8;
-const LOOK_MS = 40;
-
-const here = dirname(fileURLToPath(import.meta.url));
-const { chromium } = createRequire(join(here, "..", "..", "tests", "e2e", "package.json"))("playwright-core");
-const { origin, remoteOf, isIdle, stop } = await serve(folder);
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync"],
-});
-
-/** What a page runs before its later parts are there, and what its first writes and cycles run. */
-const [PAINT, CYCLE] = [0, 1];
-const stages = [[], []];
-const scenarios = [];
-const merge = (all, notes) => notes.forEach((bits, at) => (all[at] = ((all[at] ?? 0) | bits) >>> 0));
-
-const run = (page, work, given) => page.evaluate(work, given);
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Resolves when the pages do nothing any more. */
-async function quiet(...pages) {
-  let before = "";
-  for (let same = 0; same < LOOKS; ) {
-    await wait(LOOK_MS);
-    const now = (await Promise.all(pages.map((page) => run(page, () => notes().join())))).join(";");
-    same = now === before && isIdle() ? same + 1 : 0;
-    before = now;
-  }
-}
-
-/** Resolves when something in the page is true; an async predicate too. */
-async function until(page, predicate, given) {
-  while (!(await run(page, predicate, given))) await wait(LOOK_MS);
-}
-
-async function note(stage, scenario, ...pages) {
-  await quiet(...pages);
-  for (const page of pages) {
-    const notes = await run(page, () => notes());
-    merge(stages[stage], notes);
-    scenarios.push({ stage, scenario, notes });
-  }
-}
-
-async function device() {
-  const context = await browser.newContext();
-  context.on("weberror", (error) => {
-    console.error(`a page failed: ${error.error().stack ?? error.error()}`);
-    process.exitCode = 1;
-  });
-  await context.addInitScript(keepExports);
-  await context.addInitScript(app);
-  return context;
-}
-
-/** Opens an app in a page of a device. Its later parts are not there until it is released. */
-async function enter(context, config, user) {
-  const page = await context.newPage();
-  await page.goto(origin);
-  await run(page, ([config, user]) => openAs(config, user), [config, user]);
-  return page;
-}
-
-async function begin(context, config, user) {
-  const page = await enter(context, config, user);
-  await run(page, () => begin());
-  return page;
-}
-
-const release = (page) => run(page, () => release());
-const collect = async (page) => {
-  const session = await page.context().newCDPSession(page);
-  for (let time = 0; time < 2; time++) await session.send("HeapProfiler.collectGarbage");
-  await session.detach();
-};
-/** Runs a cycle, and gives the code of what it failed with. */
-const sync = (page, options) => run(page, (options) => datum.synchronize(user, options).then(() => undefined, (error) => error.code), options);
 
 /** First paint, on an empty device and in a second tab; the app writes, and the tabs hear of each other. */
 async function paint(config, user) {
@@ -205,11 +122,12 @@ async function paintAgain(config, user, context, page) {
   await page.close({ runBeforeUnload: true });
   for (let time = 0; time < 2; time++) {
     const again = await begin(context, config, user);
-    await note(PAINT, `${config}: first paint with rows`, again);
-    await release(again);
-    // Another tab writes and syncs.
+    // Another tab writes and syncs. What it tells waits for the second part.
     const other = await begin(context, config, user);
     await release(other);
+    await run(other, () => tasks.create({ title: "of the other tab" }));
+    await note(PAINT, `${config}: first paint with rows`, again);
+    await release(again);
     await run(other, () => more());
     await run(other, () => datum.pauseSync(user));
     await run(other, () => datum.resumeSync(user));
@@ -227,7 +145,7 @@ async function paintAgain(config, user, context, page) {
  * First paint of a page that only reads what was pulled: as long as nothing else needs them, rows are read in ways of
  * their own. Each way of reading is once the first.
  */
-async function reader(config, user, names) {
+async function reader(config, user, names, filled = () => {}) {
   const context = await device();
   const remote = remoteOf(user);
   const idOf = NAMES[names];
@@ -235,6 +153,7 @@ async function reader(config, user, names) {
   const filling = await enter(context, config, user);
   await release(filling);
   await sync(filling);
+  await filled(remote, user, filling, idOf);
   await quiet(filling);
   await filling.close();
   for (const name of ["readAll", "read", "readPage", "count", "exists", "watchAll", "watchById"]) {
@@ -261,6 +180,23 @@ async function reader(config, user, names) {
   await context.close();
 }
 
+/** Rows that were changed later, not in the order of their ids: as the logs of most devices are. */
+async function updated(remote, user, page, idOf) {
+  for (const n of [2_000, 5, 1_200]) {
+    remote.patch(user, "tasks", idOf(n), { title: "changed" });
+    await sync(page);
+  }
+}
+
+/** So much that is outdated that the log is compacted. */
+async function compacted(remote, user, page) {
+  for (let time = 0; time < 4; time++) {
+    remote.put(user, "tasks", { id: "large", note: String(time).repeat(900_000) });
+    await sync(page);
+    await quiet(page);
+  }
+}
+
 /** First paint of a device that has had everything that a log can tell of. */
 async function history() {
   const [config, user] = ["full", "history"];
@@ -273,12 +209,21 @@ async function history() {
     const value = work && (await run(page, work, given));
     return value;
   };
-  const revisit = async (name) => {
-    await quiet(page);
-    await page.close();
+  const look = async (name, space) => {
     const held = await begin(context, config, user);
+    if (space) await run(held, (space) => readsOf(space), space);
     await note(PAINT, `history: ${name}`, held);
     await held.close();
+  };
+  /** Looks at what there is, in a log as it was written and in one that was compacted. */
+  const revisit = async (name, space) => {
+    await quiet(page);
+    await page.close();
+    await look(name, space);
+    await visit();
+    await compacted(remote, user, page);
+    await page.close();
+    await look(`${name}, compacted`, space);
   };
 
   // Pending operations are not sent meanwhile.
@@ -347,7 +292,7 @@ async function history() {
   await until(other, () => datum.spaces().list().then((spaces) => spaces.length > 0));
   await note(CYCLE, "history: another tab makes a space", other);
   await other.close();
-  await revisit("spaces");
+  await revisit("spaces", space);
   await visit((space) => datum.spaces().leave(space).catch(() => datum.spaces().delete(space)), space);
   await sync(page);
   await revisit("a space that was left");
@@ -417,6 +362,12 @@ async function visitor() {
     await named.close();
   }
   const page = await enter(context, "visitor", "account");
+  await run(page, async () => {
+    await tasks.readAll().catch(() => {});
+    await (async () => {
+      for await (const _ of tasks.watchAll());
+    })().catch(() => {});
+  });
   await note(PAINT, "nobody is signed in", page);
   await run(page, () => datum.switchUser({ newUserId: user }));
   await run(page, () => begin());
@@ -424,6 +375,17 @@ async function visitor() {
   await run(page, () => writes());
   await sync(page);
   await note(CYCLE, "the first user signs in", page);
+  await context.close();
+}
+
+/** An app that cannot say who its user is, and tries again. */
+async function refused() {
+  const context = await device();
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, () => openAs("refused", "nobody").catch(() => openAs("usual", "nobody")));
+  await run(page, () => begin());
+  await note(PAINT, "a second attempt to open", page);
   await context.close();
 }
 
@@ -437,12 +399,14 @@ try {
   }
   for (const names of Object.keys(NAMES)) await reader("usual", `reader-${names}`, names);
   await reader("full", "reader-full", "sorted");
+  await reader("usual", "reader-updated", "sorted", updated);
+  await reader("usual", "reader-compacted", "sorted", compacted);
   await history();
   await storage();
   await visitor();
+  await refused();
   await writeFile(out, JSON.stringify(stages));
   if (each) await writeFile(each, JSON.stringify(scenarios));
 } finally {
-  await browser.close();
-  stop();
+  await stop();
 }
