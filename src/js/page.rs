@@ -22,10 +22,7 @@ pub(super) fn bind(instance: &Rc<Instance>) {
     if config.flush_on_leave || config.background_sync {
         let weak = Rc::downgrade(instance);
         let leaving = engine.host().on_leaving(move || {
-            // What is pending stays queued.
-            if let Some(instance) = weak.upgrade()
-                && parts::is_whole()
-            {
+            if let Some(instance) = weak.upgrade() {
                 instance.leave();
             }
         });
@@ -96,7 +93,9 @@ impl Instance {
             return;
         };
         let remote = self.engine.remote();
+        // What is pending stays queued.
         if self.engine.config().flush_on_leave
+            && parts::is_whole()
             && remote.can_flush(&user)
             && let Some(body) = self.engine.pending().unload_request(&user)
             // A page is hidden before it is left: the same operations are sent once.

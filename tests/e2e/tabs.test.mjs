@@ -112,6 +112,8 @@ test("a write in `pagehide`, when nothing can be awaited any more, is kept", asy
   const { context, pages, errors } = await open(user, 1);
   const [page] = pages;
   for (let round = 0; round < 5; round++) {
+    // A page can write once its second file is there, a moment after it is open; this asks for the third.
+    await page.evaluate(() => window.app.datum.storageSize(window.app.user).then(() => undefined));
     await page.evaluate((round) => addEventListener("pagehide", () => void window.app.tasks.create({ title: `at the end of ${round}` })), round);
     await page.goto(`${site.origin}/empty.html`);
     await page.goto(site.address(user));

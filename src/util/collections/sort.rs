@@ -97,6 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_order_but_for_one_item_is_sorted() {
+        let in_order: Vec<u64> = (0..50).map(|at| at / 2).collect();
+        for (from, to) in [(0, 0), (0, 49), (48, 49), (49, 0), (10, 30)] {
+            let mut items = in_order.clone();
+            items.swap(from, to);
+            sort(&mut items);
+            assert_eq!(items, in_order, "{from} and {to}");
+        }
+    }
+
+    #[test]
     fn it_sorts_by_a_text_alone() {
         let mut items = [("b", 1), ("a", 3), ("c", 2)];
         sort_by_text(&mut items, |(text, _)| text);
