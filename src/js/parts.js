@@ -4,7 +4,7 @@
 // still; that is rare, since the parts follow soon and a profile has found what is needed before. A module that is not split has
 // one part, and is whole from the beginning.
 
-import { dying } from "./support.js";
+import { MAX_DEPTH, dying } from "./support.js";
 
 /** How long after a failure the next attempt follows, in milliseconds: twice as long each time. */
 const PAUSE_MS = 1_000;
@@ -93,9 +93,6 @@ export function inTurn(part, call, ...given) {
   return ready.then(() => call(...copies));
 }
 
-/** How deep data may be: as what is stored. */
-const DEEPEST = 100;
-
 /** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */
 function snapshot(value) {
   try {
@@ -108,7 +105,7 @@ function snapshot(value) {
 
 function copyOf(value, depth) {
   if (typeof value !== "object" || value === null) return value;
-  if (depth > DEEPEST) throw new RangeError();
+  if (depth > MAX_DEPTH) throw new RangeError();
   const prototype = Object.getPrototypeOf(value);
   const isList = Array.isArray(value);
   if (prototype !== null && prototype !== (isList ? Array.prototype : Object.prototype)) return value;

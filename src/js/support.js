@@ -31,7 +31,7 @@ export function makeError(json) {
 }
 
 // serde_json stops at 128 levels; stored values must stay readable for every server.
-const MAX_DEPTH = 100;
+export const MAX_DEPTH = 100;
 
 /** An object that inherits nothing, not even `__proto__`: every name is an ordinary key. */
 export function Bag() {}

@@ -25,12 +25,6 @@ impl Digest {
         self.sum = self.sum.wrapping_add(row_hash(entity, id, version));
     }
 
-    /// Removes a row.
-    pub fn remove(&mut self, entity: &str, id: &str, version: u64) {
-        self.count = self.count.saturating_sub(1);
-        self.sum = self.sum.wrapping_sub(row_hash(entity, id, version));
-    }
-
     /// Adds a row of a shared space, or of the user's own without one.
     pub fn add_in(&mut self, space: Option<&str>, entity: &str, id: &str, version: u64) {
         self.count = self.count.saturating_add(1);

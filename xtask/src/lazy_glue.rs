@@ -16,8 +16,8 @@ fn wrong(what: &str) -> Failure {
 /// How the glue's closures begin.
 const CLOSURE: &str = "    const real = (...args) => {\n";
 
-/// Gives the module what its stubs call, under a name that `pack` sets, lets no event into the engine while a stub
-/// loads its part, and gives the entry what loads the parts.
+/// Gives the module what its stubs call, under a name that `pack` sets, lets its own listeners wait while a stub
+/// loads a part, and gives the entry what loads the parts.
 pub fn open(glue: &str) -> Result<String> {
     let path = glue
         .lines()
