@@ -58,7 +58,7 @@
 // public for the tests in `tests/`.
 #![allow(missing_docs)]
 
-pub mod util;
+pub use datum_sync_util as util;
 
 pub mod model;
 

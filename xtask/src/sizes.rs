@@ -29,14 +29,14 @@ const STAGES: [Stage; 3] = [
         name: "until a first write or `synchronize`",
         key: "synchronize",
         files: 3,
-        budget: 234 * 1024,
+        budget: 236 * 1024,
         goal: 160 * 1024,
     },
     Stage {
         name: "in all",
         key: "total",
         files: 4,
-        budget: 505 * 1024,
+        budget: 508 * 1024,
         goal: 260 * 1024,
     },
 ];

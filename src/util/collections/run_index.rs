@@ -12,7 +12,7 @@ fn compare(a: &str, b: &str) -> Ordering {
 
 /// Compares bytes eight at a time: ids that start with a time have long common prefixes, and in
 /// WebAssembly `memcmp` goes byte by byte.
-pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
+pub fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while let (Some((x, more)), Some((y, other))) = (a.split_first_chunk(), b.split_first_chunk()) {
         let order = u64::from_be_bytes(*x).cmp(&u64::from_be_bytes(*y));
         if order.is_ne() {

@@ -10,7 +10,7 @@ pub fn push_string(out: &mut String, text: &str) {
 }
 
 /// Appends the contents of a JSON string, without its quotes.
-pub(crate) fn push_escaped(out: &mut String, text: &str) {
+pub fn push_escaped(out: &mut String, text: &str) {
     if plain::is_plain(text) {
         // Most strings: copied as a whole.
         return out.push_str(text);
@@ -38,7 +38,7 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
 
 /// Appends a whole number without an intermediate string, which would cost one allocation for each
 /// entity read.
-pub(crate) fn push_number(out: &mut String, mut number: u64) {
+pub fn push_number(out: &mut String, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
     for digit in digits.iter_mut().rev() {

@@ -69,7 +69,7 @@ pub fn float(text: &str) -> Option<f64> {
 }
 
 /// Appends a number that may have a fraction; `null` if it is infinite or not a number.
-pub(crate) fn push_fraction(out: &mut String, number: f64) {
+pub fn push_fraction(out: &mut String, number: f64) {
     if number.is_finite() {
         (fractions().push)(out, number);
     } else {

@@ -15,7 +15,7 @@ pub fn is_plain(text: &str) -> bool {
 /// Returns how many bytes can be skipped before the first quote, backslash or control character;
 /// at most seven bytes at the end are left unchecked. In the sums below, a byte's high bit is set
 /// if it is such a byte or follows one.
-pub(crate) fn plain(mut bytes: &[u8]) -> usize {
+pub fn plain(mut bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let any = |word: u64, least: u64| word.wrapping_sub(ONES.wrapping_mul(least)) & !word;
     let mut passed = 0_usize;

@@ -2,7 +2,7 @@
 //! function appends one member, and the caller appends the `}`.
 
 pub use crate::util::json::escape::push_string;
-pub(crate) use crate::util::json::escape::{push_escaped, push_number};
+pub use crate::util::json::escape::{push_escaped, push_number};
 use crate::util::json::scan;
 use crate::util::json::serialize::to_string;
 

@@ -6,7 +6,7 @@ use crate::util::json::plain::plain;
 use crate::util::json::scan::{Scan, ScanResult};
 
 /// Precedes half of a surrogate pair in a name.
-pub(in crate::util::json) const HALF: char = '\u{10ffff}';
+pub(in super::super) const HALF: char = '\u{10ffff}';
 
 /// The byte with which [`HALF`] begins in UTF-8.
 const HALF_BEGINS: u8 = 0xf4;
@@ -15,7 +15,7 @@ const HALF_BEGINS: u8 = 0xf4;
 const HALVES: u32 = 0x10_f000;
 
 /// Returns the UTF-16 unit that a character after [`HALF`] stands for.
-pub(in crate::util::json) fn half(character: char) -> Option<u32> {
+pub(in super::super) fn half(character: char) -> Option<u32> {
     let unit = u32::from(character).checked_sub(HALVES)?;
     (unit < 0x800).then_some(0xd800 | unit)
 }
