@@ -69,8 +69,13 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
         {
             method = name;
         }
-        let part = calls.get(&at).and_then(|name| parts.get(name.as_str()));
-        lines.push(match part {
+        let export = calls.get(&at);
+        if export.is_some() && !WRITES.contains(&method) && !READS.contains(&method) {
+            return Err(Failure::new(format!(
+                "`{method}` is in no list of xtask/src/lazy_glue.rs: say there whether it writes"
+            )));
+        }
+        lines.push(match export.and_then(|name| parts.get(name.as_str())) {
             Some(part) => {
                 let call = line
                     .trim()
@@ -94,7 +99,10 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
 
 /// The methods that begin in the order of their calls, though they wait for different parts: a write must not overtake
 /// another, or a change of the user.
-const WRITES: [&str; 23] = [
+const WRITES: [&str; 32] = [
+    "acceptServer",
+    "adopt",
+    "clearSyncMetadata",
     "clearUserData",
     "close",
     "create",
@@ -105,19 +113,67 @@ const WRITES: [&str; 23] = [
     "discardDeadLetter",
     "discardOperation",
     "importUser",
+    "leave",
     "logout",
     "move",
     "patch",
     "patchMany",
     "patchWhere",
+    "pauseSync",
     "pushAndSync",
+    "remove",
+    "rename",
     "resolveConflict",
+    "resumeSync",
     "retryDeadLetter",
     "setCustomMetadata",
+    "setRole",
     "switchUser",
     "synchronize",
     "update",
     "updateMany",
+];
+
+/// The others: they begin when their part is there, and hold up no write.
+const READS: [&str; 38] = [
+    "checkHealth",
+    "compareSyncMetadata",
+    "conflicts",
+    "count",
+    "countMatches",
+    "deadLetters",
+    "exists",
+    "explain",
+    "explainMerge",
+    "explainNextSync",
+    "explainOperation",
+    "explainSyncMetadata",
+    "exportTrace",
+    "getDeletePlan",
+    "getLastSyncResult",
+    "getRemoteSyncMetadata",
+    "getSyncMetadata",
+    "list",
+    "members",
+    "next",
+    "pendingCount",
+    "pendingOperations",
+    "query",
+    "read",
+    "readAll",
+    "readPage",
+    "readQueryPage",
+    "readRelated",
+    "readRelatedPage",
+    "related",
+    "requestPersistence",
+    "return",
+    "storageSize",
+    "tabs",
+    "userIds",
+    "watchRelated",
+    "watchResult",
+    "whenSynced",
 ];
 
 /// Returns the names among what a call is given, beside the receiver.
@@ -216,6 +272,13 @@ function makeClosure(arg0, arg1, f) {
             waiting.contains("const ret = wasm.b(receiver("),
             "{waiting}"
         );
+    }
+
+    #[test]
+    fn no_method_waits_unless_the_lists_say_whether_it_writes() {
+        let glue = GLUE.replace("synchronize(options) {", "somethingNew(options) {");
+        let refused = wait(&glue, &[]).unwrap_err().to_string();
+        assert!(refused.contains("`somethingNew`"), "{refused}");
     }
 
     #[test]
