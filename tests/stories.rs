@@ -156,6 +156,8 @@ mod storage_use;
 mod summed_fields;
 #[path = "stories/traces.rs"]
 mod traces;
+#[path = "stories/traces_bounded.rs"]
+mod traces_bounded;
 #[path = "stories/traces_kinds.rs"]
 mod traces_kinds;
 #[path = "stories/traces_replanned.rs"]

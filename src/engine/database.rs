@@ -113,10 +113,10 @@ impl<S: Store, H: Host> Database<S, H> {
     ) -> Result<Self> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
-        let trace = Recorder::new(schema.config.trace);
-        if trace.is_some() {
-            // A step cannot wait for the part that writes it down. What cannot be had now comes later.
-            let _ = host.load_all().await;
+        let mut trace = Recorder::new(schema.config.trace);
+        // A step cannot wait for the part that writes it down.
+        if trace.is_some() && host.load_all().await.is_err() {
+            trace = None;
         }
         let place = (&store, trace.as_deref());
         let replica = load(place, user_id, budget, schema.version()).await?;
@@ -244,10 +244,10 @@ impl<S: Store, H: Host> Database<S, H> {
         let _ = self.activity.set(Rc::clone(activity));
     }
 
-    /// Puts activities into the trace.
-    pub(super) fn trace_activities(&self, activities: Rc<ActivityReader>) {
+    /// Puts activities into the trace, if one is kept.
+    pub(super) fn trace_activities(&self, reader: impl FnOnce() -> Rc<ActivityReader>) {
         if let Some(trace) = &self.trace {
-            trace.follow(activities);
+            trace.follow(reader());
         }
     }
 

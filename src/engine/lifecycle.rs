@@ -102,9 +102,7 @@ impl<B: Backing, R: Remote, H: Host + 'static> Engine<B, R, H> {
         .await
         .map_err(|e| self.not_opened(e.for_user(user_id)))?;
         db.tell_commits(&self.activity);
-        if self.config.trace > 0 {
-            db.trace_activities(self.watch_activity(Some(user_id.to_owned())));
-        }
+        db.trace_activities(|| self.watch_activity(Some(user_id.to_owned())));
         let hub = self.status_hub(user_id)?;
         let user = Rc::new(User::new(db, hub, user_id, self.roll().into()));
         tell_spaces(&user, &self.events, &self.host);

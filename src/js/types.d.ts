@@ -1514,7 +1514,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * requests it has kind, counts, times and codes, and no tokens, addresses or bodies.
    *
    * @param userId Default: the current user.
-   * @throws `unsupported` without `trace` in the config, or if the data has more bytes than three eighths of `maxBytes`; `noUser`.
+   * @throws `unsupported` without `trace` in the config, if the package's last file could not be had when the data was opened, or if the data has
+   *   more bytes than three eighths of `maxBytes`; `noUser`.
    * @example
    * const file = await datum.exportTrace();
    */

@@ -252,6 +252,25 @@ test("a refusal or a conflict without the last part costs a cycle, and not the i
   for (const one of [context, otherContext]) await one.close();
 });
 
+test("an instance that cannot trace without the last part works without a trace", async () => {
+  const it = await device(browser);
+  const { page, context } = it;
+  await context.route((url) => /datum_sync_rest\.wasm$|inline\.js$/.test(url.pathname), (route) => route.abort());
+  await page.goto(site.address("traced", { trace: true }));
+  await ready(page);
+  await page.evaluate(() => window.app.tasks.create({ title: "untraced" }).then(() => undefined));
+  const exported = () => page.evaluate(() => window.app.datum.exportTrace().then(() => "a file", ({ code }) => code));
+  assert.equal(await exported(), "network");
+  await context.unrouteAll();
+  assert.equal(await exported(), "unsupported");
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(await page.evaluate(() => window.app.titles()), ["untraced"]);
+  assert.equal(await exported(), "a file");
+  assert.deepEqual(it.errors, []);
+  await context.close();
+});
+
 test("an adapter's verdict without the last part costs a cycle, and not the instance", async () => {
   const pages = await blankPages();
   const { page, context } = await pages.tab();

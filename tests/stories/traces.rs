@@ -293,47 +293,6 @@ fn two_numbers_have_two_marks() {
 }
 
 #[test]
-fn the_trace_is_bounded_and_goes_on_from_the_log() {
-    let world = World::new();
-    let config = r#"{"entities":{"tasks":{}},"trace":{"maxBytes":80000}}"#;
-    let phone = world.device("phone").with_config(config);
-    let a = phone.open();
-    let id = a.create(r#"{"title":"one"}"#)["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let mut most = 0;
-    for n in 0..200 {
-        a.patch(&id, &json!({ "title": format!("title {n}") }).to_string());
-        if n % 20 == 0 {
-            a.run(a.engine.opened(&a.user).unwrap().db.checkpoint())
-                .unwrap();
-        }
-        if n % 9 == 0 {
-            most = most.max(replays(&a).steps.len());
-        }
-    }
-    let file = replays(&a);
-    assert!(file.steps.len() < 200, "{} steps", file.steps.len());
-    assert!(most > 10, "{most} steps at the most");
-}
-
-#[test]
-fn data_that_is_larger_than_the_trace_may_be_is_said() {
-    let world = World::new();
-    let config = r#"{"entities":{"tasks":{}},"trace":{"maxBytes":2000}}"#;
-    let phone = world.device("phone").with_config(config);
-    let a = phone.open();
-    a.create(&json!({ "title": "x".repeat(9_000) }).to_string());
-    let error = a.run(a.engine.transfer().trace(&a.user)).unwrap_err();
-    assert_eq!(error.code(), Code::Unsupported);
-    assert!(error.message().contains("maxBytes"), "{error}");
-    let off = world.device("laptop").open();
-    let error = off.run(off.engine.transfer().trace(&off.user)).unwrap_err();
-    assert!(error.message().contains("trace: true"), "{error}");
-}
-
-#[test]
 fn a_planner_that_plans_something_else_is_shown_at_its_step() {
     let world = World::new();
     let phone = world.device("phone").with_config(CONFIG);

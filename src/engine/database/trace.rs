@@ -401,7 +401,7 @@ fn bodies_of<S: Store, H: Host>(db: &Database<S, H>, seq: Seq) -> Vec<BodyId> {
 /// Returns the file of the trace. `key` is random.
 ///
 /// # Errors
-/// Fails with [`Code::Unsupported`] if the config asks for no trace, or for too small a one;
+/// Fails with [`Code::Unsupported`] if the config asks for no trace, or for too small a one, or if none could be kept;
 /// [`Code::Closed`].
 pub(in crate::engine) async fn export<S: Store, H: Host>(
     db: &Database<S, H>,
@@ -410,10 +410,17 @@ pub(in crate::engine) async fn export<S: Store, H: Host>(
     let turn = db.turn.lock().await;
     db.check_open()?;
     let Some(trace) = &db.trace else {
-        return Err(Error::new(
-            Code::Unsupported,
-            "There is no trace; set `trace: true` in the config, and do again what you want to see.",
-        ));
+        return Err(if db.schema.config.trace > 0 {
+            Error::new(
+                Code::Unsupported,
+                "There is no trace, because the module's last file could not be had when this user's data was opened; reload the page.",
+            )
+        } else {
+            Error::new(
+                Code::Unsupported,
+                "There is no trace; set `trace: true` in the config, and do again what you want to see.",
+            )
+        });
     };
     if is_due(db) {
         boxed(db).await;
