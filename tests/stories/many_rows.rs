@@ -8,11 +8,15 @@ use std::rc::Rc;
 use crate::support::migrations::{Chain, at_version, filled, renamed, with_chain};
 use crate::support::world::{Device, Tab, World};
 use datum_sync::engine::cycle::resolvers::Resolvers;
+use datum_sync::model::checked_object::CheckedObject;
+use datum_sync::model::config::Options;
 use datum_sync::model::entity::Key;
+use datum_sync::model::metadata::MetadataComparison;
 use datum_sync::plan::write::Write;
 use datum_sync::state::replica::Replica;
 use datum_sync::util::local_sync::yield_now;
 use futures_util::future::join;
+use serde_json::json;
 
 const ROWS: usize = 25_000;
 
@@ -134,6 +138,50 @@ fn a_checkpoint_of_many_rows_is_made_in_steps_and_readers_miss_nothing_meanwhile
     assert_eq!(user.count("tasks"), ROWS as u64 + 1);
     assert_eq!(tab.pending(), 1 + 1, "the note and the task");
     assert_eq!(tab.read("task-000042").unwrap()["text"], "task 42");
+}
+
+#[test]
+fn a_digest_of_many_rows_is_made_in_steps_and_takes_in_what_is_pulled_meanwhile() {
+    let world = World::new();
+    let phone = device(&world);
+    let laptop = world.device("laptop").open();
+    for number in 0..30 {
+        laptop.create(&format!(r#"{{"id":"task-{number:06}","text":"new"}}"#));
+    }
+    laptop.sync();
+
+    let tab = phone.unopened(Resolvers::default());
+    sign_in(&tab);
+    let before = yields(&tab);
+    let first = tab.run(tab.engine.metadata().local(&tab.user));
+    assert_eq!(first.unwrap(), None, "it has not synced");
+    assert!(
+        yields(&tab) >= before + 4,
+        "25,000 rows are indexed and hashed"
+    );
+
+    let tab = phone.unopened(Resolvers::default());
+    sign_in(&tab);
+    let is_over = Cell::new(false);
+    let sync = async {
+        let options = Options::read(CheckedObject(&json!({})));
+        let synced = tab
+            .engine
+            .synchronize(&tab.user, options, None, Rc::default());
+        assert!(synced.await.unwrap().is_success);
+        is_over.set(true);
+    };
+    let hash = async {
+        while !is_over.get() {
+            tab.engine.metadata().local(&tab.user).await.unwrap();
+            yield_now().await;
+        }
+    };
+    tab.run(join(sync, hash));
+    let user = tab.engine.opened(&tab.user).unwrap();
+    assert_eq!(user.count("tasks"), 30, "the server has no others");
+    let compared = tab.run(tab.engine.metadata().compare(&tab.user));
+    assert_eq!(compared.unwrap(), MetadataComparison::InSync);
 }
 
 #[test]

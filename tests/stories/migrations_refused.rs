@@ -114,6 +114,24 @@ fn storage_that_fails_in_the_middle_leaves_the_data_as_it_was() {
 }
 
 #[test]
+fn without_the_part_that_migrates_the_user_stays_closed_until_it_is_there() {
+    let world = World::new();
+    let phone = at_version(world.device("phone"), 1);
+    let a = phone.open();
+    a.create(r#"{"id":"t","text":"milk"}"#);
+    a.run(a.engine.close());
+    let (phone, chain) = updated(phone);
+    let b = phone.unopened(Resolvers::default());
+    b.engine.host().lacks_part.set(true);
+    let error = b.run(b.engine.sign_in(&b.user)).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), (Code::Network, true));
+    assert!(chain.ids.borrow().is_empty() && chain.failures.borrow().is_empty());
+    b.engine.host().lacks_part.set(false);
+    b.run(b.engine.sign_in(&b.user)).unwrap();
+    assert_eq!((version(&b), b.titles()), (2, vec!["milk".to_owned()]));
+}
+
+#[test]
 fn a_result_that_is_no_entity_is_refused() {
     struct Odd(&'static str);
     impl datum_sync::engine::migrations::Migrations for Odd {
