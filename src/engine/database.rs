@@ -113,11 +113,9 @@ impl<S: Store, H: Host> Database<S, H> {
     ) -> Result<Self> {
         let instances = OpenInstances::default();
         instances.enter(&*host, &name).await;
-        let mut trace = Recorder::new(schema.config.trace);
         // A step cannot wait for the part that writes it down.
-        if trace.is_some() && host.load_all().await.is_err() {
-            trace = None;
-        }
+        let is_traced = schema.config.trace > 0 && host.load_all().await.is_ok();
+        let trace = is_traced.then(|| Recorder::new(schema.config.trace));
         let place = (&store, trace.as_deref());
         let replica = load(place, user_id, budget, schema.version()).await?;
         let db = Self {

@@ -1,5 +1,6 @@
 //! What a trace may hold: it is bounded, and where none can be kept, the refusal says why.
 
+use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::error::Code;
 use serde_json::json;
 
@@ -50,17 +51,17 @@ fn data_that_is_larger_than_the_trace_may_be_is_said() {
 #[test]
 fn a_user_whose_trace_cannot_be_kept_is_opened_without_one() {
     let world = World::new();
-    let tab = world
-        .device("phone")
-        .with_config(r#"{"entities":{"tasks":{}},"trace":true}"#)
-        .open();
-    let host = tab.engine.host();
-    host.lacks_part.set(true);
-    tab.run(tab.engine.user("ben")).unwrap();
-    host.lacks_part.set(false);
-    let refused = tab.run(tab.engine.transfer().trace("ben")).unwrap_err();
+    let config = r#"{"entities":{"tasks":{}},"trace":true}"#;
+    let phone = world.device("phone").with_config(config);
+    let a = phone.unopened(Resolvers::default());
+    a.engine.host().lacks_part.set(true);
+    a.run(a.engine.sign_in(&a.user)).unwrap();
+    a.engine.host().lacks_part.set(false);
+    a.create(r#"{"title":"Milk"}"#);
+    let refused = a.run(a.engine.transfer().trace(&a.user)).unwrap_err();
     assert_eq!(refused.code(), Code::Unsupported);
-    assert!(refused.message().contains("last file"), "{refused:?}");
-    tab.create(r#"{"title":"Milk"}"#);
-    replays(&tab);
+    assert!(refused.message().contains("last file"), "{refused}");
+    let b = phone.open();
+    b.create(r#"{"title":"Bread"}"#);
+    replays(&b);
 }

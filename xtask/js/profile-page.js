@@ -25,8 +25,8 @@ export function app() {
   const load = async () => {
     const { Datum, DatumError, beginParts, followParts } = await import("/index.js");
     const get = async (part, link) => {
+      if (part >= window.lacksFrom) throw new DatumError("network", "The engine could not be loaded.", { cause: new Error("HTTP 404") });
       await released;
-      if (part === 2 && window.lacksPart) throw new DatumError("network", "The engine could not be loaded.", { cause: new Error("HTTP 404") });
       await link(nothing());
     };
     beginParts({}, {}, { count: 3, get, now: nothing, failure: (cause) => cause });
@@ -121,6 +121,7 @@ export function app() {
       const { pull, push } = adapter(user);
       return { ...usual(user), autoStartSync: false, retry: { maxAttempts: 1 }, remote: { pull, push } };
     },
+    traced: (user) => ({ ...usual(user), trace: true }),
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
     refused: (user) => ({
       ...usual(user),

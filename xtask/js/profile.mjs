@@ -94,7 +94,7 @@ async function withoutLastPart(config, user) {
   const context = await device();
   const page = await enter(context, config, user);
   const remote = remoteOf(user);
-  await run(page, () => (window.lacksPart = true));
+  await run(page, () => (window.lacksFrom = 2));
   await release(page);
   await run(page, () => tasks.create({ id: "task", title: "first" }));
   await sync(page);
@@ -389,6 +389,18 @@ async function refused() {
   await context.close();
 }
 
+/** An app that asks for a trace, which cannot be kept without the last part. */
+async function untraced() {
+  const context = await device();
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, () => ((window.lacksFrom = 2), release()));
+  await run(page, () => openAs("traced", "untraced"));
+  await run(page, () => begin());
+  await note(CYCLE, "no part for the trace", page);
+  await context.close();
+}
+
 try {
   for (const config of ["usual", "manual", "full", "adapter", "plain", "plain-adapter"]) {
     const { context, page } = await paint(config, `${config}-0`);
@@ -405,6 +417,7 @@ try {
   await storage();
   await visitor();
   await refused();
+  await untraced();
   await writeFile(out, JSON.stringify(stages));
   if (each) await writeFile(each, JSON.stringify(scenarios));
 } finally {

@@ -57,14 +57,12 @@ struct Kept {
 }
 
 impl Recorder {
-    /// Returns the recorder of a trace of up to `max` bytes; `None` for none.
-    pub(super) fn new(max: u64) -> Option<Box<Self>> {
-        (max > 0).then(|| {
-            Box::new(Self {
-                max,
-                kept: RefCell::default(),
-                activities: OnceCell::new(),
-            })
+    /// Begins a trace of up to `max` bytes.
+    pub(super) fn new(max: u64) -> Box<Self> {
+        Box::new(Self {
+            max,
+            kept: RefCell::default(),
+            activities: OnceCell::new(),
         })
     }
 
