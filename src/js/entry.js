@@ -35,7 +35,7 @@ function extend(Class) {
   // Creates an instance. Apps use `initialize` instead.
   const openEngine = Class.open.bind(Class);
   delete Class.open;
-  const { adopt, close, events, manager, report, watchActivity } = Class.prototype;
+  const { adopt, close, events, exportUser, manager, report, watchActivity } = Class.prototype;
   delete Class.prototype.adopt;
   const members = {
     initialize: { value: (config) => initialize({ open: openEngine, adopt }, config, places(new Error().stack)) },
@@ -62,11 +62,17 @@ function extend(Class) {
   const check = Object.getOwnPropertyDescriptor(Class.prototype, "currentUserId").get;
   Class.prototype.watchActivity = function (filter) {
     check.call(this);
-    return feedOf(Promise.resolve(whenWhole(() => [watchActivity.call(this, filter)])), 0);
+    return feedOf(Promise.resolve(whenWhole((copy) => [watchActivity.call(this, copy)], filter)), 0);
   };
   // The engine has only the log.
   Class.prototype.report = async function (userId) {
-    return makeReport(this, VERSION, userId, report.call(this));
+    check.call(this);
+    return makeReport(this, VERSION, userId, () => whenWhole(() => report.call(this)));
+  };
+  Class.prototype.exportUser = function (...given) {
+    check.call(this);
+    const stream = whenWhole((...copies) => exportUser.apply(this, copies), ...given);
+    return typeof stream.then === "function" ? streamOf(stream) : stream;
   };
   // Safari has no `Symbol.asyncDispose` yet.
   if (Symbol.asyncDispose) Class.prototype[Symbol.asyncDispose] = Class.prototype.close;
@@ -120,7 +126,7 @@ async function initialize(engine, given, calledAt) {
 }
 
 async function begin(engine, name, given, config, calledAt) {
-  const entry = { given, calledAt, datum: undefined, opening: undefined, turn: Promise.resolve() };
+  const entry = { given, calledAt, datum: undefined, opening: undefined, turn: Promise.resolve(), before: undefined };
   entry.opening = (async () => {
     try {
       while (closing.has(name)) await closing.get(name);
@@ -129,6 +135,8 @@ async function begin(engine, name, given, config, calledAt) {
         throw error;
       });
       await loading;
+      // What writes a trace down cannot wait for the part that has its code. Without it there is no trace, and all else works.
+      if (config.data.trace) await Promise.resolve(whenWhole(() => {})).catch(() => {});
       entry.datum = await engine.open(config);
       label(entry.datum, name, () => open.has(entry.datum));
       loadOthers();
@@ -140,6 +148,7 @@ async function begin(engine, name, given, config, calledAt) {
     } catch (error) {
       // A failed attempt may be repeated.
       instances.delete(name);
+      if (entry.before) instances.set(name, entry.before);
       throw error;
     }
   })();
@@ -182,11 +191,11 @@ function extendManager(prototype) {
         check.call(this);
         return feedOf(watchRelated.call(this, one, id, options), 0);
       }
-      const call = () => plain.apply(this, given);
-      if (!has(options, "withSyncState")) return call();
-      if (reads) return whenWhole(call);
+      const call = (...copies) => plain.apply(this, copies);
+      if (!has(options, "withSyncState")) return call(...given);
+      if (reads) return whenWhole(call, ...given);
       check.call(this);
-      return feedOf(Promise.resolve(whenWhole(() => [call()])), 0);
+      return feedOf(Promise.resolve(whenWhole((...copies) => [call(...copies)], ...given)), 0);
     };
   }
   prototype.watchQuery = function (query, options) {
@@ -220,10 +229,42 @@ function feedOf(feeds, at) {
         loop ??= feeds.then((all) => all[at][Symbol.asyncIterator]());
         return (await loop)[name]();
       };
-      const iterator = { next: () => call("next"), return: () => call("return"), [Symbol.asyncIterator]: () => iterator };
+      // A feed that has never come is left without a word.
+      const leave = () => call("return").catch(() => ({ value: undefined, done: true }));
+      const iterator = { next: () => call("next"), return: leave, [Symbol.asyncIterator]: () => iterator };
       return iterator;
     },
   };
+}
+
+/** Returns a stream that is on its way, as one that is there. */
+function streamOf(opening) {
+  const reader = opening.then((stream) => stream.getReader());
+  // Those who read the stream reject with it.
+  reader.catch(() => {});
+  const stream = new ReadableStream(
+    {
+      async pull(controller) {
+        const { value, done } = await (await reader).read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: async (reason) => (await reader).cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  // Safari has no loop over a stream.
+  stream[Symbol.asyncIterator] ??= () => chunks(stream);
+  return stream;
+}
+
+async function* chunks(stream) {
+  const reader = stream.getReader();
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value;
+  } finally {
+    await reader.cancel();
+  }
 }
 
 /** One loop over the current user: at once, and after each change. */
@@ -244,16 +285,27 @@ function userIterator(datum, events) {
   return iterator;
 }
 
-/** Removes an instance from the registry at once; its name is free when it has closed. */
+/** Removes an instance from the registry at once; its name is free when it has closed. One that cannot close stays there. */
 function forget(datum, closed) {
   open.delete(datum);
   for (const [name, entry] of instances) {
     if (entry.datum !== datum) continue;
     instances.delete(name);
-    const ended = closed.catch(() => {}).then(() => {
-      if (closing.get(name) === ended) closing.delete(name);
-    });
+    const ended = closed
+      .catch((error) => {
+        // Its part cannot be had: it lives on, and is closed by a later call. Those who wait for the name cannot open yet.
+        if (error.code !== "network") return;
+        open.add(datum);
+        const next = instances.get(name);
+        if (next) next.before = entry;
+        else instances.set(name, entry);
+        throw error;
+      })
+      .finally(() => {
+        if (closing.get(name) === ended) closing.delete(name);
+      });
     closing.set(name, ended);
+    ended.catch(() => {});
   }
 }
 

@@ -37,10 +37,13 @@ export async function loadEngine() {
   const exports = await get(0, (module) => init({ module_or_path: module }));
   if (COUNT === 1) return;
   beginParts(exports, getImports(), { count: COUNT, get, now, failure });
-  // The fallback has them all. A service worker gets nothing at once, and in Node no page waits to be shown.
-  if (isInlined || typeof XMLHttpRequest !== "function" || files(address(0))) await loadParts(COUNT - 1);
+  // The fallback has them all, and in Node no page waits to be shown.
+  if (isInlined || !mayStandStill() || files(address(0))) await loadParts(COUNT - 1);
   else others = setTimeout(followParts, HEAD_START_MS);
 }
+
+/** Returns whether something can be loaded at once: not in a service worker, nor where the page's policy forbids it. */
+const mayStandStill = () => typeof XMLHttpRequest === "function" && globalThis.document?.featurePolicy?.allowsFeature("sync-xhr") !== false;
 
 /**
  * Loads the other parts soon. Sooner, compiling them would take the processor from opening the storage and from the first read:
@@ -52,8 +55,8 @@ export function loadOthers() {
   others = setTimeout(followParts, FIRST_READ_MS);
 }
 
-/** Calls a function when all parts are there. */
-export const whenWhole = (call) => whenLoaded(COUNT - 1, call);
+/** Calls a function when all parts are there, with what it was given at first. */
+export const whenWhole = (call, ...given) => whenLoaded(COUNT - 1, call, ...given);
 
 /** Loads what checks migrations. */
 export async function loadChain() {
@@ -72,10 +75,18 @@ export const loadTrack = () => (import.meta.env?.PROD ? import(new URL("performa
 /** Hands a part, compiled, to what links it; from the fallback if it cannot be had or does not fit. */
 async function get(part, link) {
   const causes = [];
-  for (const source of isInlined ? [inlined] : [fetched, inlined]) {
+  let isStrange = false;
+  const attempt = async (source) => {
     const aborter = new AbortController();
+    const module = await within(LOAD_MS, source(part, aborter), aborter);
+    isStrange = true;
+    return link(module);
+  };
+  for (const source of isInlined ? [inlined] : [fetched, renewed, inlined]) {
+    // A cache may have kept the file of another build.
+    if (source === renewed && !isStrange) continue;
     try {
-      return await link(await within(LOAD_MS, source(part, aborter), aborter));
+      return await attempt(source);
     } catch (cause) {
       causes.push(cause);
     }
@@ -108,15 +119,18 @@ async function within(ms, work, aborter) {
 /** Returns what reads files, if the address is one of a file: Node fetches none. */
 const files = (url) => url.protocol === "file:" && globalThis.process?.getBuiltinModule?.("node:fs");
 
-async function fetched(part, aborter) {
+const renewed = (part, aborter) => fetched(part, aborter, "reload");
+
+async function fetched(part, aborter, cache = "default") {
   const url = address(part);
   const reader = files(url);
   if (reader) return WebAssembly.compile(reader.readFileSync(url));
   // What the page itself loads comes before the later parts.
-  const asked = fetch(url, { signal: aborter.signal, priority: part === 0 ? "auto" : "low" });
+  const asked = fetch(url, { signal: aborter.signal, priority: part === 0 ? "auto" : "low", cache });
   const response = await within(SILENCE_MS, asked, aborter);
   if (!response.ok) throw new Error(`HTTP ${response.status} for ${response.url}`);
-  const isStream = response.headers.get("Content-Type")?.startsWith("application/wasm") && WebAssembly.compileStreaming;
+  // It takes this type without parameters only.
+  const isStream = response.headers.get("Content-Type")?.trim().toLowerCase() === "application/wasm" && WebAssembly.compileStreaming;
   return isStream ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }
 

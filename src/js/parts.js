@@ -5,6 +5,7 @@
 // one part, and is whole from the beginning.
 
 import { MAX_DEPTH, dying } from "./support.js";
+import { unlessAborted } from "./transfer.js";
 
 /** How long after a failure the next attempt follows, in milliseconds: twice as long each time. */
 const PAUSE_MS = 1_000;
@@ -22,6 +23,8 @@ let attempt;
 let following;
 /** Resolves when each write that waits for a part has begun; undefined if none waits. */
 let queue;
+/** One promise for each other call that waits for a part: it resolves when that has begun. */
+const unbegun = new Set();
 /** Those who wait until a part is there. */
 let awaited = [];
 /** Resolves when the page goes on, while it stands still for a part. */
@@ -35,8 +38,7 @@ export function loadNow(part) {
     while (last < part) link(last + 1, source.now(last + 1));
   } catch (cause) {
     // The engine is in the middle of something, and can neither go on nor go back.
-    dying(source.failure(cause));
-    throw cause;
+    throw dying(source.failure(cause));
   } finally {
     if (goOn) stall = undefined;
     goOn?.();
@@ -78,19 +80,41 @@ export const isLoaded = (part) => last >= part;
 /** Calls a function when a part is there, with what it was given at first. */
 export function when(part, call, ...given) {
   if (last >= part) return call(...given);
-  const copies = given.map(snapshot);
-  return load(part).then(() => call(...copies));
+  const { begun, result } = after(load(part), call, given);
+  unbegun.add(begun);
+  void begun.then(() => unbegun.delete(begun));
+  return result;
 }
 
 /** As `when`, for what writes: it begins after those that were called before it, whatever they wait for. */
 export function inTurn(part, call, ...given) {
   if (last >= part && !queue) return call(...given);
+  return enqueue([load(part), queue], call, given);
+}
+
+/** As `inTurn`, for what changes the user: the reads before it are of the user who was signed in then, and begin first as well. */
+export function afterAll(part, call, ...given) {
+  if (last >= part && !queue && unbegun.size === 0) return call(...given);
+  return enqueue([load(part), queue, ...unbegun], call, given);
+}
+
+function enqueue(awaited, call, given) {
+  const { begun, result } = after(Promise.all(awaited), call, given);
+  // One that fails early does not let those behind it overtake those before.
+  const turn = Promise.all([begun, queue]);
+  queue = turn;
+  void turn.then(() => queue === turn && (queue = undefined));
+  return result;
+}
+
+/** Calls a function after a promise, unless a signal among what it is given aborts before. `begun` resolves in any case. */
+function after(ready, call, given) {
   const copies = given.map(snapshot);
-  const ready = Promise.all([load(part), queue]);
-  const begun = Promise.allSettled([ready, queue]);
-  queue = begun;
-  void begun.then(() => queue === begun && (queue = undefined));
-  return ready.then(() => call(...copies));
+  const signal = copies.map((one) => Object.getOwnPropertyDescriptor(Object(one), "signal")?.value).find((one) => typeof one?.addEventListener === "function");
+  const due = unlessAborted(ready, signal);
+  const result = due.then(() => call(...copies));
+  const nothing = () => {};
+  return { result, begun: due.then(nothing, nothing) };
 }
 
 /** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */

@@ -11,33 +11,38 @@ const SHOWN = new Set([
 ]);
 /** The keys whose values are names of fields and policies. */
 const NAMES = new Set(["mergeFields", "localOnly"]);
+/** How many objects and lists of a config a report has at the most. */
+const MOST = 1_000;
 /** The keys whose values are the app's own. */
 const OWN = new Set(["headers", "query", "initialUserId", "excludedSyncUserIds", "observers", "logger", "customMetadata"]);
 
 /** Notes the config of an instance for its reports. */
 export function noteConfig(datum, config) {
-  configs.set(datum, describe(config, "", undefined, 0));
+  configs.set(datum, describe(config, "", undefined, 0, { left: MOST }));
 }
 
-function describe(value, key, shown, depth) {
+function describe(value, key, shown, depth, room) {
   if (value === null || value === undefined || typeof value === "boolean" || typeof value === "number") return value;
   if (typeof value === "string") return (shown ?? SHOWN.has(key)) ? value : "(text)";
   if (typeof value !== "object") return `(${typeof value})`;
+  // An adapter's own data may be large, and lead back to itself.
+  if (room.left <= 0) return "(more)";
+  room.left -= 1;
   const isOwn = shown === false || OWN.has(key);
-  if (Array.isArray(value)) return isOwn || depth > 8 ? `(${value.length})` : value.map((item) => describe(item, key, shown ?? NAMES.has(key), depth + 1));
+  if (Array.isArray(value)) return isOwn || depth > 8 || value.length > MOST ? `(${value.length})` : value.map((item) => describe(item, key, shown ?? NAMES.has(key), depth + 1, room));
   const prototype = Object.getPrototypeOf(value);
   // A class of the app: an adapter, a logger.
   if (depth > 8 || (prototype !== null && Object.getPrototypeOf(prototype) !== null)) return `(${prototype?.constructor?.name || "object"})`;
   const described = {};
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
     if (!property.enumerable) continue;
-    described[name] = property.get ? "(getter)" : describe(property.value, name, isOwn ? false : NAMES.has(key) || shown, depth + 1);
+    described[name] = property.get ? "(getter)" : describe(property.value, name, isOwn ? false : NAMES.has(key) || shown, depth + 1, room);
   }
   return described;
 }
 
 /** Returns the report. A part that cannot be read says why, so that a broken instance has one too. */
-export async function makeReport(datum, version, userId, log) {
+export async function makeReport(datum, version, userId, readLog) {
   // Throws if the user id is wrong.
   const status = datum.statusForUser(userId).current;
   const part = async (read) => {
@@ -48,7 +53,8 @@ export async function makeReport(datum, version, userId, log) {
     }
   };
   const all = (read, omit) => part(async () => (await read()).map(({ ...item }) => omit.reduce((rest, key) => (delete rest[key], rest), item)));
-  const [outbox, conflicts, deadLetters, lastResult, metadata, storage, users] = await Promise.all([
+  const [log, outbox, conflicts, deadLetters, lastResult, metadata, storage, users] = await Promise.all([
+    part(readLog),
     all(() => datum.pendingOperations(userId), []),
     all(() => datum.conflicts(userId), ["base", "local", "remote"]),
     all(() => datum.deadLetters(userId), ["data", "base"]),

@@ -356,6 +356,7 @@ export function dying(place) {
   for (const { reject } of waiting.values()) reject(death);
   waiting.clear();
   hold(-held);
+  return death;
 }
 
 /**

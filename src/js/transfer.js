@@ -54,7 +54,10 @@ export class Source {
 }
 
 /** Returns what `work` resolves with, unless the signal aborts before. */
-async function unlessAborted(work, signal) {
+export async function unlessAborted(work, signal) {
+  // Nobody may be left to hear how it ends.
+  work.catch(() => {});
+  checkSignal(signal);
   let stop;
   const aborted = new Promise((_, reject) => {
     stop = () => reject(cancelled(signal));

@@ -52,6 +52,28 @@ export function app() {
     };
   };
 
+  /** Answers each pull with rows that few remotes have: of a type that the config does not name, one of them twice, odd values. */
+  const oddRemote = async (url, { body }) => {
+    const row = (id, version, data, entity = "tasks") => ({ entity, id, version, deleted: false, data: { id, ...data } });
+    const changes = [row("a", 1, { small: 1e-7, large: 1e21, text: "\u0000\u0001\t é 😀 \u2028" }), row("b", 2, {}, "strangers"), row("c", 3, {}), row("c", 4, { title: "again" })];
+    const request = body && JSON.parse(body);
+    if (url.endsWith("/pull")) return Response.json({ changes: request.cursor === null ? changes : [], cursor: "1", more: false });
+    return Response.json({ results: request?.operations?.map(({ opId }, n) => ({ opId, status: "applied", version: n + 5 })) });
+  };
+  const rare = (strategy) => (user) => ({
+    ...usual(user),
+    name: `a "${strategy}" name`,
+    entities: {
+      ...Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`type ${n}`, {}])),
+      tasks: { indexes: ["title", ["done", "place.city"]], onRejected: "revert", relations: { lists: { hasMany: "lists", foreignKey: "taskId", onDelete: "cascade" } } },
+      lists: { relations: { task: { belongsTo: "tasks", foreignKey: "taskId" } } },
+    },
+    coldStart: { strategy },
+    schemaVersion: 1,
+    schemaField: "form",
+    observers: [{ beforeWrite() {} }],
+    remote: { url: location.origin, fetch: oddRemote },
+  });
   const usual = (user) => ({
     entities: { tasks: {} },
     initialUserId: user,
@@ -122,6 +144,7 @@ export function app() {
       return { ...usual(user), autoStartSync: false, retry: { maxAttempts: 1 }, remote: { pull, push } };
     },
     traced: (user) => ({ ...usual(user), trace: true }),
+    ...Object.fromEntries(["disabled", "fullSync", "adaptive", "incremental"].map((strategy) => [`rare ${strategy}`, rare(strategy)])),
     visitor: (user) => ({ ...usual(user), initialUserId: undefined }),
     refused: (user) => ({
       ...usual(user),
@@ -140,6 +163,11 @@ export function app() {
     window.datum = await Datum.initialize(configs[name](user));
     window.tasks = datum.manager("tasks");
     window.user = user;
+  };
+  /** Asks for the same instance once more. */
+  window.openAgain = async (name) => {
+    window.datum = await datum.constructor.initialize(configs[name](user));
+    window.tasks = datum.manager("tasks");
   };
   /** Does what an app does until it shows something. */
   window.begin = async () => {

@@ -10,6 +10,7 @@
 // until something has happened, and then until nothing more does.
 import { writeFile } from "node:fs/promises";
 import { CYCLE, PAINT, begin, collect, device, enter, note, origin, quiet, release, remoteOf, run, scenarios, stages, stop, sync, until } from "./profile-browser.mjs";
+import { rare } from "./profile-rare.mjs";
 import { NAMES, rowOf } from "./profile-rows.mjs";
 
 const [, out, each] = process.argv.slice(2);
@@ -344,7 +345,7 @@ async function storage() {
   await context.close();
 }
 
-/** A visitor, who becomes a user; and an app that names the user in each call. */
+/** A visitor, and an app that names the user in each call. */
 async function visitor() {
   const context = await device();
   for (let time = 0; time < 2; time++) {
@@ -368,13 +369,8 @@ async function visitor() {
       for await (const _ of tasks.watchAll());
     })().catch(() => {});
   });
+  // To sign in waits for all parts.
   await note(PAINT, "nobody is signed in", page);
-  await run(page, () => datum.switchUser({ newUserId: user }));
-  await run(page, () => begin());
-  await release(page);
-  await run(page, () => writes());
-  await sync(page);
-  await note(CYCLE, "the first user signs in", page);
   await context.close();
 }
 
@@ -386,18 +382,6 @@ async function refused() {
   await run(page, () => openAs("refused", "nobody").catch(() => openAs("usual", "nobody")));
   await run(page, () => begin());
   await note(PAINT, "a second attempt to open", page);
-  await context.close();
-}
-
-/** An app that asks for a trace, which cannot be kept without the last part. */
-async function untraced() {
-  const context = await device();
-  const page = await context.newPage();
-  await page.goto(origin);
-  await run(page, () => ((window.lacksFrom = 2), release()));
-  await run(page, () => openAs("traced", "untraced"));
-  await run(page, () => begin());
-  await note(CYCLE, "no part for the trace", page);
   await context.close();
 }
 
@@ -417,7 +401,7 @@ try {
   await storage();
   await visitor();
   await refused();
-  await untraced();
+  await rare();
   await writeFile(out, JSON.stringify(stages));
   if (each) await writeFile(each, JSON.stringify(scenarios));
 } finally {

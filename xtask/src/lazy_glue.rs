@@ -39,7 +39,7 @@ pub fn open(glue: &str) -> Result<String> {
     let late = "        const still = stalled();\n        if (still) return still.then(() => state.cnt && real(...args));\n";
     let imports = imports.replace(CLOSURE, &format!("{CLOSURE}{late}"));
     Ok(format!(
-        "import {{ inTurn, loadNow, stalled, when }} from \"{path}\";\n\
+        "import {{ afterAll, inTurn, loadNow, stalled, when }} from \"{path}\";\n\
          export {{ begin as beginParts, follow as followParts, load as loadParts, when as whenLoaded }} from \"{path}\";\n\
          export {{ __wbg_get_imports as getImports }};\n\
          {before}function __wbg_get_imports({imports}"
@@ -57,6 +57,7 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
         .iter()
         .map(|(name, part)| (name.as_str(), *part))
         .collect();
+    let all = parts.values().copied().max();
     let calls = calls(glue);
     let mut lines: Vec<String> = Vec::new();
     let mut method = "";
@@ -70,12 +71,22 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
             method = name;
         }
         let export = calls.get(&at);
-        if export.is_some() && !WRITES.contains(&method) && !READS.contains(&method) {
+        let wait = if USERS.contains(&method) {
+            "afterAll"
+        } else if WRITES.contains(&method) {
+            "inTurn"
+        } else if READS.contains(&method) || export.is_none() {
+            "when"
+        } else {
             return Err(Failure::new(format!(
                 "`{method}` is in no list of xtask/src/lazy_glue.rs: say there whether it writes"
             )));
-        }
-        lines.push(match export.and_then(|name| parts.get(name.as_str())) {
+        };
+        let part = export.and_then(|name| match wait {
+            "afterAll" => all.as_ref(),
+            _ => parts.get(name.as_str()),
+        });
+        lines.push(match part {
             Some(part) => {
                 let call = line
                     .trim()
@@ -84,11 +95,6 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
                     .because("a call of the module")?;
                 let given = names(call).join(", ");
                 let comma = if given.is_empty() { "" } else { ", " };
-                let wait = if WRITES.contains(&method) {
-                    "inTurn"
-                } else {
-                    "when"
-                };
                 format!("        {RESULT}{wait}({part}, ({given}) => {call}{comma}{given});")
             }
             None => line.to_owned(),
@@ -97,13 +103,15 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
+/// The methods that change the user: they begin after all calls before them, and need much of the last part.
+const USERS: [&str; 3] = ["clearUserData", "logout", "switchUser"];
+
 /// The methods that begin in the order of their calls, though they wait for different parts: a write must not overtake
 /// another, or a change of the user.
-const WRITES: [&str; 32] = [
+const WRITES: [&str; 29] = [
     "acceptServer",
     "adopt",
     "clearSyncMetadata",
-    "clearUserData",
     "close",
     "create",
     "createMany",
@@ -114,7 +122,6 @@ const WRITES: [&str; 32] = [
     "discardOperation",
     "importUser",
     "leave",
-    "logout",
     "move",
     "patch",
     "patchMany",
@@ -128,7 +135,6 @@ const WRITES: [&str; 32] = [
     "retryDeadLetter",
     "setCustomMetadata",
     "setRole",
-    "switchUser",
     "synchronize",
     "update",
     "updateMany",
@@ -289,7 +295,7 @@ function makeClosure(arg0, arg1, f) {
             "{open}"
         );
         assert!(open.contains(
-            "import { inTurn, loadNow, stalled, when } from \"./snippets/a/src/js/parts.js\";"
+            "import { afterAll, inTurn, loadNow, stalled, when } from \"./snippets/a/src/js/parts.js\";"
         ));
     }
 

@@ -14,6 +14,7 @@ const NAME = basename(process.argv[1] ?? "", ".test.mjs");
 const UNTRACED = {
   counts: "it counts the transactions and the calls between JavaScript and the engine, and a trace makes more",
   crash: "it kills the browser, and nothing is left to ask",
+  early: "it looks at instances before the later parts are there, and a trace loads them first",
   loading: "it compares the files of bundles with those of the package",
   parts: "it looks at instances before the later parts are there, and a trace loads them first",
   runners: "its apps run in the runners of their own tests and in Node, where no page can be asked",
