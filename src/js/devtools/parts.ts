@@ -1,7 +1,7 @@
 /** Parts that panels share. */
 
 import { h, type Child, type View } from "./dom.js";
-import { bytes, cut } from "./format.js";
+import { bytes, cut, shortId } from "./format.js";
 
 /** How much of a value is shown at first, in characters. */
 const SHOWN = 4_000;
@@ -56,6 +56,11 @@ export const note = (tone: Tone, text: string, ...actions: readonly Child[]): Vi
 
 export const bar = (...children: readonly Child[]): View => h("div", { class: "bar" }, ...children);
 export const heading = (text: string): View => h("h3", {}, text);
+
+/** Returns an entity's id, short, with its space, for a row. */
+export const idCell = (id: string, spaceId: string | undefined): View =>
+  spaceId === undefined ? mono(shortId(id), id) : mono(`${shortId(id)} in ${shortId(spaceId)}`, `${id}, in the space ${spaceId}`);
+
 export const mono = (text: string, title?: string): View => h("span", { class: "mono", title }, text);
 
 /** Which values are shown as a whole, for as long as they are selected. */

@@ -134,19 +134,15 @@ export class Shell {
       this.#isClosed = true;
       this.update();
     };
-    try {
-      users.follow(
-        datum.watchCurrentUser(),
-        (user) => {
-          this.#user = user;
-          this.update();
-        },
-        (thrown) => (this.fail(thrown), end()),
-        end,
-      );
-    } catch {
-      this.#isClosed = true;
-    }
+    users.follow(
+      () => datum.watchCurrentUser(),
+      (user) => {
+        this.#user = user;
+        this.update();
+      },
+      (thrown) => (this.fail(thrown), end()),
+      end,
+    );
   }
 
   #showSession(datum: Datum<any> | undefined): void {
