@@ -141,6 +141,46 @@ for (const engine of engines()) {
     assert.deepEqual(seen, { elements: 1, left: 0, differ: true });
   });
 
+  test(`${engine}: a cycle of another tab is in the timeline while it runs and afterwards, and none is there twice`, async () => {
+    const first = await pages.tab();
+    await pages.evaluate(first.page, async ({ open, remote }) => {
+      remote.serverId = "same";
+      const { datum } = await open({ mount: false });
+      await datum.synchronize("ada");
+      Object.assign(window, { datum, remote });
+    });
+    const second = await pages.tab(first);
+    await pages.evaluate(second.page, async ({ open, remote, shows, show }) => {
+      remote.serverId = "same";
+      const { datum } = await open({}, { panel: "status" });
+      window.datum = datum;
+      await shows("No cycle since this panel was opened");
+    });
+    await pages.evaluate(first.page, () => {
+      const { pull } = window.remote;
+      const held = new Promise((resolve) => (window.release = resolve));
+      window.remote.pull = async (...given) => (await held, pull.apply(window.remote, given));
+      window.cycle = window.datum.synchronize("ada");
+    });
+    await pages.evaluate(second.page, async ({ rows, until }) => void (await until("the other's cycle", () => rows().length === 1 && rows()[0].textContent.includes("runs"))));
+    await pages.evaluate(first.page, async () => {
+      window.release();
+      await window.cycle;
+    });
+    const seen = await pages.evaluate(second.page, async ({ rows, until, press, detail }) => {
+      await until("its end", () => rows()[0].textContent.includes("done"));
+      rows()[0].click();
+      await until("whose it is", () => detail().includes("Another tab ran it"));
+      await press("Synchronize");
+      await until("the own cycle", () => rows().length === 2 && rows()[0].textContent.includes("push → pull") && rows()[0].textContent.includes("done"));
+      // One more of this tab and one of no tab would be there by now.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return rows().length;
+    });
+    assert.equal(seen, 2);
+    await first.context.close();
+  });
+
   test(`${engine}: another tab is listed while it has the data open`, async () => {
     const first = await pages.tab();
     await pages.evaluate(first.page, async ({ open, show, shows }) => {

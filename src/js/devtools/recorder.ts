@@ -56,6 +56,7 @@ export class Recorder {
     };
     const feed = datum.statusForUser(this.#userId);
     this.status = feed.current;
+    this.timeline.status(feed.current, true);
     scope.follow(() => feed, (status) => this.#show(status), fail, end);
     scope.follow(() => datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
     scope.follow(() => datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
@@ -102,6 +103,14 @@ export class Recorder {
   #show(status: SyncStatus): void {
     this.status = status;
     this.#tell(undefined);
+    // A task later, what the engine has told in the same turn of a cycle of this tab was heard. A timer would come late in a hidden tab.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      this.timeline.status(status);
+      this.#tell(undefined);
+    };
+    port2.postMessage(0);
   }
 
   #tell(event: DatumEvent | undefined): void {
