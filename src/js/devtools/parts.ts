@@ -11,7 +11,7 @@ export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
 /** Returns a short word with a colour. */
 export const pill = (text: string, tone: Tone = "quiet"): View => h("span", { class: `pill ${tone}` }, text);
 
-/** Returns a button. `kind` is `"primary"` for what is usual, `"danger"` for what loses something. */
+/** Returns a button. A disabled one keeps the focus, and with it the panel's keys: it only does nothing. `kind` is `"primary"` for what is usual, `"danger"` for what loses something. */
 export const button = (text: string, click: () => void, more: { kind?: "primary" | "danger" | "link"; title?: string; disabled?: boolean; pressed?: boolean; key?: string } = {}): View =>
   h(
     "button",
@@ -20,9 +20,9 @@ export const button = (text: string, click: () => void, more: { kind?: "primary"
       key: more.key,
       class: `button ${more.kind ?? ""}`,
       title: more.title,
-      disabled: more.disabled,
+      "aria-disabled": more.disabled ? "true" : undefined,
       "aria-pressed": more.pressed === undefined ? undefined : String(more.pressed),
-      onclick: click,
+      onclick: more.disabled ? () => {} : click,
     },
     text,
   );
