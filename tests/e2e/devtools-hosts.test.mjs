@@ -100,6 +100,11 @@ for (const engine of engines()) {
           const frame = all(".panel")[0];
           if (frame.scrollWidth > frame.clientWidth + 1) wide.push(`${dock} ${name}: ${frame.scrollWidth} of ${frame.clientWidth}`);
           const tools = all(".tool").map((tool) => tool.getBoundingClientRect());
+          const tabs = all('[role="tab"]').filter((tab) => {
+            const { left, top, width, height } = tab.getBoundingClientRect();
+            return element().shadowRoot.elementFromPoint(left + width / 2, top + height / 2)?.closest('[role="tab"]') !== tab;
+          });
+          if (tabs.length > 0) wide.push(`${dock} ${name}: the tabs ${tabs.map((tab) => tab.textContent)}`);
           if (tools.some(({ left, right }) => left < -1 || right > window.innerWidth + 1)) wide.push(`${dock} ${name}: the tools`);
         }
       }
@@ -107,6 +112,48 @@ for (const engine of engines()) {
     }, PANELS);
     assert.deepEqual(seen.wide, [], `${seen.width} pixels`);
     await it.context.close();
+  });
+
+  test(`${engine}: the focus stays in the panel while it is used, and goes back to where it was`, async () => {
+    const seen = await pages.run(async ({ open, remote, toggle, panel, until, all, key, element, isDisabled }) => {
+      const { pull } = remote;
+      let release;
+      const held = new Promise((resolve) => (release = resolve));
+      remote.pull = async (...given) => (await held, pull.apply(remote, given));
+      await open({}, { open: false, panel: "status" });
+      await until("the launcher", () => all(".launcher")[0]);
+      const inner = () => element().shadowRoot.activeElement;
+      const closed = async () => {
+        key("Escape");
+        await until("no panel", () => !panel());
+      };
+      document.activeElement?.blur();
+      toggle();
+      await until("the panel", panel);
+      await closed();
+      const fromNothing = inner()?.className;
+      // A field of the app in a tree of its own.
+      const host = document.body.appendChild(document.createElement("div"));
+      const field = host.attachShadow({ mode: "open" }).appendChild(document.createElement("input"));
+      field.focus();
+      key("D", { code: "KeyD", altKey: true, shiftKey: true });
+      await until("the panel", panel);
+      await closed();
+      const toField = host.shadowRoot.activeElement === field;
+      toggle();
+      const button = await until("the button", () => all("button").find((it) => it.textContent === "Synchronize"));
+      button.focus();
+      button.click();
+      await until("a cycle", () => isDisabled(button));
+      // A browser takes the focus from what is disabled with the next frame.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const stays = inner() === button;
+      host.remove();
+      await closed();
+      release();
+      return { fromNothing, toField, stays, fromGone: inner()?.className };
+    });
+    assert.deepEqual(seen, { fromNothing: "launcher", toField: true, stays: true, fromGone: "launcher" });
   });
 
   test(`${engine}: mounted twice in one turn, removed and added again, it is one panel that goes on`, async () => {
@@ -139,6 +186,46 @@ for (const engine of engines()) {
       return { elements, left: document.querySelectorAll("datum-devtools").length, differ: dark !== light };
     });
     assert.deepEqual(seen, { elements: 1, left: 0, differ: true });
+  });
+
+  test(`${engine}: a cycle of another tab is in the timeline while it runs and afterwards, and none is there twice`, async () => {
+    const first = await pages.tab();
+    await pages.evaluate(first.page, async ({ open, remote }) => {
+      remote.serverId = "same";
+      const { datum } = await open({ mount: false });
+      await datum.synchronize("ada");
+      Object.assign(window, { datum, remote });
+    });
+    const second = await pages.tab(first);
+    await pages.evaluate(second.page, async ({ open, remote, shows, show }) => {
+      remote.serverId = "same";
+      const { datum } = await open({}, { panel: "status" });
+      window.datum = datum;
+      await shows("No cycle since this panel was opened");
+    });
+    await pages.evaluate(first.page, () => {
+      const { pull } = window.remote;
+      const held = new Promise((resolve) => (window.release = resolve));
+      window.remote.pull = async (...given) => (await held, pull.apply(window.remote, given));
+      window.cycle = window.datum.synchronize("ada");
+    });
+    await pages.evaluate(second.page, async ({ rows, until }) => void (await until("the other's cycle", () => rows().length === 1 && rows()[0].textContent.includes("runs"))));
+    await pages.evaluate(first.page, async () => {
+      window.release();
+      await window.cycle;
+    });
+    const seen = await pages.evaluate(second.page, async ({ rows, until, press, detail }) => {
+      await until("its end", () => rows()[0].textContent.includes("done"));
+      rows()[0].click();
+      await until("whose it is", () => detail().includes("Another tab ran it"));
+      await press("Synchronize");
+      await until("the own cycle", () => rows().length === 2 && rows()[0].textContent.includes("push → pull") && rows()[0].textContent.includes("done"));
+      // One more of this tab and one of no tab would be there by now.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return rows().length;
+    });
+    assert.equal(seen, 2);
+    await first.context.close();
   });
 
   test(`${engine}: another tab is listed while it has the data open`, async () => {

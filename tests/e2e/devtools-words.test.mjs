@@ -91,9 +91,10 @@ test("what is typed becomes a query, or says what is wrong", () => {
   assert.deepEqual(query("x", "", ["a.b"]).query.where.or[1].field, "a\\.b");
   assert.deepEqual(query('{"field":"done","equals":true}', "unsynced").query.where, { and: [{ field: "done", equals: true }, { field: "$syncState", notEquals: "synced" }] });
   assert.deepEqual(query('{"orderBy":[{"field":"a"}]}', "conflict").query, { orderBy: [{ field: "a" }], where: { field: "$syncState", equals: "conflict" } });
+  assert.deepEqual(query(it.idSearch('{"a":1}')).query.where, { field: "id", equals: '{"a":1}' });
   assert.match(query("{").error, /not JSON/);
   assert.match(query('{"where":{},"limit":3}').error, /limit/);
-  assert.deepEqual(it.textFields([{ id: "1", title: "a", n: 1 }, { note: "b" }], new Set(["id"])), ["title", "note"]);
+  assert.deepEqual(it.textFields([{ id: "1", title: "a", n: 1 }, { note: "b", "": "c" }], new Set(["id"])), ["title", "note"]);
 });
 
 const conflict = (sides) => ({ id: "c", entity: "tasks", entityId: "1", kind: "bothModified", fields: ["title"], ...sides });
@@ -162,7 +163,48 @@ test("the timeline puts phases, requests and commits into their cycle, and a res
   assert.equal(timeline.newest().length, 100);
 });
 
-test("a cycle of another tab is there by its events alone", () => {
+test("of very many steps, all phases and failures are kept, with the first and the latest", () => {
+  const timeline = new it.Timeline();
+  const running = { outcome: "running", durationMs: undefined };
+  timeline.activity(activity(1, "cycle", "pullOnly", running));
+  timeline.activity(activity(2, "phase", "pull", { parent: 1, ...running }));
+  const failed = new Set([150, 151, 902]);
+  for (let id = 3; id < 903; id++) timeline.activity(activity(id, "request", "pull", { parent: 2, ...(failed.has(id) ? { outcome: "failed", error: { code: "network" } } : {}) }));
+  timeline.activity(activity(2, "phase", "pull", { parent: 1, outcome: "failed", error: { code: "network" } }));
+  const [{ steps, forgotten, requests }] = timeline.newest();
+  assert.deepEqual([steps.length, forgotten, requests], [it.STEPS, 901 - it.STEPS, 900]);
+  assert.deepEqual([steps[0].kind, steps[1].id, steps.at(-2).id], ["phase", 3, 901]);
+  assert.deepEqual(steps.filter(({ error, kind }) => error && kind === "request").map(({ id }) => id), [...failed]);
+  for (let id = 1_000; id < 2_000; id++) timeline.activity(activity(id, "request", "pull", { parent: 1, outcome: "failed", error: { code: "network" } }));
+  assert.equal(timeline.newest()[0].steps.length, it.STEPS, "also of failures alone");
+});
+
+test("a cycle of another tab is there by the status, and one of this tab is not there twice", () => {
+  const timeline = new it.Timeline();
+  const at = (second) => `2026-01-31T12:00:0${second}.000Z`;
+  const tell = (second, state, more = {}) => timeline.status(status({ status: state, lastStartedAt: at(second), failedOperations: 0, ...more }));
+  const seen = () => timeline.newest().map(({ id, outcome, durationMs, error }) => [id, outcome, durationMs, error?.code]);
+  timeline.status(status({ lastStartedAt: at(0) }), true);
+  tell(1, "idle");
+  assert.deepEqual(seen(), [], "what has been before");
+  tell(2, "syncing");
+  assert.deepEqual(seen(), [[`tab ${at(2)}`, "running", undefined, undefined]]);
+  tell(2, "completed", { lastCompletedAt: at(4) });
+  tell(2, "completed", { lastCompletedAt: at(4), pendingOperations: 1 });
+  // This tab's own: its activity and its event come first.
+  timeline.activity(activity(7, "cycle", "pullOnly", { outcome: "running", durationMs: undefined, startedAt: at(5) }));
+  timeline.event({ type: "syncStarted", at: at(5), direction: "pullOnly", userId: "ada" });
+  tell(5, "syncing");
+  timeline.activity(activity(7, "cycle", "pullOnly", { startedAt: at(5) }));
+  tell(5, "completed", { lastCompletedAt: at(6) });
+  // One so short that only its end is told.
+  tell(8, "failed", { lastCompletedAt: at(6), errors: [{ code: "network", message: "no answer", retryable: true, at: at(9) }] });
+  assert.deepEqual(seen(), [[`tab ${at(8)}`, "failed", 1000, "network"], ["7", "ok", 5, undefined], [`tab ${at(2)}`, "ok", 2000, undefined]]);
+  tell(8, "paused");
+  assert.equal(timeline.newest()[0].outcome, "failed", "a pause after it does not change how it ended");
+});
+
+test("a cycle of this tab that began before its activity was listened for is there by its events alone", () => {
   const timeline = new it.Timeline();
   timeline.event({ type: "syncStarted", at: "2026-01-31T12:00:00.000Z", direction: "pullOnly", userId: "ada" });
   timeline.event({ type: "syncFailed", at: "2026-01-31T12:00:02.000Z", userId: "ada", error: { code: "network", message: "no answer", retryable: true, at: "" } });

@@ -148,6 +148,57 @@ for (const engine of engines()) {
     assert.deepEqual(seen, ["task-0002", "task-0001", "task-0000"]);
   });
 
+  test(`${engine}: among 10,000 entities the keys go on from the chosen one, wherever the list has been scrolled to`, async () => {
+    const seen = await pages.run(async ({ open, one, rows, key, until, detail, text }) => {
+      const { tasks } = await open({}, { panel: "entities" });
+      const name = (n) => `task-${String(n).padStart(5, "0")}`;
+      await tasks.createMany(Array.from({ length: 10_000 }, (_, n) => ({ id: name(n) })));
+      await until("the count", () => text().includes("10,000 entities"));
+      const box = await one(".rows");
+      box.focus();
+      // The row and what is shown of it are the same.
+      const at = (n) => until(name(n), () => detail().includes(`tasks ${name(n)}`) && rows().some((row) => row.dataset.index === String(n) && row.getAttribute("aria-selected") === "true"));
+      key("ArrowDown");
+      await at(0);
+      key("End");
+      await at(9_999);
+      key("ArrowUp");
+      await at(9_998);
+      key("Home");
+      await at(0);
+      box.scrollTop = 26 * 5_000;
+      await until("other rows", () => rows().some((row) => row.dataset.index === "5000" && row.textContent.includes(name(5_000))));
+      key("ArrowDown");
+      await at(1);
+      // Faster than rows are read.
+      for (let n = 0; n < 30; n++) key("PageDown");
+      await at(1 + 30 * Math.max(1, Math.floor(box.clientHeight / 26) - 1));
+      return rows().filter((row) => row.getAttribute("aria-selected") === "true").length;
+    });
+    assert.equal(seen, 1);
+  });
+
+  test(`${engine}: of a pull of very many requests, the one that failed and the phases are shown`, async () => {
+    const seen = await pages.run(async ({ open, remote, rows, until, all, detail }) => {
+      for (let n = 0; n < 3_000; n++) remote.put("ada", "tasks", { id: `task-${n}` });
+      const { datum } = await open({}, { panel: "status" });
+      let requests = 0;
+      const { pull } = remote;
+      remote.pull = async (request, ...more) => {
+        if (++requests > 250) throw new Error("the last one");
+        return pull.call(remote, { ...request, limit: 10 }, ...more);
+      };
+      // A cycle that ran before the panel had loaded what listens is known by its events alone, without steps.
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      await datum.synchronize("ada").catch(() => {});
+      await until("the cycle", () => rows()[0]?.textContent.includes("failed"));
+      rows()[0].click();
+      await until("its steps", () => all(".step").length > 0);
+      return { phases: all(".step.phase").length > 0, failed: all(".step.request.bad").length, says: /and [\d,]+ more steps that went well/.test(detail()), count: all(".step").length };
+    });
+    assert.deepEqual(seen, { phases: true, failed: 1, says: true, count: 200 });
+  });
+
   test(`${engine}: an entity of nearly 1 MiB is shown cut, and whole on demand`, async () => {
     const [cut, whole] = await pages.run(async ({ open, show, choose, all, press, until }) => {
       const { tasks } = await open();

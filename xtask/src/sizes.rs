@@ -46,7 +46,7 @@ const ENTRY_BUDGET: u64 = 4 * 1024;
 
 /// The panel for developers, of which an app's users load nothing, and its limit in brotli bytes.
 const PANEL: &str = "devtools/index.js";
-const PANEL_BUDGET: u64 = 26 * 1024;
+const PANEL_BUDGET: u64 = 27 * 1024;
 
 /// Returns the limit of an entry.
 fn entry_budget(name: &str) -> u64 {

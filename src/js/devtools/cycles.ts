@@ -1,6 +1,6 @@
 /** The timeline of cycles, put together from the instance's activities and events. Pure. */
 
-import type { Activity, DatumErrorJson, SyncDirection, SyncResult } from "datum-sync";
+import type { Activity, DatumErrorJson, SyncDirection, SyncResult, SyncStatus } from "datum-sync";
 import { bytes, duration, plural } from "./format.js";
 
 /** How a cycle or a step of it has ended. */
@@ -33,24 +33,27 @@ export interface Cycle {
   readonly pulled?: number;
   readonly bytesPushed?: number;
   readonly bytesPulled?: number;
-  readonly requests: number;
+  /** Absent for a cycle of another tab. */
+  readonly requests?: number;
   readonly retries: number;
   readonly conflicts?: number;
   readonly refused?: number;
   readonly error?: Pick<DatumErrorJson, "code"> & { readonly message?: string };
   readonly steps: readonly Step[];
+  /** How many steps from the middle of very many are not kept. */
+  readonly forgotten: number;
 }
 
 /** How many steps of a cycle are kept. */
 export const STEPS = 200;
 
+const NOTHING = { requests: 0, retries: 0, steps: [], forgotten: 0 };
+
 /** Returns a cycle of this tab as its activity tells of it: when it begins, and again when it has ended. */
 export function ofActivity(cycle: Cycle | undefined, activity: Activity): Cycle {
   const { durationMs, operations, rows, error, automatic } = activity;
   return {
-    steps: [],
-    requests: 0,
-    retries: 0,
+    ...NOTHING,
     ...cycle,
     id: String(activity.id),
     startedAt: activity.startedAt,
@@ -66,8 +69,30 @@ export function ofActivity(cycle: Cycle | undefined, activity: Activity): Cycle 
   };
 }
 
-/** Returns a cycle that another tab has begun, of which only events tell. */
-export const ofEvent = (at: string, direction: SyncDirection): Cycle => ({ id: `at ${at}`, startedAt: at, startMs: 0, direction, outcome: "running", requests: 0, retries: 0, steps: [] });
+/** Returns a cycle of this tab of which only an event tells: its activity was not listened for yet. */
+export const ofEvent = (at: string, direction: SyncDirection): Cycle => ({ ...NOTHING, id: `at ${at}`, startedAt: at, startMs: 0, direction, outcome: "running" });
+
+/** Returns the cycle of another tab that a status shows. It tells when it began and how it ended, and nothing of its requests. */
+export function ofStatus({ status, lastStartedAt = "", lastCompletedAt, errors, failedOperations }: SyncStatus): Cycle {
+  const { requests: _, ...nothing } = NOTHING;
+  const error = errors.at(-1);
+  const end = status === "completed" ? lastCompletedAt : error?.at;
+  const isPartly = error !== undefined || failedOperations > 0;
+  return {
+    ...nothing,
+    id: `tab ${lastStartedAt}`,
+    startedAt: lastStartedAt,
+    startMs: 0,
+    direction: "",
+    outcome: status === "syncing" ? "running" : status === "failed" ? "failed" : status !== "completed" ? "cancelled" : isPartly ? "partly" : "ok",
+    ...(status === "syncing" || end === undefined ? {} : { durationMs: Math.max(0, Date.parse(end) - Date.parse(lastStartedAt)) }),
+    ...(status === "syncing" ? {} : { refused: failedOperations }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+/** Returns true for a cycle of another tab. */
+export const isElsewhere = ({ id }: Cycle): boolean => id.startsWith("tab ");
 
 /** Returns a cycle as its result says that it has ended. */
 export const withResult = (cycle: Cycle, result: SyncResult): Cycle => ({
@@ -91,16 +116,29 @@ export const withFailure = (cycle: Cycle, error: DatumErrorJson, at: string): Cy
   error,
 });
 
-/** Returns a cycle with a step of it that has ended; of very many, the first stay. */
+/** Returns a cycle with a step of it that has ended. Of very many, the first and the latest stay, and all phases and failures as far as there is room. */
 export function withStep(cycle: Cycle, activity: Activity): Cycle {
   const isRequest = activity.kind === "request";
+  // Phases end after what is in them, and stand before it.
+  const steps = [...cycle.steps, stepOf(activity)].sort((a, b) => a.startMs - b.startMs || a.id - b.id);
+  const isOver = steps.length > STEPS;
+  if (isOver) steps.splice(leastOf(steps), 1);
   return {
     ...cycle,
-    requests: cycle.requests + (isRequest ? 1 : 0),
+    requests: (cycle.requests ?? 0) + (isRequest ? 1 : 0),
     retries: cycle.retries + (isRequest && (activity.attempt ?? 1) > 1 ? 1 : 0),
-    // Phases end after what is in them, and stand before it.
-    steps: cycle.steps.length < STEPS ? [...cycle.steps, stepOf(activity)].sort((a, b) => a.startMs - b.startMs || a.id - b.id) : cycle.steps,
+    steps,
+    forgotten: cycle.forgotten + (isOver ? 1 : 0),
   };
+}
+
+/** Returns the place of the step that is missed least: one that went well, from the middle. */
+function leastOf(steps: readonly Step[]): number {
+  const middle = STEPS / 2;
+  const isPlain = ({ kind, error }: Step) => kind !== "phase" && error === undefined;
+  const later = steps.findIndex((step, index) => index >= middle && isPlain(step));
+  const any = later < 0 ? steps.findIndex(isPlain) : later;
+  return any < 0 ? middle : any;
 }
 
 function stepOf({ id, kind, name, startMs, durationMs, outcome, error, ...more }: Activity): Step {

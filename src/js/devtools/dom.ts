@@ -27,6 +27,12 @@ interface Made {
 
 const made = new WeakMap<Element, Made>();
 
+/** Returns a text as it is shown: characters that would turn the words around it are shown as JSON writes them. */
+export const shown = (text: string): string => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, (it) => `\\u${it.charCodeAt(0).toString(16)}`);
+
+/** Attributes that are read by people. */
+const READ = new Set(["title", "aria-label"]);
+
 /** Describes an element. */
 export const h = (tag: string, props: Props = {}, ...children: readonly Child[]): View => ({ tag, props, children });
 
@@ -39,7 +45,7 @@ export function patch(parent: Element, children: readonly Child[]): void {
   for (const [index, child] of wanted.entries()) {
     const present = parent.childNodes[index];
     if (typeof child !== "object") {
-      const text = String(child);
+      const text = shown(String(child));
       if (present?.nodeType === 3) {
         if (present.nodeValue !== text) present.nodeValue = text;
       } else {
@@ -92,7 +98,7 @@ function set(element: Element, known: Made, name: string, value: Prop): void {
   } else if (value === undefined || value === false) {
     element.removeAttribute(name);
   } else {
-    element.setAttribute(name, value === true ? "" : String(value));
+    element.setAttribute(name, value === true ? "" : READ.has(name) ? shown(String(value)) : String(value));
   }
 }
 

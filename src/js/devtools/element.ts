@@ -20,7 +20,7 @@ export interface DatumDevtoolsElement extends HTMLElement {
   datum: Datum<any> | null | undefined;
   /** Several instances, to choose from. */
   instances: readonly (Datum<any> | Instance)[];
-  /** The user to show. Default: the current one, also after a switch. */
+  /** The user to show of every instance. Default: the one that the instance was given with, or its current one, also after a switch. */
   userId: string | null | undefined;
   /** Whether the panel is open. Closed, it follows nothing. */
   open: boolean;

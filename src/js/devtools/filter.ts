@@ -41,14 +41,17 @@ export function queryFor(search: Search, fields: readonly string[]): Found {
   return { query: { ...query, where: conditions.length === 1 ? first : { and: conditions } } };
 }
 
+/** Returns what somebody would type to find the entity with an id, whatever the id begins with. */
+export const idSearch = (id: string): string => JSON.stringify({ field: "id", equals: id });
+
 /** A dot that belongs to a name is written `\.`. */
 const path = (name: string) => name.replace(/[\\.]/g, "\\$&");
 
-/** Returns the names of the fields that hold text in these entities. */
+/** Returns the names of the fields that hold text in these entities. No condition can name a field without a name. */
 export function textFields(entities: readonly object[], skip: ReadonlySet<string>): string[] {
   const names = new Set<string>();
   for (const entity of entities) {
-    for (const [name, value] of Object.entries(entity)) if (typeof value === "string" && !skip.has(name)) names.add(name);
+    for (const [name, value] of Object.entries(entity)) if (typeof value === "string" && name !== "" && !skip.has(name)) names.add(name);
   }
   return [...names];
 }

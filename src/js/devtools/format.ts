@@ -76,12 +76,11 @@ export function preview(value: unknown, most = 160): string {
 /** Fields that every entity has: they are shown apart from the app's own. */
 export const ENGINE_FIELDS = new Set(["id", "userId", "spaceId", "createdAt", "modifiedAt", "version", "isDeleted", "$syncState"]);
 
-/** Returns the app's own fields of an entity, in one line. */
-export function ownFields(entity: object, most = 160): string {
-  const fields: Record<string, unknown> = {};
-  for (const name of Object.keys(entity)) if (!ENGINE_FIELDS.has(name)) fields[name] = (entity as Record<string, unknown>)[name];
-  return preview(fields, most);
-}
+/** Returns the app's own fields of an entity. */
+export const ownFields = (entity: object): { [field: string]: any } => Object.fromEntries(Object.entries(entity).filter(([name]) => !ENGINE_FIELDS.has(name)));
+
+/** Names an entity in a sentence: an id may be there once in each space. */
+export const named = ({ entity, entityId, spaceId }: { entity: string; entityId: string; spaceId?: string | undefined }): string => `${entity} ${entityId}${spaceId === undefined ? "" : ` in the space ${spaceId}`}`;
 
 /** Returns what somebody typed as JSON, or what is wrong with it. */
 export function parsed(text: string): { value: unknown; error?: undefined } | { value?: undefined; error: string } {

@@ -65,7 +65,7 @@ export function mountDevtools(datum: Datum<any>, options: DevtoolsOptions = {}):
   if (options.panel !== undefined && !PANELS.includes(options.panel)) throw new TypeError(`mountDevtools: \`panel\` is none of ${PANELS.join(", ")}.`);
   defineDevtools();
   const { element, instances } = (mounted ??= { element: document.createElement(TAG) as DatumDevtoolsElement, instances: new Set() });
-  const instance: Instance = { datum, name: options.name };
+  const instance: Instance = { datum, name: options.name, userId: options.userId };
   instances.add(instance);
   configure(element, options);
   element.instances = distinct(instances);
@@ -87,11 +87,10 @@ export function mountDevtools(datum: Datum<any>, options: DevtoolsOptions = {}):
 /** The same instance may be mounted twice. */
 const distinct = (instances: Iterable<Instance>): Instance[] => [...new Map([...instances].map((instance) => [instance.datum, instance])).values()];
 
-function configure(element: DatumDevtoolsElement, { open, dock, panel, theme, shortcut, launcher, userId }: DevtoolsOptions): void {
+function configure(element: DatumDevtoolsElement, { open, dock, panel, theme, shortcut, launcher }: DevtoolsOptions): void {
   if (theme !== undefined) element.setAttribute("theme", theme);
   if (shortcut !== undefined) element.setAttribute("shortcut", shortcut === false ? "" : shortcut);
   if (launcher !== undefined) element.toggleAttribute("nolauncher", !launcher);
-  if (userId !== undefined) element.userId = userId;
   if (dock !== undefined) element.dock = dock;
   if (panel !== undefined) element.panel = panel;
   if (open !== undefined) element.open = open;

@@ -37,6 +37,8 @@ export class VirtualList {
   readonly #name = `list-${++lists}`;
   #count = 0;
   #chosen = -1;
+  /** The row from which the keys go on: the last that was chosen, also if it is not there any more. */
+  #place = -1;
   #seen = "";
 
   constructor(source: ListSource) {
@@ -65,6 +67,7 @@ export class VirtualList {
   /** Shows `count` rows, of which one is chosen, or none: -1. */
   show(count: number, chosen: number): void {
     [this.#count, this.#chosen] = [count, chosen];
+    if (chosen >= 0) this.#place = chosen;
     this.#draw();
   }
 
@@ -75,8 +78,9 @@ export class VirtualList {
     else if (top + ROW > this.#box.scrollTop + height) this.#box.scrollTop = top + ROW - height;
   }
 
-  /** Scrolls to the beginning. */
+  /** Scrolls to the beginning, of other rows. */
   rewind(): void {
+    this.#place = -1;
     this.#box.scrollTop = 0;
   }
 
@@ -118,6 +122,7 @@ export class VirtualList {
   #choose(index: number): void {
     if (this.#count === 0) return;
     const next = Math.min(this.#count - 1, Math.max(0, index));
+    this.#place = next;
     this.reveal(next);
     this.#source.choose(next);
   }
@@ -130,10 +135,10 @@ export class VirtualList {
   #key(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.#box.clientHeight / ROW) - 1);
     const moves: Record<string, number> = {
-      ArrowDown: this.#chosen + 1,
-      ArrowUp: this.#chosen < 0 ? 0 : this.#chosen - 1,
-      PageDown: this.#chosen + page,
-      PageUp: this.#chosen - page,
+      ArrowDown: this.#place + 1,
+      ArrowUp: this.#place - 1,
+      PageDown: this.#place + page,
+      PageUp: this.#place - page,
       Home: 0,
       End: this.#count - 1,
     };

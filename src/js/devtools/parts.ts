@@ -1,7 +1,7 @@
 /** Parts that panels share. */
 
 import { h, type Child, type View } from "./dom.js";
-import { bytes, cut } from "./format.js";
+import { bytes, cut, shortId } from "./format.js";
 
 /** How much of a value is shown at first, in characters. */
 const SHOWN = 4_000;
@@ -11,7 +11,7 @@ export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
 /** Returns a short word with a colour. */
 export const pill = (text: string, tone: Tone = "quiet"): View => h("span", { class: `pill ${tone}` }, text);
 
-/** Returns a button. `kind` is `"primary"` for what is usual, `"danger"` for what loses something. */
+/** Returns a button. A disabled one keeps the focus, and with it the panel's keys: it only does nothing. `kind` is `"primary"` for what is usual, `"danger"` for what loses something. */
 export const button = (text: string, click: () => void, more: { kind?: "primary" | "danger" | "link"; title?: string; disabled?: boolean; pressed?: boolean; key?: string } = {}): View =>
   h(
     "button",
@@ -20,9 +20,9 @@ export const button = (text: string, click: () => void, more: { kind?: "primary"
       key: more.key,
       class: `button ${more.kind ?? ""}`,
       title: more.title,
-      disabled: more.disabled,
+      "aria-disabled": more.disabled ? "true" : undefined,
       "aria-pressed": more.pressed === undefined ? undefined : String(more.pressed),
-      onclick: click,
+      onclick: more.disabled ? () => {} : click,
     },
     text,
   );
@@ -56,6 +56,11 @@ export const note = (tone: Tone, text: string, ...actions: readonly Child[]): Vi
 
 export const bar = (...children: readonly Child[]): View => h("div", { class: "bar" }, ...children);
 export const heading = (text: string): View => h("h3", {}, text);
+
+/** Returns an entity's id, short, with its space, for a row. */
+export const idCell = (id: string, spaceId: string | undefined): View =>
+  spaceId === undefined ? mono(shortId(id), id) : mono(`${shortId(id)} in ${shortId(spaceId)}`, `${id}, in the space ${spaceId}`);
+
 export const mono = (text: string, title?: string): View => h("span", { class: "mono", title }, text);
 
 /** Which values are shown as a whole, for as long as they are selected. */

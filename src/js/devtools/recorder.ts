@@ -28,13 +28,13 @@ export class Recorder {
   readonly log = new Ring<LogEntry>(LOG);
   readonly timeline = new Timeline();
   readonly #changes = new Histories<Change>(CHANGES, SHOWN);
-  /** The entity types that events have named. */
-  readonly types = new Set<string>();
   /** What another tab has last written, as far as this tab has heard of it. */
   otherTab: string | undefined;
   /** True once the instance has ended its feeds. */
   hasEnded = false;
   #isTraced = Promise.resolve(false);
+  #types = new Set<string>();
+  #hasRecalled = false;
   readonly #userId: string;
   readonly #listeners = new Set<(event: DatumEvent | undefined) => void>();
 
@@ -56,10 +56,22 @@ export class Recorder {
     };
     const feed = datum.statusForUser(this.#userId);
     this.status = feed.current;
-    scope.follow(feed, (status) => this.#show(status), fail, end);
-    scope.follow(datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
-    scope.follow(datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
-    this.#isTraced = this.#recall(datum).catch(() => false);
+    this.timeline.status(feed.current, true);
+    scope.follow(() => feed, (status) => this.#show(status), fail, end);
+    scope.follow(() => datum.events({ type: EVENTS }), (event) => this.note(event), fail, end);
+    scope.follow(() => datum.watchActivity({ userId: this.#userId }), (activity) => this.#work(activity), fail, end);
+    this.#isTraced = this.#recall(datum)
+      .catch(() => false)
+      .finally(() => {
+        this.#hasRecalled = true;
+        this.#tell(undefined);
+      });
+  }
+
+  /** The entity types that the config and events have named; those of the engine itself last. Empty until the config is read. */
+  get types(): readonly string[] {
+    const isEngines = (type: string) => Number(type.startsWith("$"));
+    return this.#hasRecalled ? [...this.#types].sort((a, b) => isEngines(a) - isEngines(b)) : [];
   }
 
   /** What has happened to an entity, the latest first. */
@@ -91,6 +103,14 @@ export class Recorder {
   #show(status: SyncStatus): void {
     this.status = status;
     this.#tell(undefined);
+    // A task later, what the engine has told in the same turn of a cycle of this tab was heard. A timer would come late in a hidden tab.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      this.timeline.status(status);
+      this.#tell(undefined);
+    };
+    port2.postMessage(0);
   }
 
   #tell(event: DatumEvent | undefined): void {
@@ -101,13 +121,12 @@ export class Recorder {
   async #recall(datum: Datum<any>): Promise<boolean> {
     const { log, config } = await datum.report(this.#userId);
     const { entities, trace } = (config ?? {}) as { entities?: object; trace?: unknown };
-    for (const type of Object.keys(entities ?? {})) this.types.add(type);
+    this.#types = new Set([...Object.keys(entities ?? {}), ...this.#types]);
     const first = this.log.items[0]?.at;
     const earlier = log.filter(({ at }) => first === undefined || at < first);
     const since = [...this.log.items];
     this.log.clear();
     for (const entry of [...earlier, ...since]) this.log.push(entry);
-    this.#tell(undefined);
     return Boolean(trace);
   }
 
@@ -120,7 +139,7 @@ export class Recorder {
   }
 
   #changed(event: Extract<DatumEvent, { type: "dataChanged" }>): void {
-    this.types.add(event.entity);
+    this.#types.add(event.entity);
     if (event.source === "otherTab") this.otherTab = event.at;
     const parts = [
       [event.created, "created"],

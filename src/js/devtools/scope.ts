@@ -26,12 +26,15 @@ export class Scope {
     return child;
   }
 
-  /** Follows a feed until its end or that of this. Nothing comes once this has ended. With `restMs`, so long passes before the next value is asked for. */
-  follow<T>(feed: AsyncIterable<T>, each: (value: T) => void, failed: (thrown: unknown) => void, ended: () => void = () => {}, restMs = 0): void {
+  /**
+   * Follows the feed that `open` returns until its end or that of this. Nothing comes once this has ended. With `restMs`, so long passes before the next
+   * value is asked for. What `open` throws is a failure of the feed: there may be none for a type that this instance does not know, or once it is closed.
+   */
+  follow<T>(open: () => AsyncIterable<T>, each: (value: T) => void, failed: (thrown: unknown) => void, ended: () => void = () => {}, restMs = 0): void {
     if (this.#isOver) return;
-    const loop = feed[Symbol.asyncIterator]();
-    this.add(() => void Promise.resolve(loop.return?.()).catch(() => {}));
     const run = async () => {
+      const loop = open()[Symbol.asyncIterator]();
+      this.add(() => void Promise.resolve(loop.return?.()).catch(() => {}));
       for (;;) {
         const step = await loop.next();
         if (this.#isOver) return;

@@ -17,6 +17,13 @@ import { tabList } from "./tab-list.js";
 /** How much of the page stays free beside the panel, in pixels. */
 const FREE = 60;
 
+/** Returns what has the focus, also within elements that have their own tree; undefined for nothing. */
+function focused(): Element | undefined {
+  let active = document.activeElement;
+  while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+  return active === document.body ? undefined : (active ?? undefined);
+}
+
 /** What is said after a button was pressed, or of a failure. */
 interface Notice {
   readonly tone: Tone;
@@ -45,7 +52,8 @@ export class Shell {
   #isClosed = false;
   #notice: Notice | undefined;
   #isBusy = 0;
-  #before: HTMLElement | undefined;
+  /** What had the focus when it was opened, outside of it. */
+  #before: Element | undefined;
 
   /** `changed` hears of every other size, side and state. */
   constructor(root: ShadowRoot, changed: (settings: Settings) => void) {
@@ -89,12 +97,15 @@ export class Shell {
   }
 
   toggle(isOpen = !this.#settings.isOpen): void {
-    if (isOpen) this.#before = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
+    const active = focused();
+    if (isOpen) this.#before = active !== undefined && this.#root.contains(active) ? undefined : active;
     this.set({ isOpen });
     this.#draw();
     const target = this.#root.querySelector<HTMLElement>(isOpen ? '[role="tab"][tabindex="0"]' : ".launcher");
-    if (isOpen) target?.focus();
-    else (this.#before?.isConnected && this.#before !== this.#root.host ? this.#before : target)?.focus();
+    const before = isOpen ? undefined : (this.#before as HTMLElement | undefined);
+    before?.focus();
+    // It may be gone, hidden or disabled by now.
+    if (before === undefined || focused() !== before) target?.focus();
   }
 
   /** Shows the user with this id instead of the current one; undefined for the current one. */
@@ -120,8 +131,11 @@ export class Shell {
 
   /** The instance that is shown. */
   get datum(): Datum<any> | undefined {
-    const isThere = this.instances.some(({ datum }) => datum === this.#chosen);
-    return isThere ? this.#chosen : this.instances[0]?.datum;
+    return this.#instance?.datum;
+  }
+
+  get #instance(): Instance | undefined {
+    return this.instances.find(({ datum }) => datum === this.#chosen) ?? this.instances[0];
   }
 
   #followUsers(datum: Datum<any>): void {
@@ -134,41 +148,39 @@ export class Shell {
       this.#isClosed = true;
       this.update();
     };
-    try {
-      users.follow(
-        datum.watchCurrentUser(),
-        (user) => {
-          this.#user = user;
-          this.update();
-        },
-        (thrown) => (this.fail(thrown), end()),
-        end,
-      );
-    } catch {
-      this.#isClosed = true;
-    }
+    users.follow(
+      () => datum.watchCurrentUser(),
+      (user) => {
+        this.#user = user;
+        this.update();
+      },
+      (thrown) => (end(), this.fail(thrown)),
+      end,
+    );
   }
 
   #showSession(datum: Datum<any> | undefined): void {
-    const userId = this.#given ?? this.#user ?? undefined;
+    const userId = this.#given ?? this.#instance?.userId ?? this.#user ?? undefined;
     const isWanted = datum !== undefined && userId !== undefined && !this.#isClosed;
     if (!isWanted || this.#session?.datum !== datum || this.#session.userId !== userId) {
-      this.#session?.end();
-      this.#session = undefined;
+      this.#endSession();
       this.#dialog.close();
     }
     if (!isWanted) return;
     try {
       if (this.#session === undefined) {
-        this.#session = new Session(datum, userId, {
+        // What a user's work says, asks or opens once another is shown is not for them.
+        const isShown = () => this.#session === session;
+        const session: Session = new Session(datum, userId, {
           invalidate: () => this.#frame.ask(),
           act: (work) => this.act(work),
-          ask: (question) => this.#dialog.ask(question),
-          show: (panel) => this.set({ panel }),
-          fail: (thrown) => this.fail(thrown),
+          ask: async (question) => isShown() && this.#dialog.ask(question),
+          show: (panel) => isShown() && this.set({ panel }),
+          fail: (thrown) => isShown() && this.fail(thrown),
           copy: (text) => this.act(async () => (await copyText(text), "Copied.")),
         });
-        this.#session.start();
+        this.#session = session;
+        session.start();
       }
       this.#session.show(this.#settings.panel);
     } catch (thrown) {
@@ -179,17 +191,23 @@ export class Shell {
   #leave(): void {
     this.#users?.end();
     [this.#users, this.#followed] = [undefined, undefined];
-    this.#session?.end();
-    this.#session = undefined;
+    this.#endSession();
+  }
+
+  #endSession(): void {
+    if (this.#session === undefined) return;
+    this.#session.end();
+    [this.#session, this.#notice] = [undefined, undefined];
   }
 
   act(work: () => Promise<string | void>): void {
     this.#isBusy++;
     this.#notice = undefined;
+    const session = this.#session;
     this.#frame.ask();
     const done = (notice: Notice | undefined) => {
       this.#isBusy--;
-      if (notice !== undefined) this.#notice = notice;
+      if (notice !== undefined && session === this.#session) this.#notice = notice;
       this.#frame.ask();
     };
     work().then(
@@ -258,7 +276,7 @@ export class Shell {
       { class: "tools" },
       this.#switch(),
       h("span", { class: "who", title: "The user that is shown" }, session?.userId ?? (this.#user === null ? "nobody" : "")),
-      h("button", { type: "button", class: "tool", disabled: session === undefined, onclick: () => this.#files() }, "Report …"),
+      h("button", { type: "button", class: "tool", "aria-disabled": session === undefined ? "true" : undefined, onclick: () => this.#files() }, "Report …"),
       h("button", { type: "button", class: "tool icon", "aria-label": isBottom ? "Dock at the right" : "Dock at the bottom", title: isBottom ? "Dock at the right" : "Dock at the bottom", onclick: () => this.set({ dock: isBottom ? "right" : "bottom" }) }, isBottom ? "◨" : "⬓"),
       h("button", { type: "button", class: "tool icon", "aria-label": "Close the panel", title: "Close (Escape)", onclick: () => this.toggle(false) }, "✕"),
     );
@@ -278,6 +296,7 @@ export class Shell {
     const { datum, userId, recorder } = session;
     this.act(async () => {
       const hasTrace = await recorder.isTraced();
+      if (session !== this.#session) return;
       const answers = [{ words: "Copy the report" }, { words: "Download the report", kind: "primary" as const }, ...(hasTrace ? [{ words: "Download the trace" }] : [])];
       const ofReport = "The report has no entities, no tokens and no headers: it has the state of the sync, the pending writes without their contents, and the last entries of the log.";
       const ofTrace = hasTrace ? " The trace has every commit: values of fields are masked, and ids, names, times, foreign keys and summed fields are not." : "";

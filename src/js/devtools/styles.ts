@@ -54,21 +54,20 @@ button, select, input, textarea { font: inherit; color: inherit; }
 .bottom > .grip { inset: -3px 0 auto 0; height: 6px; cursor: ns-resize; }
 .right > .grip { inset: 0 auto 0 -3px; width: 6px; cursor: ew-resize; }
 
-header { grid-row: 2; display: flex; align-items: stretch; min-height: 34px; border-block-end: 1px solid var(--line); background: var(--raised); }
-.right > header { flex-wrap: wrap; }
-.right .tab-list { flex: 1 0 100%; flex-wrap: wrap; }
-.tab-list { display: flex; flex: 1 1 auto; min-width: 0; overflow-x: auto; scrollbar-width: none; }
+header { grid-row: 2; display: flex; flex-wrap: wrap; align-items: stretch; min-height: 34px; border-block-end: 1px solid var(--line); background: var(--raised); }
+.tab-list { display: flex; flex: 1 1 auto; flex-wrap: wrap; min-width: 0; }
 .tab { flex: none; display: flex; align-items: center; gap: 6px; padding: 0 11px; min-height: 34px; border: 0; border-block-end: 2px solid transparent; background: none; color: var(--soft); font-weight: 550; white-space: nowrap; cursor: pointer; }
 .tab:hover { background: var(--hover); color: var(--ink); }
 .tab[aria-selected="true"] { border-color: var(--accent); color: var(--ink); }
 .badge { min-width: 18px; padding: 0 5px; border-radius: 999px; background: var(--info-tint); color: var(--info); font-size: 11px; line-height: 17px; text-align: center; }
 .conflicts > .badge { background: var(--warn-tint); color: var(--warn); }
 .deadLetters > .badge { background: var(--bad-tint); color: var(--bad); }
-.tools { flex: none; display: flex; align-items: center; gap: 4px; padding: 0 8px; margin-inline-start: auto; }
+.tools { display: flex; flex: 0 1 auto; align-items: center; gap: 4px; min-width: 0; min-height: 34px; padding: 0 8px; margin-inline-start: auto; }
+.tools > select { min-width: 4em; max-width: 16em; }
 .who { max-width: 16em; padding: 0 6px; overflow: hidden; color: var(--soft); text-overflow: ellipsis; white-space: nowrap; }
-.tool { min-height: 26px; padding: 0 8px; border: 0; border-radius: 5px; background: none; color: var(--soft); cursor: pointer; }
-.tool:hover:enabled { background: var(--hover); color: var(--ink); }
-.tool:disabled { opacity: 0.5; cursor: default; }
+.tool { flex: none; min-height: 26px; padding: 0 8px; border: 0; border-radius: 5px; background: none; color: var(--soft); cursor: pointer; }
+.tool:hover:not([aria-disabled]) { background: var(--hover); color: var(--ink); }
+[aria-disabled] { opacity: 0.5; cursor: default; }
 .tool.icon { width: 28px; padding: 0; }
 
 .notice { grid-row: 3; display: flex; align-items: center; gap: 10px; padding: 0 12px; }
@@ -79,11 +78,10 @@ header { grid-row: 2; display: flex; align-items: stretch; min-height: 34px; bor
 .panel { grid-row: 4; display: flex; flex-direction: column; gap: 8px; min-height: 0; padding: 10px 12px; overflow: auto; container-type: inline-size; }
 .bar, .actions { display: flex; flex: none; flex-wrap: wrap; align-items: center; gap: 6px; }
 .button { min-height: 26px; padding: 0 10px; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); font-weight: 550; cursor: pointer; }
-.button:hover:enabled { background: var(--hover); }
-.button:disabled { opacity: 0.5; cursor: default; }
+.button:hover:not([aria-disabled]) { background: var(--hover); }
 .button:focus-visible { outline-offset: 1px; border-radius: 6px; }
 .button.primary { border-color: transparent; background: var(--accent); color: var(--on-accent); }
-.button.primary:hover:enabled { background: color-mix(in oklab, var(--accent) 86%, var(--ink)); }
+.button.primary:hover:not([aria-disabled]) { background: color-mix(in oklab, var(--accent) 86%, var(--ink)); }
 .button.danger { border-color: color-mix(in oklab, var(--bad) 45%, var(--line)); color: var(--bad); }
 .button.link { border: 0; background: none; color: inherit; text-decoration: underline; }
 select, input[type="search"] { min-height: 26px; padding: 0 6px; border: 1px solid var(--edge); border-radius: 6px; background: var(--ground); }

@@ -16,4 +16,6 @@ export interface Instance {
   readonly datum: Datum<any>;
   /** Default: the `name` of its config. */
   readonly name?: string | undefined;
+  /** The user to show of it, unless the element's `userId` names one. Default: the current one, also after a switch. */
+  readonly userId?: string | undefined;
 }

@@ -1,15 +1,22 @@
-/** The latest cycles of one user: those of this tab with their steps, those of other tabs as their events tell of them. Pure. */
+/** The latest cycles of one user: those of this tab with their steps, those of other tabs as the status tells of them. Pure. */
 
-import type { Activity, DatumEvent } from "datum-sync";
-import { ofActivity, ofEvent, withFailure, withResult, withStep, type Cycle } from "./cycles.js";
+import type { Activity, DatumEvent, SyncStatus } from "datum-sync";
+import { isElsewhere, ofActivity, ofEvent, ofStatus, withFailure, withResult, withStep, type Cycle } from "./cycles.js";
 import { Ring } from "./ring.js";
 
 const CYCLES = 100;
+
+/** How far the times of one beginning may be apart, in milliseconds. */
+const NEAR_MS = 1_000;
 
 export class Timeline {
   readonly #cycles = new Ring<Cycle>(CYCLES);
   /** The cycle of each phase that runs. */
   readonly #phases = new Map<number, string>();
+  /** How many cycles have begun in this tab of which no status has told yet. */
+  #begun = 0;
+  /** When the latest cycle began, of which a status has told. */
+  #latest: string | undefined;
 
   /** The newest first. */
   newest(): Cycle[] {
@@ -33,12 +40,12 @@ export class Timeline {
     );
   }
 
-  /** Takes an event in. */
+  /** Takes an event in. Events tell only of cycles of this tab. */
   event(event: DatumEvent): void {
-    const [newest] = this.newest();
+    const newest = this.newest().find((it) => !isElsewhere(it));
     if (event.type === "syncStarted") {
-      // A cycle of this tab is there already, by its activity.
-      if (newest?.outcome !== "running") this.#cycles.push(ofEvent(event.at, event.direction));
+      // It is there already, by its activity.
+      if (newest?.outcome !== "running") this.#begin(ofEvent(event.at, event.direction));
     } else if (event.type === "syncCompleted" || event.type === "syncFailed") {
       if (newest === undefined) return;
       const change = event.type === "syncCompleted" ? withResult(newest, event.result) : withFailure(newest, event.error, event.at);
@@ -49,11 +56,43 @@ export class Timeline {
     }
   }
 
+  /**
+   * Takes a status in, once the activities and events of the same moment were taken in. Every tab shows the cycle of any: of this tab's, an activity or an
+   * event has told. What a first status says, and one of a user whose data is opened, is of the past.
+   */
+  status(status: SyncStatus, isFirst = false): void {
+    const { lastStartedAt } = status;
+    const isCycle = status.status !== "idle" && lastStartedAt !== undefined && !isFirst;
+    if (lastStartedAt !== this.#latest) {
+      this.#latest = lastStartedAt;
+      if (!isCycle) return;
+      if (this.#begun > 0) this.#begun--;
+      else if (status.status !== "paused") this.#cycles.push(ofStatus(status));
+    } else if (isCycle) {
+      this.#cycles.replace(
+        (it) => it.id === `tab ${lastStartedAt}` && it.outcome === "running",
+        () => ofStatus(status),
+      );
+    }
+  }
+
+  #begin(cycle: Cycle): void {
+    this.#begun++;
+    this.#cycles.push(cycle);
+  }
+
   #cycle(activity: Activity): void {
-    const [newest] = this.newest();
+    const newest = this.newest().find((it) => !isElsewhere(it));
+    const isEnd = activity.outcome !== "running";
     const isKnown = (it: Cycle) => it.id === String(activity.id) || (it === newest && it.outcome === "running" && it.id.startsWith("at "));
-    const isThere = this.#cycles.replace(isKnown, (it) => ofActivity(it, activity));
-    if (!isThere) this.#cycles.push(ofActivity(undefined, activity));
-    if (activity.outcome !== "running") this.#phases.clear();
+    // A status alone has told of one that began before its activity was listened for.
+    const isNear = (it: Cycle) => isEnd && isElsewhere(it) && Math.abs(Date.parse(it.startedAt) - Date.parse(activity.startedAt)) < NEAR_MS;
+    const whole = (it: Cycle) => ofActivity(it, activity);
+    if (!this.#cycles.replace(isKnown, whole) && !this.#cycles.replace(isNear, whole)) {
+      // The status has told of one that has ended, unless it began before the panel was opened.
+      if (isEnd) this.#cycles.push(ofActivity(undefined, activity));
+      else this.#begin(ofActivity(undefined, activity));
+    }
+    if (isEnd) this.#phases.clear();
   }
 }

@@ -49,7 +49,9 @@ export const text = () => panel()?.textContent ?? "";
 export const shows = (words) => until(words, () => text().includes(words));
 export const detail = () => all(".detail")[0]?.textContent ?? "";
 export const rows = () => all(".rows .row");
-const labelled = (words) => [...all(".detail button"), ...all("button")].find((button) => button.textContent === words && !button.disabled);
+/** Disabled buttons keep the focus. */
+export const isDisabled = (button) => button.getAttribute("aria-disabled") === "true";
+const labelled = (words) => [...all(".detail button"), ...all("button")].find((button) => button.textContent === words && !isDisabled(button));
 /** Presses a button by its words: of two, the one of what is selected. */
 export async function press(words) {
   (await until("the button " + words, () => labelled(words))).click();

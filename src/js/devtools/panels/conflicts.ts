@@ -5,14 +5,17 @@ import type { Context, Panel } from "../context.js";
 import { h, own, type Child, type View } from "../dom.js";
 import { editor, type Editing } from "../editor.js";
 import { decided } from "../explained.js";
-import { clock, plural, preview, shortId } from "../format.js";
+import { clock, ENGINE_FIELDS, named, ownFields, plural, preview } from "../format.js";
 import { VirtualList } from "../list.js";
-import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
+import { bar, button, empty, facts, heading, idCell, mono, note, pill, Shown, split } from "../parts.js";
 import { keepReading, type Scope } from "../scope.js";
-import { fieldsOf, merged, story, usualSide, type FieldSides, type Side } from "../sides.js";
+import { fieldsOf, isSame, merged, story, usualSide, type FieldSides, type Side } from "../sides.js";
 
 /** A value of up to this many characters is shown in its cell. */
 const CELL = 56;
+
+/** What an edited entity is made from. */
+const sidesOf = ({ local, remote }: Conflict) => [local, remote];
 
 export class ConflictsPanel implements Panel {
   readonly #context: Context;
@@ -33,7 +36,7 @@ export class ConflictsPanel implements Panel {
       heads: ["Type", "Id", "What happened", "Since"],
       row: (index) => {
         const conflict = this.#conflicts?.[index];
-        return conflict && [mono(conflict.entity), mono(shortId(conflict.entityId), conflict.entityId), h("span", { title: story(conflict) }, story(conflict)), mono(clock(conflict.detectedAt))];
+        return conflict && [mono(conflict.entity), idCell(conflict.entityId, conflict.spaceId), h("span", { title: story(conflict) }, story(conflict)), mono(clock(conflict.detectedAt))];
       },
       choose: (index) => this.select(this.#conflicts?.[index]?.id ?? ""),
     });
@@ -62,7 +65,8 @@ export class ConflictsPanel implements Panel {
     if (conflict === undefined) return;
     const { datum, userId } = this.#context;
     const explained = await datum.explainMerge(conflict.entity, conflict.entityId, { userId });
-    if (conflict.id === this.#chosen) this.#explained = explained;
+    // It is named by type and id, of which each space may have one.
+    if (conflict.id === this.#chosen) this.#explained = explained.filter(({ spaceId }) => spaceId === conflict.spaceId);
     this.#context.invalidate();
   }
 
@@ -82,7 +86,7 @@ export class ConflictsPanel implements Panel {
       button(words, () => this.#decide(conflict, resolution()), isFirst ? { kind: "primary" } : {});
     const editing = this.#editing;
     return [
-      heading(`${conflict.entity} ${conflict.entityId}`),
+      heading(named(conflict)),
       note("warn", story(conflict)),
       bar(
         decide(conflict.local === null ? "Keep mine: deleted" : "Keep mine", () => ({ take: "local" })),
@@ -91,14 +95,15 @@ export class ConflictsPanel implements Panel {
         button("Edit …", () => this.#edit(conflict)),
       ),
       editing !== undefined &&
-        editor(
-          editing,
-          "The entity as it should be",
-          "Decide",
-          (data) => this.#decide(conflict, { take: "merged", data }),
-          () => this.#close(),
-          () => this.#context.invalidate(),
-        ),
+        editor(editing, {
+          label: "The fields as they should be",
+          now: sidesOf(conflict),
+          yes: "Decide",
+          save: (fields) => this.#decideEdited(conflict, editing, fields),
+          begin: () => this.#edit(conflict),
+          cancel: () => this.#close(),
+          changed: () => this.#context.invalidate(),
+        }),
       this.#table(conflict, isDeletion),
       facts(["Found", clock(conflict.detectedAt)], conflict.spaceId !== undefined && ["Space", mono(conflict.spaceId)]),
       this.#explained.length > 0 && heading("How earlier conflicts of it were decided"),
@@ -134,7 +139,7 @@ export class ConflictsPanel implements Panel {
             ),
       );
     };
-    return h("tr", { key: row.field, class: row.isClash ? "clash" : row.changed === "none" ? "soft" : "" }, h("th", { scope: "row" }, row.field), h("td", {}, this.#value(`${id} ${row.field} base`, row.base)), side("local"), side("remote"));
+    return h("tr", { key: `${id} ${row.field}`, class: row.isClash ? "clash" : row.changed === "none" ? "soft" : "" }, h("th", { scope: "row" }, row.field), h("td", {}, this.#value(`${id} ${row.field} base`, row.base)), side("local"), side("remote"));
   }
 
   #value(name: string, value: unknown): View {
@@ -150,7 +155,7 @@ export class ConflictsPanel implements Panel {
   }
 
   #edit(conflict: Conflict): void {
-    this.#editing = { text: JSON.stringify(merged(conflict, this.#choices), null, 2) };
+    this.#editing = { text: JSON.stringify(ownFields(merged(conflict, this.#choices)), null, 2), from: sidesOf(conflict) };
     this.#context.invalidate();
   }
 
@@ -160,11 +165,25 @@ export class ConflictsPanel implements Panel {
   }
 
   #decide(conflict: Conflict, resolution: Resolution<any>): void {
+    this.#context.act(() => this.#resolve(conflict, resolution));
+  }
+
+  /** Decides with the fields that were written, beside the engine's own. */
+  #decideEdited(conflict: Conflict, editing: Editing, fields: { [field: string]: any }): void {
     this.#context.act(async () => {
-      await this.#context.datum.resolveConflict(conflict.id, resolution);
-      this.#editing = undefined;
-      this.#chosen = undefined;
-      return "The conflict is decided. The next cycle sends the result.";
+      // What is shown may be older than a cycle that has just ended.
+      this.#conflicts = await this.#context.datum.conflicts(this.#context.userId);
+      const now = this.#conflicts.find(({ id }) => id === conflict.id);
+      if (now !== undefined && !isSame(sidesOf(now), editing.from)) return "It has changed meanwhile, and is not decided yet.";
+      const engine = Object.entries(merged(conflict, this.#choices)).filter(([name]) => ENGINE_FIELDS.has(name));
+      return this.#resolve(conflict, { take: "merged", data: { ...Object.fromEntries(engine), ...fields } });
     });
+  }
+
+  async #resolve(conflict: Conflict, resolution: Resolution<any>): Promise<string> {
+    await this.#context.datum.resolveConflict(conflict.id, resolution);
+    this.#editing = undefined;
+    this.#chosen = undefined;
+    return "The conflict is decided. The next cycle sends the result.";
   }
 }

@@ -4,10 +4,10 @@ import type { DeadLetter } from "datum-sync";
 import type { Context, Panel } from "../context.js";
 import { h, own, type Child } from "../dom.js";
 import { editor, type Editing } from "../editor.js";
-import { bytes, clock, ENGINE_FIELDS, plural, shortId } from "../format.js";
+import { bytes, clock, named, ownFields, plural } from "../format.js";
 import { VirtualList } from "../list.js";
 import { runCycle } from "../mending.js";
-import { bar, button, empty, facts, heading, mono, note, pill, Shown, split } from "../parts.js";
+import { bar, button, empty, facts, heading, idCell, mono, note, pill, Shown, split } from "../parts.js";
 import { keepReading, type Scope } from "../scope.js";
 import { isSame } from "../sides.js";
 
@@ -31,7 +31,7 @@ export class DeadLettersPanel implements Panel {
       heads: ["Code", "Write", "Type", "Id", "Since", "Why"],
       row: (index) => {
         const letter = this.#letters?.[index];
-        return letter && [pill(letter.code, "bad"), mono(letter.kind), mono(letter.entity), mono(shortId(letter.entityId), letter.entityId), mono(clock(letter.diedAt)), h("span", { title: letter.message }, letter.message)];
+        return letter && [pill(letter.code, "bad"), mono(letter.kind), mono(letter.entity), idCell(letter.entityId, letter.spaceId), mono(clock(letter.diedAt)), h("span", { title: letter.message }, letter.message)];
       },
       choose: (index) => this.select(this.#letters?.[index]?.id ?? ""),
     });
@@ -74,7 +74,16 @@ export class DeadLettersPanel implements Panel {
         letter.kind !== "delete" && letter.kind !== "move" && button("Edit and retry …", () => this.#edit(letter)),
         button("Discard …", () => this.#discard(letter), { kind: "danger" }),
       ),
-      editing !== undefined && editor(editing, "The fields as they should be", "Retry with these fields", (fields) => this.#retry(letter, fields), () => this.#close(), () => this.#context.invalidate()),
+      editing !== undefined && 
+        editor(editing, {
+          label: "The fields as they should be",
+          now: letter.data,
+          yes: "Retry with these fields",
+          save: (fields) => this.#retry(letter, fields),
+          begin: () => this.#edit(letter),
+          cancel: () => this.#close(),
+          changed: () => this.#context.invalidate(),
+        }),
       facts(
         ["Entity", mono(letter.entityId)],
         letter.spaceId !== undefined && ["Space", mono(letter.spaceId)],
@@ -96,8 +105,8 @@ export class DeadLettersPanel implements Panel {
     const [data, base] = [fieldsIn(letter.data), fieldsIn(letter.base)];
     // A field that the patch has not changed would undo what others have made of it since.
     const isUnchanged = (name: string) => letter.kind === "patch" && Object.hasOwn(base, name) && isSame(data[name], base[name]);
-    const fields = Object.fromEntries(Object.entries(data).filter(([name]) => !ENGINE_FIELDS.has(name) && !isUnchanged(name)));
-    this.#editing = { text: JSON.stringify(fields, null, 2) };
+    const fields = Object.fromEntries(Object.entries(ownFields(data)).filter(([name]) => !isUnchanged(name)));
+    this.#editing = { text: JSON.stringify(fields, null, 2), from: letter.data };
     this.#context.invalidate();
   }
 
@@ -118,7 +127,7 @@ export class DeadLettersPanel implements Panel {
     this.#context.act(async () => {
       const yes = await this.#context.ask({
         title: "Discard this dead letter?",
-        text: `The write of ${letter.entity} ${letter.entityId} is deleted from this device. It cannot be brought back.`,
+        text: `The write of ${named(letter)} is deleted from this device. It cannot be brought back.`,
         yes: "Discard",
         isGrave: true,
       });

@@ -3,16 +3,16 @@
 import type { AnyEntity, EntitySyncState } from "datum-sync";
 import type { Context, Panel } from "../context.js";
 import { h, own, type Child, type View } from "../dom.js";
-import { queryFor, textFields, type Search } from "../filter.js";
-import { clock, ENGINE_FIELDS, failure, number, ownFields, plural, shortId } from "../format.js";
+import { idSearch, queryFor, textFields, type Search } from "../filter.js";
+import { clock, ENGINE_FIELDS, failure, number, ownFields, plural, preview } from "../format.js";
 import { VirtualList } from "../list.js";
-import { bar, empty, mono, note, pill, split } from "../parts.js";
+import { bar, empty, idCell, mono, note, pill, split } from "../parts.js";
 import type { Scope } from "../scope.js";
 import { EntityDetail, STATE_TONES } from "./entity.js";
 
 type Row = AnyEntity & { readonly $syncState: EntitySyncState };
 
-/** How many entities are read at once. The window moves by half of it. */
+/** How many entities are read at once, unless twice as many as are in view are more. The window moves by half of it. */
 const WINDOW = 80;
 /** How long passes between two results of a query that is followed, in milliseconds. */
 const REST_MS = 250;
@@ -28,7 +28,11 @@ export class EntitiesPanel implements Panel {
   #page: Scope | undefined;
   #type: string | undefined;
   #search: Search = { text: "", state: "" };
-  #wanted: { first: number; id: string } | undefined;
+  /** What is read, and how much is read next. */
+  #wanted: { first: number; limit: number } | undefined;
+  #limit = WINDOW;
+  /** The row that was chosen before its entity is read. */
+  #awaited: number | undefined;
   #error: string | undefined;
   #total: number | undefined;
   #first = 0;
@@ -45,8 +49,10 @@ export class EntitiesPanel implements Panel {
       heads: ["State", "Id", "Version", "Changed", "Fields"],
       row: (index) => this.#row(index),
       choose: (index) => {
-        const row = this.#rows[index - this.#first];
-        if (row !== undefined) this.#detail.choose(this.#type ?? "", row.id, row.spaceId);
+        this.#awaited = index;
+        this.#take();
+        // The keys are ahead of what is read: what was chosen before is no longer shown as chosen.
+        if (this.#awaited !== undefined) this.#detail.clear();
         this.#context.invalidate();
       },
       seen: (first, last) => this.#move(first, last),
@@ -71,13 +77,21 @@ export class EntitiesPanel implements Panel {
   /** Shows an entity: its type and id, and its space, as JSON. */
   select(selection: string): void {
     const [type, id, spaceId] = JSON.parse(selection) as [string, string, string | null | undefined];
-    this.#take(type);
-    this.#search = { text: id, state: "" };
+    this.#turn(type);
+    this.#search = { text: idSearch(id), state: "" };
     this.#detail.choose(type, id, spaceId ?? undefined);
     this.#begin();
   }
 
-  #take(type: string): void {
+  /** Chooses the awaited row, if it is there. */
+  #take(): void {
+    const row = this.#awaited === undefined ? undefined : this.#rows[this.#awaited - this.#first];
+    if (row === undefined) return;
+    this.#awaited = undefined;
+    this.#detail.choose(this.#type ?? "", row.id, row.spaceId);
+  }
+
+  #turn(type: string): void {
     if (type === this.#type) return;
     [this.#type, this.#fields, this.#search] = [type, [], { text: "", state: "" }];
     this.#detail.clear();
@@ -87,18 +101,18 @@ export class EntitiesPanel implements Panel {
   #begin(): void {
     const scope = this.#scope;
     if (scope === undefined) return;
-    this.#type ??= [...this.#context.recorder.types][0];
+    this.#type ??= this.#context.recorder.types[0];
     this.#feeds?.end();
-    [this.#total, this.#first, this.#rows, this.#error] = [undefined, 0, [], undefined];
+    [this.#total, this.#first, this.#rows, this.#error, this.#awaited] = [undefined, 0, [], undefined, undefined];
     this.#context.invalidate();
     const found = this.#query();
-    if (this.#type === undefined || found === undefined) return;
+    const type = this.#type;
+    if (type === undefined || found === undefined) return;
     this.#feeds = scope.child();
     this.#list.rewind();
     const { datum, userId } = this.#context;
-    const count = datum.manager(this.#type).watchCount(found, { userId });
     this.#feeds.follow(
-      count,
+      () => datum.manager(type).watchCount(found, { userId }),
       (total) => {
         this.#total = total;
         this.#context.invalidate();
@@ -129,27 +143,29 @@ export class EntitiesPanel implements Panel {
     this.#page?.end();
     this.#page = this.#feeds.child();
     const { datum, userId } = this.#context;
-    const feed = datum.manager<AnyEntity>(type).watchQuery({ ...query, limit: WINDOW, offset: first }, { userId, withSyncState: true });
+    const limit = this.#limit;
     this.#page.follow(
-      feed,
+      () => datum.manager<AnyEntity>(type).watchQuery({ ...query, limit, offset: first }, { userId, withSyncState: true }),
       (rows) => {
         [this.#first, this.#rows] = [first, rows];
         if (this.#search.text === "") this.#fields = textFields(rows, ENGINE_FIELDS);
+        this.#take();
         this.#context.invalidate();
       },
       (thrown) => this.#refuse(thrown),
       undefined,
       REST_MS,
     );
-    this.#wanted = { first, id: type };
+    this.#wanted = { first, limit };
   }
 
   /** Reads another part if rows come into view that were not asked for. */
   #move(first: number, last: number): void {
     const wanted = this.#wanted;
     if (wanted === undefined || this.#total === undefined) return;
-    const isThere = first >= wanted.first && Math.min(last, this.#total) <= wanted.first + WINDOW;
-    if (!isThere) this.#read(Math.max(0, Math.round((first + last) / 2 - WINDOW / 2)));
+    this.#limit = Math.max(WINDOW, 2 * (last - first));
+    const isThere = first >= wanted.first && Math.min(last, this.#total) <= wanted.first + wanted.limit;
+    if (!isThere) this.#read(Math.max(0, Math.round((first + last - this.#limit) / 2)));
   }
 
   #narrow(search: Partial<Search>): void {
@@ -160,13 +176,13 @@ export class EntitiesPanel implements Panel {
   }
 
   view(): readonly Child[] {
-    const types = [...this.#context.recorder.types];
+    const { types } = this.#context.recorder;
     if (types.length === 0) return [empty("No entity types yet", "They are named by the instance's config, or by what is written and pulled.")];
     const chosen = this.#rows.findIndex(({ id, spaceId }) => this.#detail.is(this.#type ?? "", id, spaceId));
-    this.#list.show(this.#total ?? 0, chosen < 0 ? -1 : this.#first + chosen);
+    this.#list.show(this.#total ?? 0, this.#awaited ?? (chosen < 0 ? -1 : this.#first + chosen));
     const list = this.#total === 0 ? empty("Nothing found", this.#search.text || this.#search.state ? "No entity is like this." : `There are no ${this.#type ?? "entities"} yet.`) : own(this.#list.element);
     return [
-      bar(this.#types(types), this.#field(), this.#states(), h("span", { class: "soft", role: "status" }, this.#total === undefined ? "…" : plural(this.#total, "entity", "entities"))),
+      bar(this.#types(types), this.#field(), this.#states(), h("span", { class: "soft", role: "status" }, this.#total === undefined ? (this.#error === undefined ? "…" : "") : plural(this.#total, "entity", "entities"))),
       this.#error !== undefined && note("bad", this.#error),
       split(list, this.#detail.view(), "The selected entity"),
     ];
@@ -174,7 +190,7 @@ export class EntitiesPanel implements Panel {
 
   #types(types: readonly string[]): View {
     const change = (event: Event) => {
-      this.#take((event.target as HTMLSelectElement).value);
+      this.#turn((event.target as HTMLSelectElement).value);
       this.#begin();
     };
     return h("select", { "aria-label": "Entity type", value: this.#type, onchange: change }, ...types.map((type) => h("option", { value: type, selected: type === this.#type }, type)));
@@ -202,6 +218,6 @@ export class EntitiesPanel implements Panel {
 
   #row(index: number): readonly Child[] | undefined {
     const row = this.#rows[index - this.#first];
-    return row && [pill(row.$syncState, STATE_TONES[row.$syncState] ?? "quiet"), mono(shortId(row.id), row.id), mono(number(row.version)), mono(clock(row.modifiedAt)), mono(ownFields(row))];
+    return row && [pill(row.$syncState, STATE_TONES[row.$syncState] ?? "quiet"), idCell(row.id, row.spaceId), mono(number(row.version)), mono(clock(row.modifiedAt)), mono(preview(ownFields(row)))];
   }
 }

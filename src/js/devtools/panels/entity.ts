@@ -4,7 +4,7 @@ import type { AnyEntity, EntitySyncState, MergeExplanation } from "datum-sync";
 import type { Context } from "../context.js";
 import { h, type Child, type View } from "../dom.js";
 import { decided } from "../explained.js";
-import { clock, ENGINE_FIELDS, number } from "../format.js";
+import { clock, named, number, ownFields } from "../format.js";
 import { bar, button, empty, facts, heading, mono, note, pill, Shown, type Tone } from "../parts.js";
 import { Reading, type Scope } from "../scope.js";
 
@@ -67,17 +67,19 @@ export class EntityDetail {
     if (this.#scope === undefined || place === undefined) return;
     const feed = (this.#feed = this.#scope.child());
     const { datum, userId } = this.#context;
-    const merges = new Reading(feed, async () => {
+    const reading = new Reading(feed, async () => {
       const read = datum.explainMerge(place.type, place.id, { userId });
-      this.#merges = await read.catch((thrown: unknown) => (this.#context.fail(thrown), []));
+      const merges = await read.catch((thrown: unknown) => (this.#context.fail(thrown), []));
+      // They are asked for by type and id, of which each space may have one.
+      this.#merges = merges.filter(({ spaceId }) => spaceId === place.spaceId);
       this.#context.invalidate();
     });
     const space = place.spaceId === undefined ? {} : { spaceId: place.spaceId };
     feed.follow(
-      datum.manager(place.type).watchById(place.id, { userId, withSyncState: true, ...space }),
+      () => datum.manager(place.type).watchById(place.id, { userId, withSyncState: true, ...space }),
       (entity) => {
         this.#entity = entity as AnyEntity | null;
-        merges.ask();
+        reading.ask();
         this.#context.invalidate();
       },
       (thrown) => this.#context.fail(thrown),
@@ -89,7 +91,7 @@ export class EntityDetail {
     if (place === undefined) return [empty("Select an entity", "Its fields, its state and what has happened to it are shown here.")];
     const history = this.#context.recorder.historyOf(place.type, place.id, place.spaceId);
     return [
-      heading(`${place.type} ${place.id}`),
+      heading(named({ entity: place.type, entityId: place.id, spaceId: place.spaceId })),
       entity === undefined && note("quiet", "Reading …"),
       entity === null && note("warn", "It is not on this device: it was deleted, or has not been pulled."),
       ...(entity ? this.#fields(entity) : []),
@@ -105,7 +107,6 @@ export class EntityDetail {
   #fields(entity: AnyEntity & { $syncState?: EntitySyncState }): Child[] {
     const state = entity.$syncState ?? "synced";
     const elsewhere = state === "synced" ? undefined : ELSEWHERE[state];
-    const own = Object.fromEntries(Object.entries(entity).filter(([name]) => !ENGINE_FIELDS.has(name)));
     return [
       bar(
         pill(state, STATE_TONES[state]),
@@ -118,7 +119,7 @@ export class EntityDetail {
         ["Changed", clock(entity.modifiedAt)],
         entity.spaceId !== undefined && ["Space", mono(entity.spaceId)],
       ),
-      this.#shown.json("fields", own) as View,
+      this.#shown.json("fields", ownFields(entity)) as View,
     ];
   }
 

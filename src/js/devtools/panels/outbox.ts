@@ -3,9 +3,9 @@
 import type { OperationExplanation, PendingOperation } from "datum-sync";
 import type { Context, Panel } from "../context.js";
 import { own, type Child } from "../dom.js";
-import { bytes, clock, failure, plural, shortId } from "../format.js";
+import { bytes, clock, failure, named, plural } from "../format.js";
 import { VirtualList } from "../list.js";
-import { bar, button, empty, facts, heading, mono, note, pill, split, type Tone } from "../parts.js";
+import { bar, button, empty, facts, heading, idCell, mono, note, pill, split, type Tone } from "../parts.js";
 import { keepReading, type Scope } from "../scope.js";
 import { remedyButtons, runCycle } from "../mending.js";
 import { shortWhy, toneOf } from "../why.js";
@@ -76,7 +76,7 @@ export class OutboxPanel implements Panel {
     const operation = this.#operations?.[index];
     if (operation === undefined) return undefined;
     const [word, tone] = STATES[operation.state];
-    return [pill(word, tone), operation.kind, operation.entity, mono(shortId(operation.entityId), operation.entityId), clock(operation.queuedAt), String(operation.attempts), shortWhy(operation)].map((cell) =>
+    return [pill(word, tone), operation.kind, operation.entity, idCell(operation.entityId, operation.spaceId), clock(operation.queuedAt), String(operation.attempts), shortWhy(operation)].map((cell) =>
       typeof cell === "string" ? mono(cell, cell) : cell,
     );
   }
@@ -101,20 +101,21 @@ export class OutboxPanel implements Panel {
         ["Tries without a verdict", String(operation.attempts)],
         ["Size", bytes(operation.bytes)],
         operation.nextAttemptAt !== undefined && ["Sent again", clock(operation.nextAttemptAt)],
-        operation.blockedBy !== undefined && ["Blocked by", mono(blocking ? `${blocking.kind} ${blocking.entity} ${blocking.entityId}` : operation.blockedBy)],
+        operation.blockedBy !== undefined && ["Blocked by", mono(blocking ? `${blocking.kind} ${named(blocking)}` : operation.blockedBy)],
       ),
       bar(
         // A type that the config does not name has no manager.
-        this.#context.recorder.types.has(operation.entity) && button("Show the entity", () => this.#context.open("entities", JSON.stringify([operation.entity, operation.entityId, operation.spaceId]))),
+        this.#context.recorder.types.includes(operation.entity) && button("Show the entity", () => this.#context.open("entities", JSON.stringify([operation.entity, operation.entityId, operation.spaceId]))),
         blocking !== undefined && button("Show what blocks it", () => this.select(blocking.opId)),
         button("Discard …", () => this.#discard(operation), { kind: "danger", title: "Takes it out of the outbox, after a question. It is kept as a dead letter." }),
       ),
     ];
   }
 
-  #discard({ opId, kind, entity, entityId }: PendingOperation): void {
+  #discard(operation: PendingOperation): void {
+    const { opId, kind } = operation;
     this.#context.act(async () => {
-      const text = `The ${kind} of ${entity} ${entityId} will not be sent, and the app shows what the server had. Later writes of it, and writes that depend on it, go along. If it was sent before, the server may apply it nevertheless. All of them are kept in Dead letters: a retry brings them back.`;
+      const text = `The ${kind} of ${named(operation)} will not be sent, and the app shows what the server had. Later writes of it, and writes that depend on it, go along. If it was sent before, the server may apply it nevertheless. All of them are kept in Dead letters: a retry brings them back.`;
       if (!(await this.#context.ask({ title: "Discard this write?", text, yes: "Discard", isGrave: true }))) return;
       const { datum, userId } = this.#context;
       const { length } = await datum.discardOperation(opId, { userId });

@@ -2,7 +2,7 @@
 
 import type { NextSyncExplanation, SyncResult, SyncStatus } from "datum-sync";
 import type { Context, Panel } from "../context.js";
-import { DIRECTIONS, OUTCOMES, type Cycle, type Outcome, type Step } from "../cycles.js";
+import { DIRECTIONS, isElsewhere, OUTCOMES, type Cycle, type Outcome, type Step } from "../cycles.js";
 import { h, own, type Child, type View } from "../dom.js";
 import { bytes, clock, duration, failure, number, plural } from "../format.js";
 import { headline, LOCAL, REMOTE, STATE_TONES } from "../headline.js";
@@ -106,7 +106,7 @@ export class StatusPanel implements Panel {
 function row(cycle: Cycle | undefined): readonly Child[] | undefined {
   if (cycle === undefined) return undefined;
   const direction = DIRECTIONS[cycle.direction ?? ""] ?? "cycle";
-  const cells = [direction, duration(cycle.durationMs), number(cycle.pushed), number(cycle.pulled), bytes(cycle.bytesPushed), bytes(cycle.bytesPulled), `${cycle.requests}${cycle.retries > 0 ? ` (${cycle.retries} again)` : ""}`];
+  const cells = [direction, duration(cycle.durationMs), number(cycle.pushed), number(cycle.pulled), bytes(cycle.bytesPushed), bytes(cycle.bytesPulled), `${number(cycle.requests)}${cycle.retries > 0 ? ` (${cycle.retries} again)` : ""}`];
   return [mono(clock(cycle.startedAt)), pill(OUTCOMES[cycle.outcome], TONES[cycle.outcome]), ...cells.map((cell) => mono(cell, cell))];
 }
 
@@ -123,7 +123,9 @@ function detail(cycle: Cycle | undefined): readonly Child[] {
       cycle.conflicts !== undefined && ["Conflicts", number(cycle.conflicts)],
       cycle.refused !== undefined && ["Refused", number(cycle.refused)],
     ),
+    isElsewhere(cycle) && note("quiet", "Another tab ran it: that tab's panel has its requests."),
     cycle.steps.length > 0 && h("ol", { class: "steps" }, ...cycle.steps.map((step) => stepView(step, cycle.startMs, end))),
+    cycle.forgotten > 0 && h("p", { class: "soft" }, `and ${plural(cycle.forgotten, "more step")} that went well, from the middle`),
   ];
 }
 
