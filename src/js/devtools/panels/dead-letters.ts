@@ -74,7 +74,7 @@ export class DeadLettersPanel implements Panel {
         letter.kind !== "delete" && letter.kind !== "move" && button("Edit and retry …", () => this.#edit(letter)),
         button("Discard …", () => this.#discard(letter), { kind: "danger" }),
       ),
-      editing !== undefined && 
+      editing !== undefined &&
         editor(editing, {
           label: "The fields as they should be",
           now: letter.data,
