@@ -228,6 +228,32 @@ for (const engine of engines()) {
     await first.context.close();
   });
 
+  test(`${engine}: a type that only another tab's config names is said, and nothing is thrown`, async () => {
+    const first = await pages.tab();
+    await pages.evaluate(first.page, async ({ open }) => {
+      const { datum } = await open({ entities: { tasks: {}, notes: {} }, mount: false });
+      window.datum = datum;
+    });
+    const second = await pages.tab(first);
+    await pages.evaluate(second.page, async ({ open, shows }) => {
+      window.thrown = [];
+      for (const type of ["error", "unhandledrejection"]) window.addEventListener(type, (event) => window.thrown.push(event.message ?? String(event.reason)));
+      await open({}, { panel: "entities" });
+      await shows("There are no tasks yet");
+    });
+    await pages.evaluate(first.page, () => void window.datum.manager("notes").create({ id: "1" }));
+    const seen = await pages.evaluate(second.page, async ({ all, until, shows }) => {
+      const select = all('[aria-label="Entity type"]')[0];
+      await until("the type", () => [...select.options].some(({ value }) => value === "notes"));
+      select.value = "notes";
+      select.dispatchEvent(new Event("change", { bubbles: true }));
+      await shows("no entity type notes");
+      return [[...select.options].map(({ value }) => value), window.thrown];
+    });
+    assert.deepEqual(seen, [["tasks", "notes"], []]);
+    await first.context.close();
+  });
+
   test(`${engine}: another tab is listed while it has the data open`, async () => {
     const first = await pages.tab();
     await pages.evaluate(first.page, async ({ open, show, shows }) => {

@@ -101,8 +101,11 @@ export class Recorder {
   }
 
   #show(status: SyncStatus): void {
+    const before = this.status;
     this.status = status;
     this.#tell(undefined);
+    // How far a cycle is says nothing of its beginning or its end.
+    if (status.status === "syncing" && before?.status === "syncing" && before.lastStartedAt === status.lastStartedAt) return;
     // A task later, what the engine has told in the same turn of a cycle of this tab was heard. A timer would come late in a hidden tab.
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
