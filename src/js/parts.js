@@ -107,17 +107,13 @@ function enqueue(awaited, call, given) {
   return result;
 }
 
-/**
- * Calls a function after a promise. A signal among what it is given ends the wait; the call then still comes, to end what else it
- * was given, such as a stream. `begun` resolves in any case.
- */
+/** Calls a function after a promise, unless a signal among what it is given aborts before. `begun` resolves in any case. */
 function after(ready, call, given) {
   const copies = given.map(snapshot);
   const signal = copies.map((one) => Object.getOwnPropertyDescriptor(Object(one), "signal")?.value).find((one) => typeof one?.addEventListener === "function");
-  const called = ready.then(() => call(...copies));
+  const due = unlessAborted(ready, signal);
   const nothing = () => {};
-  called.catch(nothing);
-  return { result: unlessAborted(ready, signal).then(() => called), begun: ready.then(nothing, nothing) };
+  return { result: due.then(() => call(...copies)), begun: due.then(nothing, nothing) };
 }
 
 /** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */

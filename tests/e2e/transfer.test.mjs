@@ -177,6 +177,8 @@ test("a signal ends an import whose source is silent, and a stream is cancelled"
   const it = await open("silent");
   const codes = await it.page.evaluate(async () => {
     const { datum } = window.app;
+    // The package's files are there from then on.
+    await datum.storageSize(window.app.userId);
     const within = (promise) => Promise.race([promise.then(() => "done", (error) => error.code), new Promise((resolve) => setTimeout(resolve, 5_000, "pending"))]);
     const codes = [];
     let cancelled = false;
