@@ -135,8 +135,6 @@ async function begin(engine, name, given, config, calledAt) {
         throw error;
       });
       await loading;
-      // What writes a trace down cannot wait for the part that has its code. Without it there is no trace, and all else works.
-      if (config.data.trace) await Promise.resolve(whenWhole(() => {})).catch(() => {});
       entry.datum = await engine.open(config);
       label(entry.datum, name, () => open.has(entry.datum));
       loadOthers();
@@ -249,7 +247,7 @@ function streamOf(opening) {
         if (done) controller.close();
         else controller.enqueue(value);
       },
-      cancel: async (reason) => (await reader).cancel(reason),
+      cancel: (reason) => void reader.then((opened) => opened.cancel(reason)).catch(() => {}),
     },
     { highWaterMark: 0 },
   );
@@ -287,7 +285,7 @@ function userIterator(datum, events) {
 
 /** Removes an instance from the registry at once; its name is free when it has closed. One that cannot close stays there. */
 function forget(datum, closed) {
-  open.delete(datum);
+  if (!open.delete(datum)) return;
   for (const [name, entry] of instances) {
     if (entry.datum !== datum) continue;
     instances.delete(name);

@@ -110,10 +110,18 @@ function enqueue(awaited, call, given) {
 /** Calls a function after a promise, unless a signal among what it is given aborts before. `begun` resolves in any case. */
 function after(ready, call, given) {
   const copies = given.map(snapshot);
-  const signal = copies.map((one) => Object.getOwnPropertyDescriptor(Object(one), "signal")?.value).find((one) => typeof one?.addEventListener === "function");
-  const due = unlessAborted(ready, signal);
+  const due = unlessAborted(ready, signalIn(copies));
   const nothing = () => {};
   return { result: due.then(() => call(...copies)), begun: due.then(nothing, nothing) };
+}
+
+function signalIn(values) {
+  try {
+    return values.map((one) => Object.getOwnPropertyDescriptor(Object(one), "signal")?.value).find((one) => typeof one?.addEventListener === "function");
+  } catch {
+    // A proxy that throws. The call reads the same, and says so.
+    return undefined;
+  }
 }
 
 /** Copies plain data, which an app may change until the part is there. What is more than data, as a signal is, stays as it is. */

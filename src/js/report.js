@@ -11,14 +11,14 @@ const SHOWN = new Set([
 ]);
 /** The keys whose values are names of fields and policies. */
 const NAMES = new Set(["mergeFields", "localOnly"]);
-/** How many objects and lists of a config a report has at the most. */
+/** How many objects and lists a report has of each key of a config at the most. */
 const MOST = 1_000;
 /** The keys whose values are the app's own. */
 const OWN = new Set(["headers", "query", "initialUserId", "excludedSyncUserIds", "observers", "logger", "customMetadata"]);
 
 /** Notes the config of an instance for its reports. */
 export function noteConfig(datum, config) {
-  configs.set(datum, describe(config, "", undefined, 0, { left: MOST }));
+  configs.set(datum, describe(config, "", undefined, 0));
 }
 
 function describe(value, key, shown, depth, room) {
@@ -26,8 +26,8 @@ function describe(value, key, shown, depth, room) {
   if (typeof value === "string") return (shown ?? SHOWN.has(key)) ? value : "(text)";
   if (typeof value !== "object") return `(${typeof value})`;
   // An adapter's own data may be large, and lead back to itself.
-  if (room.left <= 0) return "(more)";
-  room.left -= 1;
+  if (room?.left <= 0) return "(more)";
+  if (room) room.left -= 1;
   const isOwn = shown === false || OWN.has(key);
   if (Array.isArray(value)) return isOwn || depth > 8 || value.length > MOST ? `(${value.length})` : value.map((item) => describe(item, key, shown ?? NAMES.has(key), depth + 1, room));
   const prototype = Object.getPrototypeOf(value);
@@ -36,7 +36,7 @@ function describe(value, key, shown, depth, room) {
   const described = {};
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
     if (!property.enumerable) continue;
-    described[name] = property.get ? "(getter)" : describe(property.value, name, isOwn ? false : NAMES.has(key) || shown, depth + 1, room);
+    described[name] = property.get ? "(getter)" : describe(property.value, name, isOwn ? false : NAMES.has(key) || shown, depth + 1, room ?? { left: MOST });
   }
   return described;
 }

@@ -946,7 +946,7 @@ export interface ImportOptions extends UserOption {
   dryRun?: boolean;
   /** Called after each chunk. What it throws is reported to the console, and changes nothing. */
   onProgress?: (progress: TransferProgress) => void;
-  /** Stops the import, which has written nothing then. An import that has read its file may be past that. */
+  /** Stops the import, which has written nothing then. An import that has read its file may be past that. A source of which nothing was read yet is left as it is. */
   signal?: AbortSignal;
 }
 
@@ -1501,7 +1501,8 @@ export class Datum<E extends { [N in keyof E]: Entity } = AnyEntities> implement
    * line has a digest: `importUser` refuses a file that was cut. The file is not encrypted.
    *
    * @param userId Default: the current user.
-   * @throws `invalidArgument`, `noUser`.
+   * @throws `invalidArgument`, `noUser`; while the package's last file is on its way, the stream fails with them, and with `network` if that cannot
+   *   be had.
    * @example
    * const file = await new Response(datum.exportUser()).blob();
    */
@@ -2394,7 +2395,7 @@ export interface SupportReport {
   readonly storage: { readonly [field: string]: Json };
   readonly metrics: Omit<Metrics, "activeUsers"> & { readonly activeUsers: number };
   /** The last entries of the log, of the level `info` and above, whatever `logLevel` is. */
-  readonly log: readonly LogEntry[];
+  readonly log: readonly LogEntry[] | ReportFailure;
 }
 
 /** How many there are, and the first hundred. */

@@ -86,15 +86,37 @@ async function again() {
   await context.close();
 }
 
-/** An app that asks for a trace, which cannot be kept without the last part. */
-async function untraced() {
+/** What a page cannot do without the later parts: keep a trace, migrate. It opens without the one, and says that it lacks the other. */
+async function withoutParts() {
   const context = await device();
+  const filling = await begin(context, "version 1", "version");
+  await release(filling);
+  await run(filling, () => tasks.create({ title: "of the first version" }));
+  await filling.close();
+  await context.addInitScript(() => (window.lacksFrom = 1));
+  const untraced = await begin(context, "traced", "untraced");
+  await note(PAINT, "no part for the trace", untraced);
+  await untraced.close();
   const page = await context.newPage();
   await page.goto(origin);
-  await run(page, () => ((window.lacksFrom = 2), release()));
-  await run(page, () => openAs("traced", "untraced"));
+  await run(page, () => openAs("version 2", "version").catch(() => openAs("version 1", "version")));
   await run(page, () => begin());
-  await note(CYCLE, "no part for the trace", page);
+  await note(PAINT, "no part for the migration", page);
+  await context.close();
+}
+
+/** An older app does not open what a newer one has written. */
+async function outdated() {
+  const context = await device();
+  const newer = await begin(context, "version 2", "outdated");
+  await release(newer);
+  await run(newer, () => tasks.create({ title: "of the second version" }));
+  await newer.close();
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, () => openAs("version 1", "outdated").catch(() => openAs("version 2", "outdated")));
+  await run(page, () => begin());
+  await note(PAINT, "an older app", page);
   await context.close();
 }
 
@@ -103,5 +125,6 @@ export async function rare() {
   await writes();
   await refusals();
   await again();
-  await untraced();
+  await withoutParts();
+  await outdated();
 }

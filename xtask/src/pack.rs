@@ -274,7 +274,7 @@ fn profiled(context: &Context, module: &Path, folder: &Path) -> Result<()> {
         .join("profile-entry.js");
     copy(&sources.join(MAIN), &folder.join(MAIN))?;
     bundle(context, &entry, folder, &Build::whole())?;
-    for name in UNBUNDLED {
+    for name in UNBUNDLED.iter().chain(&[CHAIN]) {
         copy(&sources.join(name), &folder.join(name))?;
     }
     Ok(())

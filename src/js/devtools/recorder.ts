@@ -126,7 +126,7 @@ export class Recorder {
     const { entities, trace } = (config ?? {}) as { entities?: object; trace?: unknown };
     this.#types = new Set([...Object.keys(entities ?? {}), ...this.#types]);
     const first = this.log.items[0]?.at;
-    const earlier = log.filter(({ at }) => first === undefined || at < first);
+    const earlier = (Array.isArray(log) ? (log as readonly LogEntry[]) : []).filter(({ at }) => first === undefined || at < first);
     const since = [...this.log.items];
     this.log.clear();
     for (const entry of [...earlier, ...since]) this.log.push(entry);

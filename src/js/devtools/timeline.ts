@@ -58,11 +58,11 @@ export class Timeline {
 
   /**
    * Takes a status in, once the activities and events of the same moment were taken in. Every tab shows the cycle of any: of this tab's, an activity or an
-   * event has told. What a first status says, and one of a user whose data is opened, is of the past.
+   * event has told. What a first status says is of the past, unless a cycle runs; so is one of a user whose data is opened.
    */
   status(status: SyncStatus, isFirst = false): void {
     const { lastStartedAt } = status;
-    const isCycle = status.status !== "idle" && lastStartedAt !== undefined && !isFirst;
+    const isCycle = status.status !== "idle" && lastStartedAt !== undefined && (!isFirst || status.status === "syncing");
     if (lastStartedAt !== this.#latest) {
       this.#latest = lastStartedAt;
       if (!isCycle) return;

@@ -125,7 +125,7 @@ function detail(cycle: Cycle | undefined): readonly Child[] {
     ),
     isElsewhere(cycle) && note("quiet", "Another tab ran it: that tab's panel has its requests."),
     cycle.steps.length > 0 && h("ol", { class: "steps" }, ...cycle.steps.map((step) => stepView(step, cycle.startMs, end))),
-    cycle.forgotten > 0 && h("p", { class: "soft" }, `and ${plural(cycle.forgotten, "more step")} that went well, from the middle`),
+    cycle.forgotten > 0 && h("p", { class: "soft" }, `and ${plural(cycle.forgotten, "more step")} from the middle`),
   ];
 }
 
