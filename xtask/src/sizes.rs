@@ -22,7 +22,7 @@ const STAGES: [Stage; 3] = [
         name: "until `readAll` works",
         key: "readAll",
         files: 2,
-        budget: 133 * 1024,
+        budget: 134 * 1024,
         goal: 115 * 1024,
     },
     Stage {
