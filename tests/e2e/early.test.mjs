@@ -127,17 +127,18 @@ test("a trace that cannot be kept, and data that cannot be opened yet, end nothi
   await context.unrouteAll();
   await page.reload();
   await ready(page);
-  await page.evaluate(() => window.app.tasks.create({ title: "of the first version" }).then(() => window.app.datum.close()));
+  await page.evaluate(() => window.app.tasks.create({ title: "of the first version" }).then(() => undefined));
   const parts = await held(context, WHOLE);
   parts.fail();
-  await page.evaluate(() => (document.title = "old"));
-  const codes = await page.evaluate(async () => {
-    const { constructor: Datum } = window.app.datum;
+  await page.goto(`${site.origin}/empty.html`);
+  const codes = await page.evaluate(async (user) => {
+    const { Datum } = await import("/datum-sync/index.js");
+    const open = (more) => Datum.initialize({ name: "tabs", entities: { tasks: {} }, initialUserId: user, remote: { url: "https://api.test" }, flushOnLeave: false, ...more });
     const migrations = [{ from: 0, to: 1, entity: "tasks", operations: [{ rename: "title", to: "name" }] }];
-    const open = (more) => Datum.initialize({ ...window.app.config, ...more }).then((datum) => datum, ({ code }) => code);
-    const updated = await open({ schemaVersion: 1, migrations });
-    return [updated, await open({}).then((datum) => datum.manager("tasks").readAll()).then(([{ title }]) => title)];
-  });
+    const updated = await open({ schemaVersion: 1, migrations }).then(() => "opened", ({ code }) => code);
+    const [{ title }] = await (await open({})).manager("tasks").readAll();
+    return [updated, title];
+  }, site.id("untraced"));
   assert.deepEqual(codes, ["network", "of the first version"]);
   assert.deepEqual([errors, stalls], [[], []]);
   await context.close();

@@ -26,7 +26,6 @@ const config = { name: "tabs", entities: { tasks: {} }, initialUserId: user, rem
 const app = (window.app = { user, errors: [], statuses: [], events: [], ended: [] });
 addEventListener("error", (event) => app.errors.push(String(event.error?.stack ?? event.message)));
 addEventListener("unhandledrejection", (event) => app.errors.push(String(event.reason?.stack ?? event.reason)));
-app.config = config;
 app.open = () => Datum.initialize(config);
 app.datum = await app.open();
 app.tasks = app.datum.manager("tasks");
