@@ -228,7 +228,7 @@ function feedOf(feeds, at) {
         return (await loop)[name]();
       };
       // A feed that has never come is left without a word.
-      const leave = () => call("return").catch(() => ({ value: undefined, done: true }));
+      const leave = () => feeds.then(() => call("return"), () => ({ value: undefined, done: true }));
       const iterator = { next: () => call("next"), return: leave, [Symbol.asyncIterator]: () => iterator };
       return iterator;
     },

@@ -90,7 +90,7 @@ for (const engine of engines()) {
     assert.deepEqual(seen, { names: ["title", "rank"], kept: [1, true], title: "mine", rank: 99 });
   });
 
-  test(`${engine}: the same id in two spaces is told apart, and each has its own history`, async () => {
+  test(`${engine}: a conflict names its space, and the same id in two spaces has two histories`, async () => {
     const seen = await pages.run(async ({ open, remote, show, press, rows, all, until, detail, choose }) => {
       const { datum, tasks } = await open({ entities: { tasks: { conflictResolver: "ask" } } }, { panel: "conflicts" });
       const spaceId = await datum.spaces().create("team");

@@ -197,7 +197,7 @@ test("a cycle of another tab is there by the status, and one of this tab is not 
   tell(5, "syncing");
   timeline.activity(activity(7, "cycle", "pullOnly", { startedAt: at(5) }));
   tell(5, "completed", { lastCompletedAt: at(6) });
-  // One so short that only its end is told.
+  // One so short that the status shows only its end.
   tell(8, "failed", { lastCompletedAt: at(6), errors: [{ code: "network", message: "no answer", retryable: true, at: at(9) }] });
   assert.deepEqual(seen(), [[`tab ${at(8)}`, "failed", 1000, "network"], ["7", "ok", 5, undefined], [`tab ${at(2)}`, "ok", 2000, undefined]]);
   tell(8, "paused");

@@ -157,7 +157,7 @@ test("an instance that cannot be closed without its file is still known, and can
   await context.unrouteAll();
   const seen = await page.evaluate(async () => {
     const { app } = window;
-    // An attempt of before may be on its way to fail.
+    // An attempt that began while the files were missing may still fail.
     const surely = (act) => act().catch((error) => (error.code === "network" ? surely(act) : Promise.reject(error)));
     const same = (await surely(app.open)) === app.datum;
     await surely(() => app.datum.close());
@@ -182,7 +182,7 @@ test("the report and an export without their file cost nothing but what is missi
   await context.unrouteAll();
   const whole = await page.evaluate(async () => {
     const { datum, user } = window.app;
-    // An attempt of before may be on its way to fail.
+    // An attempt that began while the files were missing may still fail.
     while (!Array.isArray((await datum.report(user)).log));
     const lines = [];
     for await (const chunk of datum.exportUser()) lines.push(chunk.length > 0);

@@ -190,7 +190,7 @@ test("without its part a call rejects with `network`, and a later one tries agai
   assert.deepEqual(await write(), ["network", true]);
   assert.deepEqual(await page.evaluate(() => window.app.titles()), [], "the page reads on");
   await context.unrouteAll();
-  // An attempt of before may be on its way to fail.
+  // An attempt that began while the files were missing may still fail.
   await eventually(page, () => window.app.tasks.create({ title: "offline" }).then(() => true, () => false));
   assert.equal(await code(), true);
   assert.deepEqual(await site.rows("gone"), ["offline"]);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::support::migrations::{Chain, at_version, renamed, updated, version, with_chain};
-use crate::support::world::{Tab, World};
+use crate::support::world::{Device, Tab, World};
 use datum_sync::engine::cycle::resolvers::Resolvers;
 use datum_sync::model::error::{Code, Error};
 use datum_sync::ports::store::Store;
@@ -13,6 +13,15 @@ fn failure(opened: Result<Tab, Error>) -> Error {
         Ok(_) => panic!("it was opened"),
         Err(error) => error,
     }
+}
+
+/// A device at version 1 that has one task, and no tab open.
+fn with_milk(world: &World) -> Device {
+    let phone = at_version(world.device("phone"), 1);
+    let a = phone.open();
+    a.create(r#"{"id":"t","text":"milk"}"#);
+    a.run(a.engine.close());
+    phone
 }
 
 #[test]
@@ -91,11 +100,7 @@ fn an_older_app_does_not_open_newer_data() {
 #[test]
 fn storage_that_fails_in_the_middle_leaves_the_data_as_it_was() {
     let world = World::new();
-    let phone = at_version(world.device("phone"), 1);
-    let a = phone.open();
-    a.create(r#"{"id":"t","text":"milk"}"#);
-    a.run(a.engine.close());
-    let (phone, chain) = updated(phone);
+    let (phone, chain) = updated(with_milk(&world));
     phone
         .store()
         .failing
@@ -116,11 +121,7 @@ fn storage_that_fails_in_the_middle_leaves_the_data_as_it_was() {
 #[test]
 fn without_the_part_that_migrates_the_user_stays_closed_until_it_is_there() {
     let world = World::new();
-    let phone = at_version(world.device("phone"), 1);
-    let a = phone.open();
-    a.create(r#"{"id":"t","text":"milk"}"#);
-    a.run(a.engine.close());
-    let (phone, chain) = updated(phone);
+    let (phone, chain) = updated(with_milk(&world));
     let b = phone.unopened(Resolvers::default());
     b.engine.host().lacks_part.set(true);
     let error = b.run(b.engine.sign_in(&b.user)).unwrap_err();

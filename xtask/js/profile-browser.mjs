@@ -76,6 +76,15 @@ export async function begin(context, config, user) {
   return page;
 }
 
+/** Opens an app that cannot be opened, and then another one in the same page. */
+export async function reopen(context, config, next, user) {
+  const page = await context.newPage();
+  await page.goto(origin);
+  await run(page, ([config, next, user]) => openAs(config, user).catch(() => openAs(next, user)), [config, next, user]);
+  await run(page, () => begin());
+  return page;
+}
+
 export const release = (page) => run(page, () => release());
 export const collect = async (page) => {
   const session = await page.context().newCDPSession(page);

@@ -144,7 +144,7 @@ export function app() {
       return { ...usual(user), autoStartSync: false, retry: { maxAttempts: 1 }, remote: { pull, push } };
     },
     traced: (user) => ({ ...usual(user), trace: true }),
-    // To be migrated, and the app of before.
+    // An app whose data has to be migrated, and its earlier version.
     "version 2": (user) => ({ ...usual(user), name: "version", schemaVersion: 2, migrations: [{ from: 1, to: 2, entity: "tasks", operations: [{ rename: "title", to: "name" }] }] }),
     "version 1": (user) => ({ ...usual(user), name: "version", schemaVersion: 1 }),
     ...Object.fromEntries(["disabled", "fullSync", "adaptive", "incremental"].map((strategy) => [`rare ${strategy}`, rare(strategy)])),

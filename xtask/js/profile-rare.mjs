@@ -1,5 +1,5 @@
 // What few apps do, and none of them should make a page stand still for.
-import { CYCLE, PAINT, begin, device, note, origin, release, run, sync } from "./profile-browser.mjs";
+import { CYCLE, PAINT, begin, device, note, release, reopen, run, sync } from "./profile-browser.mjs";
 
 /** Odd configs: what they have is read before anything is shown. Then odd values, written and pulled. */
 async function configs() {
@@ -86,37 +86,29 @@ async function again() {
   await context.close();
 }
 
+/** Leaves a task of an app on a device. */
+async function leave(context, config, user) {
+  const page = await begin(context, config, user);
+  await release(page);
+  await run(page, () => tasks.create({ title: "of this version" }));
+  await page.close();
+}
+
 /** What a page cannot do without the later parts: keep a trace, migrate. It opens without the one, and says that it lacks the other. */
 async function withoutParts() {
   const context = await device();
-  const filling = await begin(context, "version 1", "version");
-  await release(filling);
-  await run(filling, () => tasks.create({ title: "of the first version" }));
-  await filling.close();
+  await leave(context, "version 1", "version");
   await context.addInitScript(() => (window.lacksFrom = 1));
-  const untraced = await begin(context, "traced", "untraced");
-  await note(PAINT, "no part for the trace", untraced);
-  await untraced.close();
-  const page = await context.newPage();
-  await page.goto(origin);
-  await run(page, () => openAs("version 2", "version").catch(() => openAs("version 1", "version")));
-  await run(page, () => begin());
-  await note(PAINT, "no part for the migration", page);
+  await note(PAINT, "no part for the trace", await begin(context, "traced", "untraced"));
+  await note(PAINT, "no part for the migration", await reopen(context, "version 2", "version 1", "version"));
   await context.close();
 }
 
 /** An older app does not open what a newer one has written. */
 async function outdated() {
   const context = await device();
-  const newer = await begin(context, "version 2", "outdated");
-  await release(newer);
-  await run(newer, () => tasks.create({ title: "of the second version" }));
-  await newer.close();
-  const page = await context.newPage();
-  await page.goto(origin);
-  await run(page, () => openAs("version 1", "outdated").catch(() => openAs("version 2", "outdated")));
-  await run(page, () => begin());
-  await note(PAINT, "an older app", page);
+  await leave(context, "version 2", "outdated");
+  await note(PAINT, "an older app", await reopen(context, "version 1", "version 2", "outdated"));
   await context.close();
 }
 

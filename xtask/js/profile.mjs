@@ -9,7 +9,7 @@
 // Two profiles of one module have to be equal, on a busy machine as well. So nothing here waits for a time: it waits
 // until something has happened, and then until nothing more does.
 import { writeFile } from "node:fs/promises";
-import { CYCLE, PAINT, begin, collect, device, enter, note, origin, quiet, release, remoteOf, run, scenarios, stages, stop, sync, until } from "./profile-browser.mjs";
+import { CYCLE, PAINT, begin, collect, device, enter, note, origin, quiet, release, remoteOf, reopen, run, scenarios, stages, stop, sync, until } from "./profile-browser.mjs";
 import { rare } from "./profile-rare.mjs";
 import { NAMES, rowOf } from "./profile-rows.mjs";
 
@@ -377,10 +377,7 @@ async function visitor() {
 /** An app that cannot say who its user is, and tries again. */
 async function refused() {
   const context = await device();
-  const page = await context.newPage();
-  await page.goto(origin);
-  await run(page, () => openAs("refused", "nobody").catch(() => openAs("usual", "nobody")));
-  await run(page, () => begin());
+  const page = await reopen(context, "refused", "usual", "nobody");
   await note(PAINT, "a second attempt to open", page);
   await context.close();
 }

@@ -70,24 +70,16 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
         {
             method = name;
         }
-        let export = calls.get(&at);
-        let wait = if USERS.contains(&method) {
-            "afterAll"
-        } else if WRITES.contains(&method) {
-            "inTurn"
-        } else if READS.contains(&method) || export.is_none() {
-            "when"
-        } else {
-            return Err(Failure::new(format!(
-                "`{method}` is in no list of xtask/src/lazy_glue.rs: say there whether it writes"
-            )));
+        let waiting = match calls.get(&at) {
+            Some(export) => {
+                let wait = wait_of(method)?;
+                let own = parts.get(export.as_str()).copied();
+                (if wait == "afterAll" { all } else { own }).map(|part| (wait, part))
+            }
+            None => None,
         };
-        let part = export.and_then(|name| match wait {
-            "afterAll" => all.as_ref(),
-            _ => parts.get(name.as_str()),
-        });
-        lines.push(match part {
-            Some(part) => {
+        lines.push(match waiting {
+            Some((wait, part)) => {
                 let call = line
                     .trim()
                     .strip_prefix(RESULT)
@@ -101,6 +93,21 @@ pub fn wait(glue: &str, later: &[(String, usize)]) -> Result<String> {
         });
     }
     Ok(lines.join("\n") + "\n")
+}
+
+/// Returns the function of `src/js/parts.js` by which a method waits.
+fn wait_of(method: &str) -> Result<&'static str> {
+    if USERS.contains(&method) {
+        Ok("afterAll")
+    } else if WRITES.contains(&method) {
+        Ok("inTurn")
+    } else if READS.contains(&method) {
+        Ok("when")
+    } else {
+        Err(Failure::new(format!(
+            "`{method}` is in no list of xtask/src/lazy_glue.rs: say there whether it writes"
+        )))
+    }
 }
 
 /// The methods that change the user: they begin after all calls before them, and need much of the last part.
